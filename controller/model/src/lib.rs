@@ -1,0 +1,33 @@
+//! Pure: no I/O, no clock, no async.
+//!
+//! The words of a Weft cloud: identifiers, ranged newtypes, the resources that a tenant makes, and
+//! the state that a host holds of them. Everything here is parsed once at an edge and valid from
+//! then on.
+#![forbid(unsafe_code)]
+
+pub mod cidr;
+pub mod group;
+pub mod host;
+pub mod id;
+pub mod interface;
+pub mod meta;
+pub mod name;
+pub mod net;
+pub mod resource;
+pub mod route;
+pub mod state;
+pub mod subnet;
+pub mod vpc;
+
+pub use cidr::{Block4, Prefix, SubnetBlock6, VpcBlock6};
+pub use group::{IcmpMatch, Peer, PortMatch, Rule, SecurityGroup};
+pub use host::{Host, Region, Zone};
+pub use id::{InterfaceId, RouteTableId, RuleId, SecurityGroupId, SubnetId, VpcId};
+pub use interface::{Attachment, Interface};
+pub use meta::{Meta, Revision};
+pub use name::{DeviceName, HostName, Label, NetnsName, RegionName, ZoneName};
+pub use net::{Mac, Mtu, PortRange, Protocol, Vni};
+pub use resource::{Change, Kind, Resource, ResourceKey};
+pub use route::{Route, RouteOrigin, RouteTable, RouteTarget};
+pub use subnet::Subnet;
+pub use vpc::Vpc;

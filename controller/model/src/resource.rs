@@ -1,0 +1,107 @@
+//! Any stored resource, by kind and key.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    group::SecurityGroup,
+    host::{Host, Region, Zone},
+    id::{InterfaceId, RouteTableId, SecurityGroupId, SubnetId, VpcId},
+    interface::Interface,
+    meta::Meta,
+    name::{HostName, RegionName, ZoneName},
+    route::RouteTable,
+    subnet::Subnet,
+    vpc::Vpc,
+};
+
+macro_rules! resources {
+    ($($variant:ident, $key:ty, $field:ident, $text:literal;)*) => {
+        /// The kinds of resources, in the order that references point: a kind refers to earlier
+        /// ones (or, a VPC to its own main table and default group, made with it).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[allow(missing_docs)]
+        pub enum Kind { $($variant,)* }
+
+        impl Kind {
+            /// Every kind, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The kind in words, as in an error message.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        /// What names a resource.
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[allow(missing_docs)]
+        pub enum ResourceKey { $($variant($key),)* }
+
+        impl ResourceKey {
+            /// The kind of what it names.
+            pub const fn kind(&self) -> Kind {
+                match self { $(Self::$variant(_) => Kind::$variant,)* }
+            }
+        }
+
+        impl fmt::Display for ResourceKey {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self { $(Self::$variant(key) => key.fmt(f),)* }
+            }
+        }
+
+        /// A stored resource.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[allow(missing_docs)]
+        pub enum Resource { $($variant($variant),)* }
+
+        impl Resource {
+            /// What names it.
+            pub fn key(&self) -> ResourceKey {
+                match self { $(Self::$variant(r) => ResourceKey::$variant(r.$field.clone()),)* }
+            }
+
+            /// Its bookkeeping.
+            pub fn meta(&self) -> &Meta {
+                match self { $(Self::$variant(r) => &r.meta,)* }
+            }
+
+            /// Its bookkeeping, to change.
+            pub fn meta_mut(&mut self) -> &mut Meta {
+                match self { $(Self::$variant(r) => &mut r.meta,)* }
+            }
+        }
+
+        $(
+            impl From<$variant> for Resource {
+                fn from(r: $variant) -> Self { Self::$variant(r) }
+            }
+            impl From<$key> for ResourceKey {
+                fn from(key: $key) -> Self { Self::$variant(key) }
+            }
+        )*
+    };
+}
+
+resources! {
+    Region, RegionName, name, "region";
+    Zone, ZoneName, name, "zone";
+    Host, HostName, name, "host";
+    Vpc, VpcId, id, "VPC";
+    RouteTable, RouteTableId, id, "route table";
+    SecurityGroup, SecurityGroupId, id, "security group";
+    Subnet, SubnetId, id, "subnet";
+    Interface, InterfaceId, id, "network interface";
+}
+
+/// One resource's change in a transaction: `before` is `None` for a creation, `after` for a
+/// deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What it was.
+    pub before: Option<Resource>,
+    /// What it is.
+    pub after: Option<Resource>,
+}

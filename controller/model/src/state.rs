@@ -1,0 +1,218 @@
+//! What a host holds of the cloud: the resources of the controller-to-vswitch stream.
+//!
+//! They are derived from the stored ones by the planner, cut to what the host needs, and shaped so
+//! that the vswitch can apply each by itself.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cidr::{Block4, Prefix, SubnetBlock6, VpcBlock6},
+    group::Rule,
+    id::{InterfaceId, RouteTableId, SecurityGroupId, SubnetId, VpcId},
+    name::{DeviceName, HostName, NetnsName},
+    net::{Mac, Vni},
+    route::RouteTarget,
+};
+
+/// Another host's VTEP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tunnel {
+    /// The host.
+    pub host: HostName,
+    /// Where its VXLAN packets come from and go to.
+    pub vtep: IpAddr,
+}
+
+/// A VPC as a host sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VpcState {
+    /// Its id.
+    pub id: VpcId,
+    /// Its VXLAN network.
+    pub vni: Vni,
+    /// IPv4 blocks, the primary first; never empty.
+    pub ipv4: Vec<Block4>,
+    /// IPv6 blocks.
+    pub ipv6: Vec<VpcBlock6>,
+}
+
+/// A subnet as a host sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubnetState {
+    /// Its id.
+    pub id: SubnetId,
+    /// The VPC it is part of.
+    pub vpc: VpcId,
+    /// Its IPv4 block.
+    pub ipv4: Block4,
+    /// Its IPv6 block.
+    pub ipv6: Option<SubnetBlock6>,
+    /// The table it uses: its own, or the VPC's main one.
+    pub route_table: RouteTableId,
+}
+
+/// A route as a host sees it: one per destination, the winner already picked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteState {
+    /// The addresses it is for.
+    pub destination: Prefix,
+    /// Where they go.
+    pub target: RouteTarget,
+}
+
+/// A route table as a host sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteTableState {
+    /// Its id.
+    pub id: RouteTableId,
+    /// The VPC it is part of.
+    pub vpc: VpcId,
+    /// Its routes.
+    pub routes: Vec<RouteState>,
+}
+
+/// A security group's rules. Who is in it, each mapping says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupState {
+    /// Its id.
+    pub id: SecurityGroupId,
+    /// The VPC it is part of.
+    pub vpc: VpcId,
+    /// What may come in.
+    pub ingress: Vec<Rule>,
+    /// What may go out.
+    pub egress: Vec<Rule>,
+}
+
+/// Where an interface's addresses are: on which host, behind which MAC, in which groups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// The interface.
+    pub interface: InterfaceId,
+    /// Its VPC.
+    pub vpc: VpcId,
+    /// Its subnet.
+    pub subnet: SubnetId,
+    /// The host that it is on.
+    pub host: HostName,
+    /// Its MAC.
+    pub mac: Mac,
+    /// Its private addresses, v4 and v6.
+    pub addresses: Vec<IpAddr>,
+    /// Its security groups.
+    pub groups: Vec<SecurityGroupId>,
+    /// Whether it may send only from its own addresses.
+    pub source_dest_check: bool,
+}
+
+/// A port of this host: the device behind an interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// The interface.
+    pub interface: InterfaceId,
+    /// Its VPC.
+    pub vpc: VpcId,
+    /// Its subnet.
+    pub subnet: SubnetId,
+    /// Its MAC.
+    pub mac: Mac,
+    /// The primary private IPv4 address.
+    pub ipv4: Ipv4Addr,
+    /// More private IPv4 addresses.
+    pub secondary_ipv4: Vec<Ipv4Addr>,
+    /// IPv6 addresses.
+    pub ipv6: Vec<Ipv6Addr>,
+    /// Its security groups.
+    pub groups: Vec<SecurityGroupId>,
+    /// Whether it may send and receive only what is its own.
+    pub source_dest_check: bool,
+    /// The namespace that the device is put in.
+    pub netns: NetnsName,
+    /// The device's name there.
+    pub device: DeviceName,
+}
+
+macro_rules! states {
+    ($($variant:ident($body:ty), $key:ty, $field:ident, $text:literal;)*) => {
+        /// The kinds of a host's state, in make-before-break order: what a later kind refers to
+        /// is applied before it; deletions go in the reverse order, after everything else.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[allow(missing_docs)]
+        pub enum StateKind { $($variant,)* }
+
+        impl StateKind {
+            /// Every kind, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The kind's name on the wire and in tables.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        /// What names a piece of a host's state.
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[allow(missing_docs)]
+        pub enum StateKey { $($variant($key),)* }
+
+        impl StateKey {
+            /// The kind of what it names.
+            pub const fn kind(&self) -> StateKind {
+                match self { $(Self::$variant(_) => StateKind::$variant,)* }
+            }
+
+            /// The id or name by itself.
+            pub fn name(&self) -> String {
+                match self { $(Self::$variant(key) => key.to_string(),)* }
+            }
+
+            /// The key of this kind and name; `None` where the name is not of that kind's form.
+            pub fn parse(kind: StateKind, name: &str) -> Option<Self> {
+                match kind { $(StateKind::$variant => name.parse().ok().map(Self::$variant),)* }
+            }
+        }
+
+        /// A piece of a host's state.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[allow(missing_docs)]
+        pub enum State { $($variant($body),)* }
+
+        impl State {
+            /// What names it.
+            pub fn key(&self) -> StateKey {
+                match self { $(Self::$variant(s) => StateKey::$variant(s.$field.clone()),)* }
+            }
+        }
+    };
+}
+
+states! {
+    Tunnel(Tunnel), HostName, host, "tunnel";
+    Vpc(VpcState), VpcId, id, "vpc";
+    Mapping(Mapping), InterfaceId, interface, "mapping";
+    Group(GroupState), SecurityGroupId, id, "security-group";
+    Subnet(SubnetState), SubnetId, id, "subnet";
+    Port(Port), InterfaceId, interface, "port";
+    RouteTable(RouteTableState), RouteTableId, id, "route-table";
+}
+
+/// A change to a host's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    /// New, or newer than what the host holds.
+    Upsert(State),
+    /// No longer the host's business.
+    Remove(StateKey),
+}
+
+impl Delta {
+    /// What it is about.
+    pub fn key(&self) -> StateKey {
+        match self {
+            Self::Upsert(state) => state.key(),
+            Self::Remove(key) => key.clone(),
+        }
+    }
+}
