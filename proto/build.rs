@@ -10,6 +10,27 @@ const FILES: [&str; 3] = [
     "weft/sync/v1/sync.proto",
 ];
 
+/// Messages that the CLI prints as JSON, with their nested types.
+const PRINTED: [&str; 17] = [
+    ".weft.v1.Meta",
+    ".weft.v1.Region",
+    ".weft.v1.Zone",
+    ".weft.v1.Host",
+    ".weft.v1.HostStatus",
+    ".weft.v1.Refusal",
+    ".weft.v1.Vpc",
+    ".weft.v1.Subnet",
+    ".weft.v1.RouteTable",
+    ".weft.v1.Route",
+    ".weft.v1.SecurityGroup",
+    ".weft.v1.Rule",
+    ".weft.v1.PortRange",
+    ".weft.v1.IcmpMatch",
+    ".weft.v1.Interface",
+    ".weft.v1.Attachment",
+    ".weft.v1.HostRefusal",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {
         println!("cargo::rerun-if-changed={file}");
@@ -18,6 +39,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     // Served by gRPC reflection.
     std::fs::write(out.join("weft.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    let mut config = tonic_prost_build::configure()
+        .field_attribute(
+            ".weft.v1.Route.origin",
+            "#[serde(serialize_with = \"crate::json::origin\")]",
+        )
+    for message in PRINTED {
+        config = config.type_attribute(
+            message,
+            "#[derive(serde::Serialize)] #[serde(rename_all = \"snake_case\")]",
+        );
+    }
+    config.compile_fds(descriptors)?;
     Ok(())
 }

@@ -2,6 +2,8 @@
 //! conversions to and from the model's types.
 #![forbid(unsafe_code)]
 
+mod json;
+
 /// The north API: `weft.v1`.
 pub mod v1 {
     #![allow(
