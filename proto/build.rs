@@ -39,11 +39,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     // Served by gRPC reflection.
     std::fs::write(out.join("weft.bin"), descriptors.encode_to_vec())?;
-    let mut config = tonic_prost_build::configure()
-        .field_attribute(
-            ".weft.v1.Route.origin",
-            "#[serde(serialize_with = \"crate::json::origin\")]",
-        )
+    let mut config = tonic_prost_build::configure().field_attribute(
+        ".weft.v1.Route.origin",
+        "#[serde(serialize_with = \"crate::json::origin\")]",
+    );
     for message in PRINTED {
         config = config.type_attribute(
             message,
