@@ -4,6 +4,8 @@
 
 mod json;
 
+pub mod convert;
+
 /// The north API: `weft.v1`.
 pub mod v1 {
     #![allow(

@@ -1,0 +1,168 @@
+//! `weft.v1`: the model's resources as messages, and rules and routes both ways.
+
+use std::fmt::Display;
+
+use weft_model::{
+    Attachment, Host, IcmpMatch, Interface, Meta, Peer, PortMatch, PortRange, Prefix, Protocol,
+    Region, Revision, Route, RouteOrigin, RouteTable, RouteTarget, Rule, SecurityGroup, Subnet,
+    Vpc, Zone, state::RouteState,
+};
+
+use super::fields::{Fields, Invalid, Reported};
+use crate::v1 as wire;
+
+mod policy;
+#[cfg(test)]
+mod tests;
+
+pub use policy::{RuleParts, read_route, read_rule, read_rule_parts};
+
+fn texts<T: Display>(items: &[T]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+fn text_or_empty<T: Display>(item: Option<&T>) -> String {
+    item.map(ToString::to_string).unwrap_or_default()
+}
+
+/// The etag of a resource last changed at this revision.
+pub fn etag(updated: Revision) -> String {
+    format!("r{updated}")
+}
+
+/// The revision that an etag stands for; `None` where it is nothing that [`etag`] ever made.
+pub fn etag_revision(etag: &str) -> Option<Revision> {
+    let digits = etag.strip_prefix('r')?;
+    let canonical = digits == "0" || !digits.starts_with(['0', '+']);
+    canonical.then(|| digits.parse().ok().map(Revision))?
+}
+
+impl From<&Meta> for wire::Meta {
+    fn from(meta: &Meta) -> Self {
+        Self {
+            name: text_or_empty(meta.name.as_ref()),
+            etag: etag(meta.updated),
+            created_revision: meta.created.0,
+            updated_revision: meta.updated.0,
+        }
+    }
+}
+
+impl From<&Region> for wire::Region {
+    fn from(region: &Region) -> Self {
+        Self {
+            region: region.name.to_string(),
+            meta: Some((&region.meta).into()),
+        }
+    }
+}
+
+impl From<&Zone> for wire::Zone {
+    fn from(zone: &Zone) -> Self {
+        Self {
+            zone: zone.name.to_string(),
+            region: zone.region.to_string(),
+            meta: Some((&zone.meta).into()),
+        }
+    }
+}
+
+/// Without `status`, which is not stored.
+impl From<&Host> for wire::Host {
+    fn from(host: &Host) -> Self {
+        Self {
+            host: host.name.to_string(),
+            zone: host.zone.to_string(),
+            vtep: host.vtep.to_string(),
+            meta: Some((&host.meta).into()),
+            status: None,
+        }
+    }
+}
+
+impl From<&Vpc> for wire::Vpc {
+    fn from(vpc: &Vpc) -> Self {
+        Self {
+            id: vpc.id.to_string(),
+            region: vpc.region.to_string(),
+            vni: vpc.vni.get(),
+            cidr_block: vpc.primary.to_string(),
+            secondary_cidr_blocks: texts(&vpc.secondary),
+            ipv6_cidr_blocks: texts(&vpc.ipv6),
+            main_route_table: vpc.main_route_table.to_string(),
+            default_security_group: vpc.default_group.to_string(),
+            meta: Some((&vpc.meta).into()),
+        }
+    }
+}
+
+/// Without `available_addresses`, which other resources decide.
+impl From<&Subnet> for wire::Subnet {
+    fn from(subnet: &Subnet) -> Self {
+        Self {
+            id: subnet.id.to_string(),
+            vpc: subnet.vpc.to_string(),
+            zone: subnet.zone.to_string(),
+            cidr_block: subnet.ipv4.to_string(),
+            ipv6_cidr_block: text_or_empty(subnet.ipv6.as_ref()),
+            route_table: text_or_empty(subnet.route_table.as_ref()),
+            meta: Some((&subnet.meta).into()),
+            available_addresses: 0,
+        }
+    }
+}
+
+/// Without `main`, which the VPC decides.
+impl From<&RouteTable> for wire::RouteTable {
+    fn from(table: &RouteTable) -> Self {
+        Self {
+            id: table.id.to_string(),
+            vpc: table.vpc.to_string(),
+            routes: table.routes.iter().map(Into::into).collect(),
+            main: false,
+            meta: Some((&table.meta).into()),
+        }
+    }
+}
+
+impl From<&SecurityGroup> for wire::SecurityGroup {
+    fn from(group: &SecurityGroup) -> Self {
+        Self {
+            id: group.id.to_string(),
+            vpc: group.vpc.to_string(),
+            group_name: group.group_name.to_string(),
+            description: group.description.to_string(),
+            ingress: group.ingress.iter().map(Into::into).collect(),
+            egress: group.egress.iter().map(Into::into).collect(),
+            meta: Some((&group.meta).into()),
+        }
+    }
+}
+
+impl From<&Interface> for wire::Interface {
+    fn from(interface: &Interface) -> Self {
+        Self {
+            id: interface.id.to_string(),
+            vpc: interface.vpc.to_string(),
+            subnet: interface.subnet.to_string(),
+            mac: interface.mac.to_string(),
+            ipv4: interface.ipv4.to_string(),
+            secondary_ipv4: texts(&interface.secondary_ipv4),
+            ipv6: texts(&interface.ipv6),
+            groups: texts(&interface.groups),
+            source_dest_check: interface.source_dest_check,
+            attachment: interface.attachment.as_ref().map(Into::into),
+            meta: Some((&interface.meta).into()),
+        }
+    }
+}
+
+impl From<&Attachment> for wire::Attachment {
+    fn from(attachment: &Attachment) -> Self {
+        Self {
+            host: attachment.host.to_string(),
+            netns: attachment.netns.to_string(),
+            device: attachment.device.to_string(),
+        }
+    }
+}

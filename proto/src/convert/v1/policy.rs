@@ -1,0 +1,250 @@
+//! Rules and routes: the two shapes that the north API and the host stream share.
+
+use weft_model::Label;
+
+use super::{
+    Fields, IcmpMatch, Invalid, Peer, PortMatch, PortRange, Prefix, Protocol, Reported, Route,
+    RouteOrigin, RouteState, RouteTarget, Rule, text_or_empty, wire,
+};
+
+/// A rule without its id, as a person writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleParts {
+    /// What traffic.
+    pub traffic: PortMatch,
+    /// From or to whom.
+    pub peer: Peer,
+    /// Why it is there.
+    pub description: Option<Label>,
+}
+
+/// Reads a rule whose id doesn't matter yet.
+///
+/// # Errors
+/// When a field is at fault; `fields` says which.
+pub fn read_rule_parts(fields: &mut Fields, rule: &wire::Rule) -> Result<RuleParts, Reported> {
+    let traffic = read_traffic(fields, rule);
+    let peer = read_peer(fields, rule.peer.as_ref());
+    let description = fields.optional("description", &rule.description);
+    Ok(RuleParts {
+        traffic: traffic?,
+        peer: peer?,
+        description: description?,
+    })
+}
+
+/// Reads a rule that has its id.
+///
+/// # Errors
+/// When a field is at fault; `fields` says which.
+pub fn read_rule(fields: &mut Fields, rule: &wire::Rule) -> Result<Rule, Reported> {
+    let id = fields.required("id", &rule.id);
+    let parts = read_rule_parts(fields, rule)?;
+    Ok(Rule {
+        id: id?,
+        traffic: parts.traffic,
+        peer: parts.peer,
+        description: parts.description,
+    })
+}
+
+fn read_traffic(fields: &mut Fields, rule: &wire::Rule) -> Result<PortMatch, Reported> {
+    let protocol = match rule.protocol.as_str() {
+        "all" => None,
+        text => Some(fields.required::<Protocol>("protocol", text)?),
+    };
+    let with_ports = matches!(protocol, Some(Protocol::TCP | Protocol::UDP));
+    let with_types = matches!(protocol, Some(Protocol::ICMP | Protocol::ICMPV6));
+    if rule.ports.is_some() && !with_ports {
+        return Err(fields.refuse("ports", "only tcp and udp have ports: leave it out"));
+    }
+    if rule.icmp.is_some() && !with_types {
+        return Err(fields.refuse("icmp", "only icmp and icmpv6 have types: leave it out"));
+    }
+    Ok(match protocol {
+        None => PortMatch::All,
+        Some(Protocol::TCP) => PortMatch::Tcp(read_ports(fields, rule.ports.as_ref())?),
+        Some(Protocol::UDP) => PortMatch::Udp(read_ports(fields, rule.ports.as_ref())?),
+        Some(Protocol::ICMP) => PortMatch::Icmp(read_icmp(fields, rule.icmp.as_ref())?),
+        Some(Protocol::ICMPV6) => PortMatch::Icmpv6(read_icmp(fields, rule.icmp.as_ref())?),
+        Some(other) => PortMatch::Protocol(other),
+    })
+}
+
+fn read_ports(fields: &mut Fields, ports: Option<&wire::PortRange>) -> Result<PortRange, Reported> {
+    let Some(ports) = ports else {
+        return Ok(PortRange::ALL);
+    };
+    fields.within("ports", |fields| {
+        let first = fields.narrow("first", ports.first, u16::MAX);
+        let last = fields.narrow("last", ports.last, u16::MAX);
+        PortRange::new(first?, last?).map_err(|error| fields.refuse("", error))
+    })
+}
+
+fn read_icmp(
+    fields: &mut Fields,
+    icmp: Option<&wire::IcmpMatch>,
+) -> Result<Option<IcmpMatch>, Reported> {
+    let Some(icmp) = icmp else {
+        return Ok(None);
+    };
+    fields.within("icmp", |fields| {
+        let kind = fields.narrow("type", icmp.r#type, u8::MAX);
+        let code = icmp
+            .code
+            .map(|code| fields.narrow("code", code, u8::MAX))
+            .transpose();
+        Ok(Some(IcmpMatch {
+            kind: kind?,
+            code: code?,
+        }))
+    })
+}
+
+fn read_peer(fields: &mut Fields, peer: Option<&wire::rule::Peer>) -> Result<Peer, Reported> {
+    use wire::rule::Peer as Wire;
+    match peer {
+        Some(Wire::Cidr(text)) => fields.required("cidr", text).map(Peer::Cidr),
+        Some(Wire::Group(text)) => fields.required("group", text).map(Peer::Group),
+        None => Err(fields.refuse("peer", "is required: give a cidr or a group")),
+    }
+}
+
+/// Reads where a route leads; who made it isn't read, since only the controller says that.
+///
+/// # Errors
+/// When a field is at fault; `fields` says which.
+pub fn read_route(fields: &mut Fields, route: &wire::Route) -> Result<RouteState, Reported> {
+    let destination = fields.required::<Prefix>("destination", &route.destination);
+    let target = read_target(fields, route.target.as_ref());
+    if wire::route::Origin::try_from(route.origin).is_err() {
+        fields.refuse("origin", format!("{} is not an origin", route.origin));
+    }
+    Ok(RouteState {
+        destination: destination?,
+        target: target?,
+    })
+}
+
+fn read_target(
+    fields: &mut Fields,
+    target: Option<&wire::route::Target>,
+) -> Result<RouteTarget, Reported> {
+    use wire::route::Target as Wire;
+    match target {
+        Some(Wire::Local(true)) => Ok(RouteTarget::Local),
+        Some(Wire::Blackhole(true)) => Ok(RouteTarget::Blackhole),
+        Some(Wire::Interface(text)) => fields
+            .required("interface", text)
+            .map(RouteTarget::Interface),
+        Some(Wire::Local(false)) => Err(fields.refuse("local", "is true or left out")),
+        Some(Wire::Blackhole(false)) => Err(fields.refuse("blackhole", "is true or left out")),
+        None => Err(fields.refuse(
+            "target",
+            "is required: give local, an interface or blackhole",
+        )),
+    }
+}
+
+impl TryFrom<&wire::Rule> for Rule {
+    type Error = Invalid;
+
+    fn try_from(rule: &wire::Rule) -> Result<Self, Invalid> {
+        Fields::read(|fields| read_rule(fields, rule))
+    }
+}
+
+impl TryFrom<&wire::Route> for RouteState {
+    type Error = Invalid;
+
+    fn try_from(route: &wire::Route) -> Result<Self, Invalid> {
+        Fields::read(|fields| read_route(fields, route))
+    }
+}
+
+impl From<&Rule> for wire::Rule {
+    fn from(rule: &Rule) -> Self {
+        let (protocol, ports, icmp) = traffic(rule.traffic);
+        Self {
+            id: rule.id.to_string(),
+            protocol,
+            ports,
+            icmp,
+            peer: Some(match rule.peer {
+                Peer::Cidr(prefix) => wire::rule::Peer::Cidr(prefix.to_string()),
+                Peer::Group(group) => wire::rule::Peer::Group(group.to_string()),
+            }),
+            description: text_or_empty(rule.description.as_ref()),
+        }
+    }
+}
+
+type WireTraffic = (String, Option<wire::PortRange>, Option<wire::IcmpMatch>);
+
+fn traffic(traffic: PortMatch) -> WireTraffic {
+    match traffic {
+        PortMatch::All => ("all".to_owned(), None, None),
+        PortMatch::Tcp(range) => (Protocol::TCP.to_string(), ports(range), None),
+        PortMatch::Udp(range) => (Protocol::UDP.to_string(), ports(range), None),
+        PortMatch::Icmp(types) => (Protocol::ICMP.to_string(), None, types.map(icmp)),
+        PortMatch::Icmpv6(types) => (Protocol::ICMPV6.to_string(), None, types.map(icmp)),
+        PortMatch::Protocol(protocol) => (protocol.to_string(), None, None),
+    }
+}
+
+/// Every port is written by leaving the range out.
+fn ports(range: PortRange) -> Option<wire::PortRange> {
+    (range != PortRange::ALL).then(|| wire::PortRange {
+        first: range.first().into(),
+        last: range.last().into(),
+    })
+}
+
+fn icmp(types: IcmpMatch) -> wire::IcmpMatch {
+    wire::IcmpMatch {
+        r#type: types.kind.into(),
+        code: types.code.map(Into::into),
+    }
+}
+
+impl From<RouteTarget> for wire::route::Target {
+    fn from(target: RouteTarget) -> Self {
+        match target {
+            RouteTarget::Local => Self::Local(true),
+            RouteTarget::Interface(id) => Self::Interface(id.to_string()),
+            RouteTarget::Blackhole => Self::Blackhole(true),
+        }
+    }
+}
+
+impl From<RouteOrigin> for wire::route::Origin {
+    fn from(origin: RouteOrigin) -> Self {
+        match origin {
+            RouteOrigin::Table => Self::Table,
+            RouteOrigin::Static => Self::Static,
+            RouteOrigin::Propagated => Self::Propagated,
+        }
+    }
+}
+
+impl From<&Route> for wire::Route {
+    fn from(route: &Route) -> Self {
+        Self {
+            destination: route.destination.to_string(),
+            target: Some(route.target.into()),
+            origin: wire::route::Origin::from(route.origin).into(),
+        }
+    }
+}
+
+/// Without an origin: a host doesn't care who made a route.
+impl From<&RouteState> for wire::Route {
+    fn from(route: &RouteState) -> Self {
+        Self {
+            destination: route.destination.to_string(),
+            target: Some(route.target.into()),
+            origin: wire::route::Origin::Unspecified.into(),
+        }
+    }
+}
