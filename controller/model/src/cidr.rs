@@ -129,4 +129,13 @@ impl VpcBlock6 {
     pub fn contains_subnet(self, subnet: SubnetBlock6) -> bool {
         self.0.contains(&subnet.0)
     }
+
+    /// The 256 blocks that it can be cut into, lowest first.
+    pub fn subnets(self) -> impl Iterator<Item = SubnetBlock6> {
+        let first = self.0.network().to_bits();
+        (0..256u128).filter_map(move |n| {
+            let network = Ipv6Addr::from_bits(first | (n << 64));
+            Ipv6Net::new(network, 64).ok().map(SubnetBlock6)
+        })
+    }
 }

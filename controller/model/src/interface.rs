@@ -1,6 +1,6 @@
 //! Network interfaces.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Where an interface is plugged in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Attachment {
     /// The host whose vswitch makes the device.
     pub host: HostName,
@@ -53,5 +53,11 @@ impl Interface {
     /// All its IPv4 addresses, the primary first.
     pub fn addresses4(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         std::iter::once(self.ipv4).chain(self.secondary_ipv4.iter().copied())
+    }
+
+    /// All its private addresses: IPv4, the primary first, then IPv6.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let v6 = self.ipv6.iter().copied().map(IpAddr::V6);
+        self.addresses4().map(IpAddr::V4).chain(v6)
     }
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cidr;
+pub mod cloud;
 pub mod group;
 pub mod host;
 pub mod id;
@@ -13,6 +14,7 @@ pub mod interface;
 pub mod meta;
 pub mod name;
 pub mod net;
+pub mod ops;
 pub mod resource;
 pub mod route;
 pub mod state;
@@ -20,6 +22,7 @@ pub mod subnet;
 pub mod vpc;
 
 pub use cidr::{Block4, Prefix, SubnetBlock6, VpcBlock6};
+pub use cloud::Cloud;
 pub use group::{IcmpMatch, Peer, PortMatch, Rule, SecurityGroup};
 pub use host::{Host, Region, Zone};
 pub use id::{InterfaceId, RouteTableId, RuleId, SecurityGroupId, SubnetId, VpcId};

@@ -30,3 +30,20 @@ pub struct Meta {
     /// The transaction that last changed it: its etag.
     pub updated: Revision,
 }
+
+impl Meta {
+    /// Of a new resource; the transaction that makes it stamps the rest.
+    pub fn named(name: Option<Label>) -> Self {
+        Self {
+            name,
+            ..Self::default()
+        }
+    }
+
+    /// Takes the new name, where there is one to take.
+    pub(crate) fn rename(&mut self, name: Option<Option<Label>>) {
+        if let Some(name) = name {
+            self.name = name;
+        }
+    }
+}

@@ -9,7 +9,7 @@ use crate::{
     host::{Host, Region, Zone},
     id::{InterfaceId, RouteTableId, SecurityGroupId, SubnetId, VpcId},
     interface::Interface,
-    meta::Meta,
+    meta::{Meta, Revision},
     name::{HostName, RegionName, ZoneName},
     route::RouteTable,
     subnet::Subnet,
@@ -104,4 +104,54 @@ pub struct Change {
     pub before: Option<Resource>,
     /// What it is.
     pub after: Option<Resource>,
+}
+
+impl Change {
+    /// A creation.
+    pub fn create(after: impl Into<Resource>) -> Self {
+        Self {
+            before: None,
+            after: Some(after.into()),
+        }
+    }
+
+    /// A change of what exists.
+    pub fn update(before: impl Into<Resource>, after: impl Into<Resource>) -> Self {
+        Self {
+            before: Some(before.into()),
+            after: Some(after.into()),
+        }
+    }
+
+    /// A deletion.
+    pub fn delete(before: impl Into<Resource>) -> Self {
+        Self {
+            before: Some(before.into()),
+            after: None,
+        }
+    }
+
+    /// What it is about; `None` for a change of nothing into nothing.
+    pub fn key(&self) -> Option<ResourceKey> {
+        let resource = self.after.as_ref().or(self.before.as_ref());
+        resource.map(Resource::key)
+    }
+
+    /// The change that undoes it.
+    pub fn inverse(&self) -> Self {
+        Self {
+            before: self.after.clone(),
+            after: self.before.clone(),
+        }
+    }
+
+    /// Writes the transaction's number into what the change leaves behind.
+    pub fn stamp(&mut self, revision: Revision) {
+        let created = self.before.as_ref().map(|before| before.meta().created);
+        if let Some(after) = &mut self.after {
+            let meta = after.meta_mut();
+            meta.created = created.unwrap_or(revision);
+            meta.updated = revision;
+        }
+    }
 }

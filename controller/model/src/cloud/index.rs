@@ -1,0 +1,216 @@
+//! What is found by something else than its key. Every index follows from the resources alone.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr},
+};
+
+use super::ranges::Ranges;
+use crate::{
+    Attachment, Host, HostName, Interface, InterfaceId, Mac, Peer, RegionName, Resource,
+    RouteTable, RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni,
+    Vpc, VpcBlock6, VpcId, Zone, ZoneName,
+};
+
+/// Many values per key; a key without values is not there, so equal content is equal indexes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Multi<K, V>(BTreeMap<K, BTreeSet<V>>);
+
+impl<K, V> Default for Multi<K, V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord + Clone, V: Ord + Clone> Multi<K, V> {
+    fn set(&mut self, key: &K, value: &V, present: bool) {
+        if present {
+            self.0.entry(key.clone()).or_default().insert(value.clone());
+        } else if let Some(values) = self.0.get_mut(key) {
+            values.remove(value);
+            if values.is_empty() {
+                self.0.remove(key);
+            }
+        }
+    }
+
+    pub(super) fn iter(&self, key: &K) -> impl Iterator<Item = &V> + use<'_, K, V> {
+        self.0.get(key).into_iter().flatten()
+    }
+
+    pub(super) fn count(&self, key: &K) -> usize {
+        self.0.get(key).map_or(0, BTreeSet::len)
+    }
+}
+
+/// One value per key. Only the value's own removal takes it away, so that a key that moves from
+/// one resource to another within a transaction stays with the new one.
+fn set_one<K: Ord, V: PartialEq>(map: &mut BTreeMap<K, V>, key: K, value: V, present: bool) {
+    if present {
+        map.insert(key, value);
+    } else if map.get(&key) == Some(&value) {
+        map.remove(&key);
+    }
+}
+
+/// All indexes of a cloud.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Indexes {
+    pub(super) zones_in_region: Multi<RegionName, ZoneName>,
+    pub(super) vpcs_in_region: Multi<RegionName, VpcId>,
+    pub(super) hosts_in_zone: Multi<ZoneName, HostName>,
+    pub(super) subnets_in_zone: Multi<ZoneName, SubnetId>,
+    pub(super) subnets_in_vpc: Multi<VpcId, SubnetId>,
+    pub(super) subnets_with_table: Multi<RouteTableId, SubnetId>,
+    pub(super) tables_in_vpc: Multi<VpcId, RouteTableId>,
+    pub(super) tables_to_interface: Multi<InterfaceId, RouteTableId>,
+    pub(super) groups_in_vpc: Multi<VpcId, SecurityGroupId>,
+    pub(super) groups_naming_group: Multi<SecurityGroupId, SecurityGroupId>,
+    pub(super) interfaces_in_vpc: Multi<VpcId, InterfaceId>,
+    pub(super) interfaces_in_subnet: Multi<SubnetId, InterfaceId>,
+    pub(super) interfaces_in_group: Multi<SecurityGroupId, InterfaceId>,
+    pub(super) interfaces_on_host: Multi<HostName, InterfaceId>,
+    pub(super) host_by_vtep: BTreeMap<IpAddr, HostName>,
+    pub(super) vpc_by_vni: BTreeMap<Vni, VpcId>,
+    pub(super) interface_by_mac: BTreeMap<Mac, InterfaceId>,
+    pub(super) interface_by_device: BTreeMap<Attachment, InterfaceId>,
+    pub(super) interface_by_address: BTreeMap<(VpcId, IpAddr), InterfaceId>,
+    pub(super) vnis: Ranges,
+    /// /56 blocks by their number; two VPCs may be given the same one.
+    pub(super) vpc_blocks6: Ranges,
+    vpcs_with_block6: Multi<VpcBlock6, VpcId>,
+    pub(super) addresses4: BTreeMap<SubnetId, Ranges>,
+    pub(super) addresses6: BTreeMap<SubnetId, Ranges>,
+}
+
+/// The number of a /56 among all /56 blocks.
+pub(super) fn number_of_block6(block: VpcBlock6) -> u128 {
+    block.net().network().to_bits() >> 72
+}
+
+/// The number that stands for an IPv4 address in `Ranges`.
+pub(super) fn number4(address: Ipv4Addr) -> u128 {
+    u128::from(address.to_bits())
+}
+
+impl Indexes {
+    /// Adds (`present`) or takes out what follows from `resource`.
+    pub(super) fn set(&mut self, resource: &Resource, present: bool) {
+        match resource {
+            Resource::Region(_) => {}
+            Resource::Zone(zone) => self.set_zone(zone, present),
+            Resource::Host(host) => self.set_host(host, present),
+            Resource::Vpc(vpc) => self.set_vpc(vpc, present),
+            Resource::RouteTable(table) => self.set_table(table, present),
+            Resource::SecurityGroup(group) => self.set_group(group, present),
+            Resource::Subnet(subnet) => self.set_subnet(subnet, present),
+            Resource::Interface(interface) => self.set_interface(interface, present),
+        }
+    }
+
+    fn set_zone(&mut self, zone: &Zone, present: bool) {
+        self.zones_in_region.set(&zone.region, &zone.name, present);
+    }
+
+    fn set_host(&mut self, host: &Host, present: bool) {
+        self.hosts_in_zone.set(&host.zone, &host.name, present);
+        set_one(
+            &mut self.host_by_vtep,
+            host.vtep,
+            host.name.clone(),
+            present,
+        );
+    }
+
+    fn set_vpc(&mut self, vpc: &Vpc, present: bool) {
+        self.vpcs_in_region.set(&vpc.region, &vpc.id, present);
+        set_one(&mut self.vpc_by_vni, vpc.vni, vpc.id, present);
+        let taken = self.vpc_by_vni.contains_key(&vpc.vni);
+        mark(&mut self.vnis, u128::from(vpc.vni.get()), taken);
+        for block in &vpc.ipv6 {
+            self.vpcs_with_block6.set(block, &vpc.id, present);
+            let taken = self.vpcs_with_block6.count(block) > 0;
+            mark(&mut self.vpc_blocks6, number_of_block6(*block), taken);
+        }
+    }
+
+    fn set_table(&mut self, table: &RouteTable, present: bool) {
+        self.tables_in_vpc.set(&table.vpc, &table.id, present);
+        for route in &table.routes {
+            if let RouteTarget::Interface(interface) = route.target {
+                self.tables_to_interface.set(&interface, &table.id, present);
+            }
+        }
+    }
+
+    fn set_group(&mut self, group: &SecurityGroup, present: bool) {
+        self.groups_in_vpc.set(&group.vpc, &group.id, present);
+        for rule in group.ingress.iter().chain(&group.egress) {
+            if let Peer::Group(peer) = rule.peer {
+                self.groups_naming_group.set(&peer, &group.id, present);
+            }
+        }
+    }
+
+    fn set_subnet(&mut self, subnet: &Subnet, present: bool) {
+        self.subnets_in_zone.set(&subnet.zone, &subnet.id, present);
+        self.subnets_in_vpc.set(&subnet.vpc, &subnet.id, present);
+        if let Some(table) = subnet.route_table {
+            self.subnets_with_table.set(&table, &subnet.id, present);
+        }
+    }
+
+    fn set_interface(&mut self, interface: &Interface, present: bool) {
+        let id = interface.id;
+        self.interfaces_in_vpc.set(&interface.vpc, &id, present);
+        self.interfaces_in_subnet
+            .set(&interface.subnet, &id, present);
+        for group in &interface.groups {
+            self.interfaces_in_group.set(group, &id, present);
+        }
+        set_one(&mut self.interface_by_mac, interface.mac, id, present);
+        if let Some(attachment) = &interface.attachment {
+            self.interfaces_on_host.set(&attachment.host, &id, present);
+            set_one(
+                &mut self.interface_by_device,
+                attachment.clone(),
+                id,
+                present,
+            );
+        }
+        self.set_addresses(interface, present);
+    }
+
+    fn set_addresses(&mut self, interface: &Interface, present: bool) {
+        let (vpc, subnet) = (interface.vpc, interface.subnet);
+        for address in interface.addresses() {
+            set_one(
+                &mut self.interface_by_address,
+                (vpc, address),
+                interface.id,
+                present,
+            );
+            let taken = self.interface_by_address.contains_key(&(vpc, address));
+            match address {
+                IpAddr::V4(a) => mark_in(&mut self.addresses4, subnet, number4(a), taken),
+                IpAddr::V6(a) => mark_in(&mut self.addresses6, subnet, a.to_bits(), taken),
+            }
+        }
+    }
+}
+
+fn mark(ranges: &mut Ranges, n: u128, taken: bool) {
+    if taken {
+        ranges.insert(n);
+    } else {
+        ranges.remove(n);
+    }
+}
+
+fn mark_in(by_subnet: &mut BTreeMap<SubnetId, Ranges>, subnet: SubnetId, n: u128, taken: bool) {
+    let ranges = by_subnet.entry(subnet).or_default();
+    mark(ranges, n, taken);
+    if ranges.is_empty() {
+        by_subnet.remove(&subnet);
+    }
+}

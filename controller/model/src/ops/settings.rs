@@ -1,0 +1,71 @@
+//! What an operator sets: limits that protect people from accidents, and the pools to give from.
+
+use ipnet::Ipv6Net;
+
+/// How many of each a cloud, a VPC, a table or an interface may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quotas {
+    /// VPCs of a region.
+    pub vpcs_per_region: usize,
+    /// CIDRs of a VPC: of each family, the primary one counted.
+    pub cidrs_per_vpc: usize,
+    /// Subnets of a VPC.
+    pub subnets_per_vpc: usize,
+    /// Route tables of a VPC, the main one counted.
+    pub route_tables_per_vpc: usize,
+    /// Routes of a table, the local ones not counted.
+    pub routes_per_table: usize,
+    /// Security groups of a region.
+    pub groups_per_region: usize,
+    /// Rules of a group per direction and address family. A rule whose peer is a group counts for
+    /// both families.
+    pub rules_per_group: usize,
+    /// Security groups of an interface.
+    pub groups_per_interface: usize,
+    /// Interfaces of a region.
+    pub interfaces_per_region: usize,
+    /// Addresses of an interface: of each family, the primary one counted.
+    pub addresses_per_interface: usize,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            vpcs_per_region: 5,
+            cidrs_per_vpc: 5,
+            subnets_per_vpc: 200,
+            route_tables_per_vpc: 200,
+            routes_per_table: 500,
+            groups_per_region: 2_500,
+            rules_per_group: 60,
+            groups_per_interface: 5,
+            interfaces_per_region: 5_000,
+            addresses_per_interface: 50,
+        }
+    }
+}
+
+impl Quotas {
+    /// No limit: what the code holds is what there is.
+    pub const UNLIMITED: Self = Self {
+        vpcs_per_region: usize::MAX,
+        cidrs_per_vpc: usize::MAX,
+        subnets_per_vpc: usize::MAX,
+        route_tables_per_vpc: usize::MAX,
+        routes_per_table: usize::MAX,
+        groups_per_region: usize::MAX,
+        rules_per_group: usize::MAX,
+        groups_per_interface: usize::MAX,
+        interfaces_per_region: usize::MAX,
+        addresses_per_interface: usize::MAX,
+    };
+}
+
+/// What commands need to know beside the cloud.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The limits.
+    pub quotas: Quotas,
+    /// Where VPCs get their /56 from when they ask for one without saying which; /56 or shorter.
+    pub ipv6_pool: Option<Ipv6Net>,
+}
