@@ -2,6 +2,7 @@
 //! once, here, and every field at fault is named.
 
 pub mod fields;
+pub mod sync;
 pub mod v1;
 
 pub use fields::{Fields, Invalid, Reported, Violation};

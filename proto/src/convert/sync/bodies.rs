@@ -1,0 +1,240 @@
+//! The body of each kind, both ways.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use weft_model::{
+    Rule, Vni,
+    state::{GroupState, Mapping, Port, RouteTableState, State, SubnetState, Tunnel, VpcState},
+};
+
+use super::{
+    MOST_ITEMS, read_address, read_exact, read_mac,
+    wire::{self, resource::Body},
+    write_address,
+};
+use crate::{
+    convert::{
+        fields::{Fields, Reported},
+        v1::{read_route, read_rule},
+    },
+    v1,
+};
+
+fn texts<T: std::fmt::Display>(items: &[T]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+pub(super) fn write(state: &State) -> Body {
+    match state {
+        State::Tunnel(tunnel) => Body::Tunnel(wire::Tunnel {
+            host: tunnel.host.to_string(),
+            vtep: write_address(tunnel.vtep),
+        }),
+        State::Vpc(vpc) => Body::Vpc(wire::Vpc {
+            id: vpc.id.to_string(),
+            vni: vpc.vni.get(),
+            ipv4: texts(&vpc.ipv4),
+            ipv6: texts(&vpc.ipv6),
+        }),
+        State::Mapping(mapping) => Body::Mapping(write_mapping(mapping)),
+        State::Group(group) => Body::SecurityGroup(wire::SecurityGroup {
+            id: group.id.to_string(),
+            vpc: group.vpc.to_string(),
+            ingress: group.ingress.iter().map(Into::into).collect(),
+            egress: group.egress.iter().map(Into::into).collect(),
+        }),
+        State::Subnet(subnet) => Body::Subnet(wire::Subnet {
+            id: subnet.id.to_string(),
+            vpc: subnet.vpc.to_string(),
+            ipv4: subnet.ipv4.to_string(),
+            ipv6: subnet
+                .ipv6
+                .map(|block| block.to_string())
+                .unwrap_or_default(),
+            route_table: subnet.route_table.to_string(),
+        }),
+        State::Port(port) => Body::Port(write_port(port)),
+        State::RouteTable(table) => Body::RouteTable(wire::RouteTable {
+            id: table.id.to_string(),
+            vpc: table.vpc.to_string(),
+            routes: table.routes.iter().map(Into::into).collect(),
+        }),
+    }
+}
+
+fn write_mapping(mapping: &Mapping) -> wire::Mapping {
+    wire::Mapping {
+        interface: mapping.interface.to_string(),
+        vpc: mapping.vpc.to_string(),
+        subnet: mapping.subnet.to_string(),
+        host: mapping.host.to_string(),
+        mac: mapping.mac.octets().to_vec(),
+        addresses: mapping
+            .addresses
+            .iter()
+            .copied()
+            .map(write_address)
+            .collect(),
+        groups: texts(&mapping.groups),
+        source_dest_check: mapping.source_dest_check,
+    }
+}
+
+fn write_port(port: &Port) -> wire::Port {
+    let secondary = port.secondary_ipv4.iter();
+    wire::Port {
+        interface: port.interface.to_string(),
+        vpc: port.vpc.to_string(),
+        subnet: port.subnet.to_string(),
+        mac: port.mac.octets().to_vec(),
+        ipv4: port.ipv4.octets().to_vec(),
+        secondary_ipv4: secondary.map(|address| address.octets().to_vec()).collect(),
+        ipv6: port
+            .ipv6
+            .iter()
+            .map(|address| address.octets().to_vec())
+            .collect(),
+        groups: texts(&port.groups),
+        source_dest_check: port.source_dest_check,
+        netns: port.netns.to_string(),
+        device: port.device.to_string(),
+    }
+}
+
+pub(super) fn read(fields: &mut Fields, body: Option<&Body>) -> Result<State, Reported> {
+    match fields.present("body", body)? {
+        Body::Tunnel(tunnel) => read_tunnel(fields, tunnel).map(State::Tunnel),
+        Body::Vpc(vpc) => read_vpc(fields, vpc).map(State::Vpc),
+        Body::Mapping(mapping) => read_mapping(fields, mapping).map(State::Mapping),
+        Body::SecurityGroup(group) => read_group(fields, group).map(State::Group),
+        Body::Subnet(subnet) => read_subnet(fields, subnet).map(State::Subnet),
+        Body::Port(port) => read_port(fields, port).map(State::Port),
+        Body::RouteTable(table) => read_table(fields, table).map(State::RouteTable),
+    }
+}
+
+fn read_tunnel(fields: &mut Fields, tunnel: &wire::Tunnel) -> Result<Tunnel, Reported> {
+    let host = fields.required("host", &tunnel.host);
+    let vtep = read_address(fields, "vtep", &tunnel.vtep);
+    Ok(Tunnel {
+        host: host?,
+        vtep: vtep?,
+    })
+}
+
+fn read_vpc(fields: &mut Fields, vpc: &wire::Vpc) -> Result<VpcState, Reported> {
+    let id = fields.required("id", &vpc.id);
+    let vni = Vni::try_from(vpc.vni).map_err(|error| fields.refuse("vni", error));
+    let ipv4 = fields.all("ipv4", MOST_ITEMS, &vpc.ipv4);
+    let ipv6 = fields.all("ipv6", MOST_ITEMS, &vpc.ipv6);
+    if vpc.ipv4.is_empty() {
+        return Err(fields.refuse("ipv4", "is required: a VPC has a primary block"));
+    }
+    Ok(VpcState {
+        id: id?,
+        vni: vni?,
+        ipv4: ipv4?,
+        ipv6: ipv6?,
+    })
+}
+
+fn read_mapping(fields: &mut Fields, mapping: &wire::Mapping) -> Result<Mapping, Reported> {
+    let interface = fields.required("interface", &mapping.interface);
+    let vpc = fields.required("vpc", &mapping.vpc);
+    let subnet = fields.required("subnet", &mapping.subnet);
+    let host = fields.required("host", &mapping.host);
+    let mac = read_mac(fields, "mac", &mapping.mac);
+    let addresses = fields.each(
+        "addresses",
+        MOST_ITEMS,
+        &mapping.addresses,
+        |fields, bytes| read_address(fields, "", bytes),
+    );
+    let groups = fields.all("groups", MOST_ITEMS, &mapping.groups);
+    Ok(Mapping {
+        interface: interface?,
+        vpc: vpc?,
+        subnet: subnet?,
+        host: host?,
+        mac: mac?,
+        addresses: addresses?,
+        groups: groups?,
+        source_dest_check: mapping.source_dest_check,
+    })
+}
+
+fn read_group(fields: &mut Fields, group: &wire::SecurityGroup) -> Result<GroupState, Reported> {
+    let id = fields.required("id", &group.id);
+    let vpc = fields.required("vpc", &group.vpc);
+    let ingress = read_rules(fields, "ingress", &group.ingress);
+    let egress = read_rules(fields, "egress", &group.egress);
+    Ok(GroupState {
+        id: id?,
+        vpc: vpc?,
+        ingress: ingress?,
+        egress: egress?,
+    })
+}
+
+fn read_rules(fields: &mut Fields, field: &str, rules: &[v1::Rule]) -> Result<Vec<Rule>, Reported> {
+    fields.each(field, MOST_ITEMS, rules, read_rule)
+}
+
+fn read_subnet(fields: &mut Fields, subnet: &wire::Subnet) -> Result<SubnetState, Reported> {
+    let id = fields.required("id", &subnet.id);
+    let vpc = fields.required("vpc", &subnet.vpc);
+    let ipv4 = fields.required("ipv4", &subnet.ipv4);
+    let ipv6 = fields.optional("ipv6", &subnet.ipv6);
+    let route_table = fields.required("route_table", &subnet.route_table);
+    Ok(SubnetState {
+        id: id?,
+        vpc: vpc?,
+        ipv4: ipv4?,
+        ipv6: ipv6?,
+        route_table: route_table?,
+    })
+}
+
+fn read_port(fields: &mut Fields, port: &wire::Port) -> Result<Port, Reported> {
+    let interface = fields.required("interface", &port.interface);
+    let vpc = fields.required("vpc", &port.vpc);
+    let subnet = fields.required("subnet", &port.subnet);
+    let mac = read_mac(fields, "mac", &port.mac);
+    let ipv4 = read_exact::<Ipv4Addr, 4>(fields, "ipv4", &port.ipv4);
+    let secondary = fields.each(
+        "secondary_ipv4",
+        MOST_ITEMS,
+        &port.secondary_ipv4,
+        |fields, bytes| read_exact::<Ipv4Addr, 4>(fields, "", bytes),
+    );
+    let ipv6 = fields.each("ipv6", MOST_ITEMS, &port.ipv6, |fields, bytes| {
+        read_exact::<Ipv6Addr, 16>(fields, "", bytes)
+    });
+    let groups = fields.all("groups", MOST_ITEMS, &port.groups);
+    let netns = fields.required("netns", &port.netns);
+    let device = fields.required("device", &port.device);
+    Ok(Port {
+        interface: interface?,
+        vpc: vpc?,
+        subnet: subnet?,
+        mac: mac?,
+        ipv4: ipv4?,
+        secondary_ipv4: secondary?,
+        ipv6: ipv6?,
+        groups: groups?,
+        source_dest_check: port.source_dest_check,
+        netns: netns?,
+        device: device?,
+    })
+}
+
+fn read_table(fields: &mut Fields, table: &wire::RouteTable) -> Result<RouteTableState, Reported> {
+    let id = fields.required("id", &table.id);
+    let vpc = fields.required("vpc", &table.vpc);
+    let routes = fields.each("routes", MOST_ITEMS, &table.routes, read_route);
+    Ok(RouteTableState {
+        id: id?,
+        vpc: vpc?,
+        routes: routes?,
+    })
+}

@@ -1,0 +1,212 @@
+use weft_model::{
+    IcmpMatch, InterfaceId, Peer, PortMatch, PortRange, RouteTableId, RouteTarget, Rule, RuleId,
+    SecurityGroupId, SubnetId, Vni, VpcId,
+    state::{
+        GroupState, Mapping, Port, RouteState, RouteTableState, SubnetState, Tunnel, VpcState,
+    },
+};
+
+use super::*;
+
+const VPC: VpcId = VpcId::from_bits(1);
+const SUBNET: SubnetId = SubnetId::from_bits(2);
+const TABLE: RouteTableId = RouteTableId::from_bits(3);
+const GROUP: SecurityGroupId = SecurityGroupId::from_bits(4);
+const ENI: InterfaceId = InterfaceId::from_bits(5);
+
+fn group() -> GroupState {
+    let rule = |id, traffic, peer| Rule {
+        id: RuleId::from_bits(id),
+        traffic,
+        peer,
+        description: None,
+    };
+    GroupState {
+        id: GROUP,
+        vpc: VPC,
+        ingress: vec![
+            rule(1, PortMatch::All, Peer::Group(GROUP)),
+            rule(
+                2,
+                PortMatch::Icmp(Some(IcmpMatch {
+                    kind: 8,
+                    code: None,
+                })),
+                Peer::Cidr("10.0.0.0/8".parse().unwrap()),
+            ),
+        ],
+        egress: vec![rule(
+            3,
+            PortMatch::Tcp(PortRange::one(443)),
+            Peer::Cidr("::/0".parse().unwrap()),
+        )],
+    }
+}
+
+fn port() -> Port {
+    Port {
+        interface: ENI,
+        vpc: VPC,
+        subnet: SUBNET,
+        mac: Mac::local(5),
+        ipv4: "10.0.0.4".parse().unwrap(),
+        secondary_ipv4: vec!["10.0.0.5".parse().unwrap()],
+        ipv6: vec!["fd00::4".parse().unwrap()],
+        groups: vec![GROUP],
+        source_dest_check: true,
+        netns: "web-1".parse().unwrap(),
+        device: "eth0".parse().unwrap(),
+    }
+}
+
+fn mapping() -> Mapping {
+    Mapping {
+        interface: ENI,
+        vpc: VPC,
+        subnet: SUBNET,
+        host: "h1".parse().unwrap(),
+        mac: Mac::local(5),
+        addresses: vec!["10.0.0.4".parse().unwrap(), "fd00::4".parse().unwrap()],
+        groups: vec![GROUP],
+        source_dest_check: false,
+    }
+}
+
+fn one_of_each() -> Vec<State> {
+    let route = |destination: &str, target| RouteState {
+        destination: destination.parse().unwrap(),
+        target,
+    };
+    vec![
+        State::Tunnel(Tunnel {
+            host: "h2".parse().unwrap(),
+            vtep: "192.0.2.2".parse().unwrap(),
+        }),
+        State::Vpc(VpcState {
+            id: VPC,
+            vni: Vni::try_from(77).unwrap(),
+            ipv4: vec!["10.0.0.0/16".parse().unwrap()],
+            ipv6: vec!["fd00::/56".parse().unwrap()],
+        }),
+        State::Mapping(mapping()),
+        State::Group(group()),
+        State::Subnet(SubnetState {
+            id: SUBNET,
+            vpc: VPC,
+            ipv4: "10.0.0.0/24".parse().unwrap(),
+            ipv6: None,
+            route_table: TABLE,
+        }),
+        State::Port(port()),
+        State::RouteTable(RouteTableState {
+            id: TABLE,
+            vpc: VPC,
+            routes: vec![
+                route("10.0.0.0/16", RouteTarget::Local),
+                route("0.0.0.0/0", RouteTarget::Interface(ENI)),
+                route("192.0.2.0/24", RouteTarget::Blackhole),
+            ],
+        }),
+    ]
+}
+
+#[test]
+fn every_kind_comes_back_as_it_went() {
+    let states = one_of_each();
+    assert_eq!(states.len(), StateKind::ALL.len());
+    for state in states {
+        let sent = wire::Resource::from(&state);
+        let received = wire::Resource::decode(&sent.encode_to_vec()[..]).unwrap();
+        assert_eq!(State::try_from(&received), Ok(state.clone()));
+        assert_eq!(key_as_written(&sent), wire::Key::from(&state.key()));
+        assert_eq!(StateKey::try_from(&key_as_written(&sent)), Ok(state.key()));
+    }
+}
+
+#[test]
+fn versions_are_the_same_on_every_build() {
+    let versions: Vec<_> = one_of_each()
+        .iter()
+        .map(|state| wire::Resource::from(state).version)
+        .collect();
+    let state = &one_of_each()[0];
+    // FNV-1a's own published test vector, then one of ours: were either to change, every host
+    // would be sent everything again.
+    assert_eq!(digest(b"foobar"), 0x8594_4171_f739_67e8);
+    assert_eq!(wire::Resource::from(state).version, TUNNEL_VERSION);
+    let distinct: std::collections::BTreeSet<_> = versions.iter().collect();
+    assert_eq!(distinct.len(), versions.len());
+}
+
+/// Worked out by hand from the message's bytes: `12 0a 0a 02 'h' '2' 12 04 c0 00 02 02`.
+const TUNNEL_VERSION: u64 = 0xe51f_1871_bbf5_4671;
+
+#[test]
+fn any_change_of_a_body_changes_its_version() {
+    let version = |state: &State| wire::Resource::from(state).version;
+    let before = version(&State::Mapping(mapping()));
+    let mut moved = mapping();
+    moved.host = "h2".parse().unwrap();
+    let mut regrouped = mapping();
+    regrouped.groups.clear();
+    assert_ne!(version(&State::Mapping(moved)), before);
+    assert_ne!(version(&State::Mapping(regrouped)), before);
+}
+
+#[test]
+fn one_bad_resource_is_refused_by_name_and_the_rest_is_read() {
+    let mut update = wire::Update {
+        resources: one_of_each().iter().map(Into::into).collect(),
+        removed: vec![wire::Key::from(&StateKey::Port(ENI))],
+        ..Default::default()
+    };
+    let Some(wire::resource::Body::Mapping(body)) = &mut update.resources[2].body else {
+        panic!("the third is the mapping");
+    };
+    body.mac = vec![1, 2];
+    body.addresses[1].pop();
+    let received = read_update(&update);
+    assert_eq!(received.deltas.len(), 7);
+    assert_eq!(received.deltas[6], (Delta::Remove(StateKey::Port(ENI)), 0));
+    let [nack] = &received.refused[..] else {
+        panic!("one refusal: {:?}", received.refused);
+    };
+    assert_eq!(nack.key, Some(wire::Key::from(&StateKey::Mapping(ENI))));
+    assert_eq!(nack.version, update.resources[2].version);
+    assert!(nack.reason.contains("mac: is 2 bytes"), "{}", nack.reason);
+    assert!(
+        nack.reason.contains("addresses[1]: is 15 bytes"),
+        "{}",
+        nack.reason
+    );
+}
+
+#[test]
+fn a_removal_that_names_nothing_is_refused() {
+    let update = wire::Update {
+        removed: vec![
+            wire::Key {
+                kind: "nonsense".to_owned(),
+                name: "x".to_owned(),
+            },
+            wire::Key {
+                kind: "vpc".to_owned(),
+                name: "x".to_owned(),
+            },
+        ],
+        resources: vec![wire::Resource::default()],
+        ..Default::default()
+    };
+    let received = read_update(&update);
+    assert!(received.deltas.is_empty());
+    let reasons: Vec<_> = received.refused.iter().map(|n| n.reason.as_str()).collect();
+    assert!(reasons[0].contains("body: is required"), "{reasons:?}");
+    assert!(
+        reasons[1].contains("kind: is not one of tunnel, vpc"),
+        "{reasons:?}"
+    );
+    assert!(
+        reasons[2].contains("name: is not the name of a vpc"),
+        "{reasons:?}"
+    );
+}
