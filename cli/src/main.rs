@@ -1,1 +1,52 @@
-fn main() {}
+//! The `weft` binary: the daemons, the lab, and a client of the controller's API.
+#![forbid(unsafe_code)]
+
+mod api;
+mod args;
+mod doctor;
+mod error;
+mod output;
+mod resource;
+mod system;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::{
+    args::{Cli, Command},
+    error::CliError,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => error.report(),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
+    let format = cli.output;
+    match cli.command {
+        Command::Controller(options) => daemon(weft_controller::run(options)),
+        Command::Vswitch(options) => daemon(weft_vswitch::run(options)),
+        Command::Lab(command) => Ok(weft_lab::run(command)),
+        Command::Doctor => doctor::run(format),
+        Command::Completion { shell } => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "weft", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Api(command) => api::block_on(cli.endpoint, format, command),
+    }
+}
+
+fn daemon<E: std::error::Error + Send + Sync + 'static>(
+    outcome: Result<(), E>,
+) -> Result<ExitCode, CliError> {
+    match outcome {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(CliError::Daemon(Box::new(error))),
+    }
+}

@@ -1,0 +1,111 @@
+//! What can be typed: the top of the command tree.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    output::Format,
+    resource::{
+        host::HostCommand, interface::InterfaceCommand, region::RegionCommand,
+        route_table::RouteTableCommand, security_group::SecurityGroupCommand,
+        subnet::SubnetCommand, vpc::VpcCommand, zone::ZoneCommand,
+    },
+    system::WaitArgs,
+};
+
+const AFTER_HELP: &str = "\
+Examples:
+  weft lab up quickstart            a whole cloud in namespaces on this machine
+  weft lab check                    prove what must and must not reach
+  weft --lab quickstart vpc list    ask that lab's controller
+  weft doctor                       what this system allows
+
+Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 the system lacks something;
+4 the controller can't be reached.";
+
+/// A cloud network that anyone can hold in their hands: VPCs, subnets, route tables and security
+/// groups with real packets, on one laptop or many hosts.
+#[derive(Debug, Parser)]
+#[command(name = "weft", version, after_help = AFTER_HELP, propagate_version = false)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) endpoint: Endpoint,
+
+    /// How to print: a table for people, JSON for programs.
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which controller to ask.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Endpoint {
+    /// The controller: http://HOST:PORT or unix:///PATH.
+    #[arg(
+        long = "api",
+        global = true,
+        env = "WEFT_API",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:7400"
+    )]
+    pub(crate) url: String,
+
+    /// Ask this lab's controller instead.
+    #[arg(long = "lab", global = true, env = "WEFT_LAB", value_name = "LAB")]
+    pub(crate) lab: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the controller: the API and the store.
+    Controller(weft_controller::Options),
+    /// Run a host's vswitch.
+    Vswitch(weft_vswitch::Options),
+    /// Bring up, check and take down clouds in namespaces on this machine.
+    #[command(subcommand)]
+    Lab(weft_lab::LabCommand),
+    /// Say what this system allows, and what to do about the rest.
+    Doctor,
+    /// Print a completion script: `source <(weft completion bash)`.
+    Completion {
+        /// The shell to complete in.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    #[command(flatten)]
+    Api(ApiCommand),
+}
+
+/// Commands that call the controller.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiCommand {
+    /// Regions: sets of zones.
+    #[command(subcommand)]
+    Region(RegionCommand),
+    /// Zones: failure domains of a region.
+    #[command(subcommand)]
+    Zone(ZoneCommand),
+    /// Hosts: machines that run a vswitch.
+    #[command(subcommand)]
+    Host(HostCommand),
+    /// VPCs: isolated networks.
+    #[command(subcommand)]
+    Vpc(VpcCommand),
+    /// Subnets: ranges of a VPC in one zone.
+    #[command(subcommand)]
+    Subnet(SubnetCommand),
+    /// Route tables and their routes.
+    #[command(subcommand)]
+    RouteTable(RouteTableCommand),
+    /// Security groups and their rules.
+    #[command(subcommand)]
+    SecurityGroup(SecurityGroupCommand),
+    /// Network interfaces: what a workload attaches to.
+    #[command(subcommand)]
+    Interface(InterfaceCommand),
+    /// Wait until every host concerned has applied a revision.
+    Wait(WaitArgs),
+    /// Print the version of this binary and of the controller.
+    Version,
+}

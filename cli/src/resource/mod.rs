@@ -1,0 +1,221 @@
+//! Commands on the API's resources. What all kinds share is here; a kind's own module has its
+//! columns and its create and update arguments.
+
+pub(crate) mod host;
+pub(crate) mod interface;
+pub(crate) mod region;
+pub(crate) mod route_table;
+pub(crate) mod rule;
+pub(crate) mod security_group;
+pub(crate) mod subnet;
+pub(crate) mod vpc;
+pub(crate) mod zone;
+
+use clap::Args;
+use serde::Serialize;
+use tonic::transport::Channel;
+use weft_proto::v1::{self, DeleteRequest, GetRequest, ListRequest, Meta};
+
+use crate::{
+    api::Api,
+    error::CliError,
+    output::{self, Format, Row},
+};
+
+/// The most that the API gives in one page.
+const PAGE: u32 = 1000;
+
+/// One kind of resource: its standard methods.
+pub(crate) trait Kind: Row + Serialize + Sized {
+    /// What `delete` calls it.
+    const TEXT: &'static str;
+
+    /// Reads one.
+    async fn get(channel: Channel, request: GetRequest) -> Result<Self, CliError>;
+    /// Reads a page: the items, and the token of the next.
+    async fn page(channel: Channel, request: ListRequest)
+    -> Result<(Vec<Self>, String), CliError>;
+    /// Deletes one; gives the revision.
+    async fn delete(channel: Channel, request: DeleteRequest) -> Result<u64, CliError>;
+}
+
+/// Takes the resource out of an answer; the API always fills it.
+pub(crate) fn filled<T: Default>(field: Option<T>) -> T {
+    field.unwrap_or_default()
+}
+
+macro_rules! kind {
+    ($name:ident, $text:literal, $client:path, $one:ident, $many:ident) => {
+        impl Kind for v1::$name {
+            const TEXT: &'static str = $text;
+
+            async fn get(channel: Channel, request: GetRequest) -> Result<Self, CliError> {
+                let answer = <$client>::new(channel).get(request).await?;
+                Ok(filled(answer.into_inner().$one))
+            }
+
+            async fn page(
+                channel: Channel,
+                request: ListRequest,
+            ) -> Result<(Vec<Self>, String), CliError> {
+                let answer = <$client>::new(channel).list(request).await?.into_inner();
+                Ok((answer.$many, answer.next_page_token))
+            }
+
+            async fn delete(channel: Channel, request: DeleteRequest) -> Result<u64, CliError> {
+                Ok(<$client>::new(channel).delete(request).await?.into_inner().revision)
+            }
+        }
+    };
+}
+
+kind!(Region, "region", v1::regions_client::RegionsClient<Channel>, region, regions);
+kind!(Zone, "zone", v1::zones_client::ZonesClient<Channel>, zone, zones);
+kind!(Host, "host", v1::hosts_client::HostsClient<Channel>, host, hosts);
+kind!(Vpc, "VPC", v1::vpcs_client::VpcsClient<Channel>, vpc, vpcs);
+kind!(Subnet, "subnet", v1::subnets_client::SubnetsClient<Channel>, subnet, subnets);
+kind!(
+    RouteTable,
+    "route table",
+    v1::route_tables_client::RouteTablesClient<Channel>,
+    route_table,
+    route_tables
+);
+kind!(
+    SecurityGroup,
+    "security group",
+    v1::security_groups_client::SecurityGroupsClient<Channel>,
+    security_group,
+    security_groups
+);
+kind!(
+    Interface,
+    "interface",
+    v1::interfaces_client::InterfacesClient<Channel>,
+    interface,
+    interfaces
+);
+
+/// Names one resource.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Its id; its name for regions, zones and hosts.
+    pub(crate) id: String,
+}
+
+/// Names one resource to delete.
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// Its id; its name for regions, zones and hosts.
+    pub(crate) id: String,
+    /// Refuse if it has changed since this etag.
+    #[arg(long, default_value_t)]
+    pub(crate) etag: String,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
+}
+
+/// Which resources to list.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only those of this VPC.
+    #[arg(long, default_value_t, value_name = "VPC")]
+    pub(crate) vpc: String,
+}
+
+/// What every write takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WriteArgs {
+    /// Makes the write safe to repeat: the same id gives the first answer again.
+    #[arg(long, default_value_t, value_name = "ID")]
+    pub(crate) request_id: String,
+    /// Return when every host concerned has applied it.
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+/// Reads and prints one.
+pub(crate) async fn show<K: Kind>(api: &Api, args: ShowArgs) -> Result<(), CliError> {
+    let item = K::get(api.channel.clone(), GetRequest { id: args.id }).await?;
+    output::one(api.format, &item)
+}
+
+/// Reads every page and prints them.
+pub(crate) async fn list<K: Kind>(api: &Api, args: ListArgs) -> Result<(), CliError> {
+    output::list(api.format, &all::<K>(api, &args.vpc).await?)
+}
+
+/// Reads every page.
+pub(crate) async fn all<K: Kind>(api: &Api, vpc: &str) -> Result<Vec<K>, CliError> {
+    let mut items = Vec::new();
+    let mut token = String::new();
+    loop {
+        let request =
+            ListRequest { page_size: PAGE, page_token: token, vpc: vpc.to_owned() };
+        let (page, next) = K::page(api.channel.clone(), request).await?;
+        items.extend(page);
+        if next.is_empty() {
+            return Ok(items);
+        }
+        token = next;
+    }
+}
+
+#[derive(Serialize)]
+struct Deleted<'a> {
+    deleted: &'a str,
+    revision: u64,
+}
+
+/// Deletes one and says so.
+pub(crate) async fn delete<K: Kind>(api: &Api, args: DeleteArgs) -> Result<(), CliError> {
+    let request = DeleteRequest {
+        id: args.id.clone(),
+        etag: args.etag,
+        request_id: args.write.request_id,
+    };
+    let revision = K::delete(api.channel.clone(), request).await?;
+    applied(api, args.write.wait, revision).await?;
+    match api.format {
+        Format::Json => output::json(&Deleted { deleted: &args.id, revision }),
+        Format::Table => output::lines(&format!("deleted {} {}", K::TEXT, args.id)),
+    }
+}
+
+/// Prints what a write made, once it is applied if that was asked for.
+pub(crate) async fn written<K: Kind>(
+    api: &Api,
+    wait: bool,
+    item: Option<K>,
+    revision: u64,
+) -> Result<(), CliError>
+where
+    K: Default,
+{
+    applied(api, wait, revision).await?;
+    output::one(api.format, &filled(item))
+}
+
+async fn applied(api: &Api, wait: bool, revision: u64) -> Result<(), CliError> {
+    if wait {
+        let request = v1::WaitRequest { revision, timeout_ms: 0 };
+        api.operations().wait(request).await?;
+    }
+    Ok(())
+}
+
+/// The name that a person gave it, or a dash.
+pub(crate) fn name(meta: Option<&Meta>) -> String {
+    output::or_dash(meta.map_or("", |meta| &meta.name))
+}
+
+/// Bookkeeping of a request that gives a name.
+pub(crate) fn named(name: Option<String>) -> Option<Meta> {
+    name.map(|name| Meta { name, ..Meta::default() })
+}
+
+/// The fields of an update that were given.
+pub(crate) fn mask(fields: &[(&str, bool)]) -> Option<prost_types::FieldMask> {
+    let paths = fields.iter().filter(|(_, given)| *given).map(|(path, _)| (*path).to_owned());
+    Some(prost_types::FieldMask { paths: paths.collect() })
+}

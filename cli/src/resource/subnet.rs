@@ -1,0 +1,144 @@
+//! `weft subnet`.
+
+use clap::{Args, Subcommand};
+use weft_proto::v1::{
+    CreateSubnetRequest, Subnet, UpdateSubnetRequest, subnets_client::SubnetsClient,
+};
+
+use super::{DeleteArgs, ListArgs, ShowArgs, WriteArgs};
+use crate::{
+    api::Api,
+    error::CliError,
+    output::{Row, or_dash},
+};
+
+/// Commands on subnets.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SubnetCommand {
+    /// Make a subnet.
+    #[command(after_help = "Example:\n  weft subnet create --vpc vpc-0... --zone a --cidr 10.0.1.0/24 --ipv6")]
+    Create(CreateArgs),
+    /// Show one.
+    Show(ShowArgs),
+    /// List all.
+    List(ListArgs),
+    /// Change its name or its route table.
+    Update(UpdateArgs),
+    /// Delete one that has no interfaces.
+    Delete(DeleteArgs),
+}
+
+/// Arguments of `weft subnet create`.
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// The VPC it is part of.
+    #[arg(long)]
+    vpc: String,
+    /// The zone that its interfaces' hosts stand in.
+    #[arg(long)]
+    zone: String,
+    /// Its IPv4 block, inside one of the VPC's.
+    #[arg(long, value_name = "PREFIX")]
+    cidr: String,
+    /// Give it the lowest free IPv6 /64 of the VPC.
+    #[arg(long)]
+    ipv6: bool,
+    /// Give it this IPv6 /64.
+    #[arg(long, value_name = "PREFIX", default_value_t)]
+    ipv6_cidr: String,
+    /// The route table to use; the VPC's main one when left out.
+    #[arg(long, default_value_t)]
+    route_table: String,
+    /// A name for people.
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// Arguments of `weft subnet update`.
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// Its id.
+    id: String,
+    /// A new name.
+    #[arg(long)]
+    name: Option<String>,
+    /// The route table to use; empty for the VPC's main one.
+    #[arg(long)]
+    route_table: Option<String>,
+    /// Refuse if it has changed since this etag.
+    #[arg(long, default_value_t)]
+    etag: String,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+impl Row for Subnet {
+    const TITLES: &'static [&'static str] =
+        &["ID", "NAME", "VPC", "ZONE", "CIDR", "IPV6", "ROUTE-TABLE", "FREE"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            super::name(self.meta.as_ref()),
+            self.vpc.clone(),
+            self.zone.clone(),
+            self.cidr_block.clone(),
+            or_dash(&self.ipv6_cidr_block),
+            if self.route_table.is_empty() { "main".to_owned() } else { self.route_table.clone() },
+            self.available_addresses.to_string(),
+        ]
+    }
+}
+
+/// Runs one.
+pub(crate) async fn run(api: &Api, command: SubnetCommand) -> Result<(), CliError> {
+    match command {
+        SubnetCommand::Create(args) => create(api, args).await,
+        SubnetCommand::Show(args) => super::show::<Subnet>(api, args).await,
+        SubnetCommand::List(args) => super::list::<Subnet>(api, args).await,
+        SubnetCommand::Update(args) => update(api, args).await,
+        SubnetCommand::Delete(args) => super::delete::<Subnet>(api, args).await,
+    }
+}
+
+async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
+    let subnet = Subnet {
+        vpc: args.vpc,
+        zone: args.zone,
+        cidr_block: args.cidr,
+        ipv6_cidr_block: args.ipv6_cidr,
+        route_table: args.route_table,
+        meta: super::named(args.name),
+        ..Subnet::default()
+    };
+    let request = CreateSubnetRequest {
+        subnet: Some(subnet),
+        assign_ipv6: args.ipv6,
+        request_id: args.write.request_id,
+    };
+    let answer = SubnetsClient::new(api.channel.clone()).create(request).await?.into_inner();
+    super::written(api, args.write.wait, answer.subnet, answer.revision).await
+}
+
+async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
+    let update_mask = super::mask(&[
+        ("meta.name", args.name.is_some()),
+        ("route_table", args.route_table.is_some()),
+    ]);
+    let subnet = Subnet {
+        id: args.id,
+        route_table: args.route_table.unwrap_or_default(),
+        meta: super::named(args.name),
+        ..Subnet::default()
+    };
+    let request = UpdateSubnetRequest {
+        subnet: Some(subnet),
+        update_mask,
+        etag: args.etag,
+        request_id: args.write.request_id,
+    };
+    let answer = SubnetsClient::new(api.channel.clone()).update(request).await?.into_inner();
+    super::written(api, args.write.wait, answer.subnet, answer.revision).await
+}

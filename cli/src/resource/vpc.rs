@@ -1,0 +1,137 @@
+//! `weft vpc`.
+
+use clap::{Args, Subcommand};
+use weft_proto::v1::{CreateVpcRequest, UpdateVpcRequest, Vpc, vpcs_client::VpcsClient};
+
+use super::{DeleteArgs, ListArgs, ShowArgs, WriteArgs};
+use crate::{
+    api::Api,
+    error::CliError,
+    output::{Row, joined},
+};
+
+/// Commands on VPCs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum VpcCommand {
+    /// Make a VPC, with its main route table and default security group.
+    #[command(after_help = "Example:\n  weft vpc create --region r1 --cidr 10.0.0.0/16 --ipv6 --name red")]
+    Create(CreateArgs),
+    /// Show one.
+    Show(ShowArgs),
+    /// List all.
+    List(ListArgs),
+    /// Change its name or its secondary blocks.
+    Update(UpdateArgs),
+    /// Delete one that is empty.
+    Delete(DeleteArgs),
+}
+
+/// Arguments of `weft vpc create`.
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// The region it lives in.
+    #[arg(long)]
+    region: String,
+    /// The primary IPv4 block, /16 to /28.
+    #[arg(long, value_name = "PREFIX")]
+    cidr: String,
+    /// Secondary IPv4 blocks.
+    #[arg(long, value_name = "PREFIX")]
+    secondary_cidr: Vec<String>,
+    /// Give it an IPv6 /56 from the region's pool.
+    #[arg(long)]
+    ipv6: bool,
+    /// Give it this IPv6 /56.
+    #[arg(long, value_name = "PREFIX")]
+    ipv6_cidr: Vec<String>,
+    /// A name for people.
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// Arguments of `weft vpc update`.
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// Its id.
+    id: String,
+    /// A new name.
+    #[arg(long)]
+    name: Option<String>,
+    /// All secondary IPv4 blocks that it shall have; several by repeating.
+    #[arg(long, value_name = "PREFIX")]
+    secondary_cidr: Vec<String>,
+    /// Refuse if it has changed since this etag.
+    #[arg(long, default_value_t)]
+    etag: String,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+impl Row for Vpc {
+    const TITLES: &'static [&'static str] =
+        &["ID", "NAME", "REGION", "VNI", "CIDR", "SECONDARY", "IPV6"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            super::name(self.meta.as_ref()),
+            self.region.clone(),
+            self.vni.to_string(),
+            self.cidr_block.clone(),
+            joined(&self.secondary_cidr_blocks),
+            joined(&self.ipv6_cidr_blocks),
+        ]
+    }
+}
+
+/// Runs one.
+pub(crate) async fn run(api: &Api, command: VpcCommand) -> Result<(), CliError> {
+    match command {
+        VpcCommand::Create(args) => create(api, args).await,
+        VpcCommand::Show(args) => super::show::<Vpc>(api, args).await,
+        VpcCommand::List(args) => super::list::<Vpc>(api, args).await,
+        VpcCommand::Update(args) => update(api, args).await,
+        VpcCommand::Delete(args) => super::delete::<Vpc>(api, args).await,
+    }
+}
+
+async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
+    let vpc = Vpc {
+        region: args.region,
+        cidr_block: args.cidr,
+        secondary_cidr_blocks: args.secondary_cidr,
+        ipv6_cidr_blocks: args.ipv6_cidr,
+        meta: super::named(args.name),
+        ..Vpc::default()
+    };
+    let request = CreateVpcRequest {
+        vpc: Some(vpc),
+        assign_ipv6: args.ipv6,
+        request_id: args.write.request_id,
+    };
+    let answer = VpcsClient::new(api.channel.clone()).create(request).await?.into_inner();
+    super::written(api, args.write.wait, answer.vpc, answer.revision).await
+}
+
+async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
+    let update_mask = super::mask(&[
+        ("meta.name", args.name.is_some()),
+        ("secondary_cidr_blocks", !args.secondary_cidr.is_empty()),
+    ]);
+    let vpc = Vpc {
+        id: args.id,
+        secondary_cidr_blocks: args.secondary_cidr,
+        meta: super::named(args.name),
+        ..Vpc::default()
+    };
+    let request = UpdateVpcRequest {
+        vpc: Some(vpc),
+        update_mask,
+        etag: args.etag,
+        request_id: args.write.request_id,
+    };
+    let answer = VpcsClient::new(api.channel.clone()).update(request).await?.into_inner();
+    super::written(api, args.write.wait, answer.vpc, answer.revision).await
+}
