@@ -31,15 +31,15 @@ impl Sum {
         let [high, low] = [(length >> 16) as u16, length as u16];
         let addresses = address(src) + address(dst);
         Self(addresses)
-            .add_word(u16::from(protocol))
-            .add_word(high)
-            .add_word(low)
+            .with_word(u16::from(protocol))
+            .with_word(high)
+            .with_word(low)
     }
 
     /// With more bytes, which must start at an even offset of what is summed.
     #[inline]
     #[must_use]
-    pub fn add(self, bytes: &[u8]) -> Self {
+    pub fn with(self, bytes: &[u8]) -> Self {
         self.join(Self::of(bytes))
     }
 
@@ -54,7 +54,7 @@ impl Sum {
     /// With one 16-bit word.
     #[inline]
     #[must_use]
-    pub fn add_word(self, word: u16) -> Self {
+    pub fn with_word(self, word: u16) -> Self {
         self.join(Self(u64::from(word.to_be())))
     }
 
@@ -123,9 +123,9 @@ pub fn update(checksum: u16, old: u16, new: u16) -> u16 {
 pub fn update_bytes(checksum: u16, old: &[u8], new: &[u8]) -> u16 {
     let removed = !Sum::of(old).fold();
     Sum::default()
-        .add_word(!checksum)
-        .add_word(removed)
-        .add(new)
+        .with_word(!checksum)
+        .with_word(removed)
+        .with(new)
         .checksum()
 }
 
@@ -216,7 +216,7 @@ fn l4_sum(frame: &[u8], ip: &Ip) -> Sum {
     let body = &frame[ip.l4..covered_end(frame, ip)];
     match ip.l4_kind {
         L4::Icmp { .. } if ip.is_v4() => Sum::of(body),
-        _ => pseudo(ip, body.len()).add(body),
+        _ => pseudo(ip, body.len()).with(body),
     }
 }
 

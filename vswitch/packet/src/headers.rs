@@ -1,6 +1,6 @@
 //! One-pass views of a frame: where its headers are and what they say.
 
-mod ipv6;
+pub(crate) mod ipv6;
 mod layer4;
 mod parse;
 #[cfg(test)]

@@ -5,9 +5,13 @@
 //! written by a tenant or a stranger, so parsing returns [`Malformed`] and never panics.
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod checksum;
+pub mod fragment;
 pub mod headers;
+pub mod icmp;
 mod malformed;
+pub mod nd;
 pub mod offload;
 pub mod rewrite;
 pub mod vxlan;

@@ -70,6 +70,8 @@ malformed! {
     IcmpTruncated = "icmp_truncated",
     /// An ICMP error without the packet that it is about, or with one that can't be read.
     IcmpEmbedded = "icmp_embedded",
+    /// A neighbour discovery message that RFC 4861 section 6.1 or 7.1 says to discard.
+    NdInvalid = "nd_invalid",
     /// Fewer than the 8 bytes of a VXLAN header, or no whole Ethernet header behind it.
     VxlanTruncated = "vxlan_truncated",
     /// VXLAN's I flag is clear (RFC 7348 section 5).
@@ -86,4 +88,6 @@ malformed! {
     OffloadChecksum = "offload_checksum",
     /// Segmentation of another kind than the packet.
     OffloadKind = "offload_kind",
+    /// Segments so small that one super frame would become a flood.
+    SegmentCount = "segment_count",
 }

@@ -33,34 +33,44 @@ pub(super) fn parse(frame: &[u8], l3: usize) -> Result<Ip, Malformed> {
 }
 
 #[inline]
-pub(super) fn address(header: &[u8; IPV6], at: usize) -> Ipv6Addr {
+pub(crate) fn address(header: &[u8; IPV6], at: usize) -> Ipv6Addr {
     Ipv6Addr::from(*array::<16>(header, at).expect("both addresses lie in the 40 bytes"))
 }
 
 /// A walk along the extension headers: the header named `next` starts at `at`.
-pub(super) struct Chain {
-    pub(super) next: u8,
-    pub(super) at: usize,
-    pub(super) fragment: Option<Fragment>,
+pub(crate) struct Chain {
+    pub(crate) next: u8,
+    pub(crate) at: usize,
+    pub(crate) fragment: Option<Fragment>,
     headers: usize,
     fragments: usize,
+    cut: bool,
 }
 
 impl Chain {
     #[inline]
-    pub(super) fn new(next: u8, at: usize) -> Self {
+    pub(crate) fn new(next: u8, at: usize) -> Self {
         Self {
             next,
             at,
             fragment: None,
             headers: 0,
             fragments: 0,
+            cut: false,
+        }
+    }
+
+    /// Of a packet quoted in part: the lengths of its fragments can't be checked.
+    pub(crate) fn quoted(next: u8, at: usize) -> Self {
+        Self {
+            cut: true,
+            ..Self::new(next, at)
         }
     }
 
     /// To the upper layer, or to the data of a fragment that isn't the first.
     #[inline]
-    pub(super) fn walk(mut self, frame: &[u8], end: usize) -> Result<Self, Malformed> {
+    pub(crate) fn walk(mut self, frame: &[u8], end: usize) -> Result<Self, Malformed> {
         while self.is_extension() {
             self.step(frame, end)?;
             if self.fragment.is_some_and(|f| f.offset > 0) {
@@ -116,7 +126,9 @@ impl Chain {
             offset: place & 0xfff8,
             more: place & 1 != 0,
         };
-        check_fragment(fragment, payload, 0)?;
+        if !self.cut {
+            check_fragment(fragment, payload, 0)?;
+        }
         // A whole packet behind a fragment header is no fragment (RFC 6946).
         self.fragment = (fragment.more || fragment.offset > 0).then_some(fragment);
         Ok(())

@@ -1,0 +1,42 @@
+//! TCP resets.
+
+use super::{Envelope, packet};
+use crate::headers::{Body, Headers, L4, TCP, protocol, tcp_flags};
+
+/// Answers a TCP segment with a reset (RFC 9293 section 3.10.7.1). `false`, and `out` not a frame,
+/// where none is due: for another reset, or no TCP.
+pub fn tcp_reset(out: &mut Vec<u8>, headers: &Headers) -> bool {
+    let Body::Ip(ip) = &headers.body else {
+        return false;
+    };
+    let L4::Tcp {
+        src,
+        dst,
+        seq,
+        ack,
+        flags,
+        data,
+        ..
+    } = ip.l4_kind
+    else {
+        return false;
+    };
+    if flags & tcp_flags::RST != 0 {
+        return false;
+    }
+    let control = u32::from(flags & tcp_flags::SYN != 0) + u32::from(flags & tcp_flags::FIN != 0);
+    let length = (ip.end - data) as u32 + control;
+    let (seq, ack, flags) = match flags & tcp_flags::ACK {
+        0 => (0, seq.wrapping_add(length), tcp_flags::RST | tcp_flags::ACK),
+        _ => (ack, 0, tcp_flags::RST),
+    };
+    let mut header = [0; TCP];
+    header[..2].copy_from_slice(&dst.to_be_bytes());
+    header[2..4].copy_from_slice(&src.to_be_bytes());
+    header[4..8].copy_from_slice(&seq.to_be_bytes());
+    header[8..12].copy_from_slice(&ack.to_be_bytes());
+    header[12] = 5 << 4;
+    header[13] = flags;
+    Envelope::reply(headers, ip)
+        .is_some_and(|envelope| packet(out, &envelope, protocol::TCP, &[&header]).is_ok())
+}
