@@ -1,0 +1,56 @@
+# The verbs we use. `make demo` and `make test` do everything on a fresh Debian or Ubuntu machine
+# that has a Rust toolchain.
+
+CARGO ?= cargo
+# Labs and benches want the optimised binary; tests build their own.
+WEFT := target/release/weft
+
+.PHONY: help demo test check fmt lint unit labs deps deps-test bench fuzz deny clean
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: deps $(WEFT) ## Bring up a cloud on this machine, prove it, measure it, take it away
+	@scripts/demo $(WEFT)
+
+.PHONY: $(WEFT)
+$(WEFT): deps
+	$(CARGO) build --release --locked --package weft
+
+deps: ## Install what building needs (a linker)
+	@scripts/deps build
+
+deps-test: ## Install what testing needs besides (iproute2)
+	@scripts/deps test
+
+test: deps-test ## Everything CI runs: format, clippy, unit, property and namespace tests
+	@scripts/test
+
+check: fmt lint ## The fast checks: format, clippy, the tidy rules
+	$(CARGO) test --quiet --locked --package weft-tests --test tidy
+
+fmt:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
+
+unit: ## Unit and property tests only: no namespaces
+	$(CARGO) test --workspace --exclude weft-tests --locked --quiet
+
+labs: deps-test ## The namespace tests only
+	$(CARGO) build --locked --package weft
+	$(CARGO) test --locked --package weft-tests
+
+bench: deps-test $(WEFT) ## Engine cost in memory, then the whole system beside a bare veth
+	$(CARGO) bench --locked --package weft-benches
+	$(WEFT) bench
+
+fuzz: ## Fuzz every parser for FUZZ_SECONDS each (default 600); needs nightly and cargo-fuzz
+	@scripts/fuzz $${FUZZ_SECONDS:-600}
+
+deny: ## Licences, doubles and sources of all dependencies; needs cargo-deny
+	$(CARGO) deny check bans licenses sources
+
+clean:
+	$(CARGO) clean
