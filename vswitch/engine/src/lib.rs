@@ -1,1 +1,29 @@
+//! Pure: no I/O, no clock, no async.
+//!
+//! What happens to a packet: the pipeline that judges the first packet of a connection, the flow
+//! table that remembers the verdict, and the services that every subnet's router answers itself.
+//! A worker thread owns one [`Engine`]; a packet passes the egress half on the worker of the port
+//! that sent it and the ingress half on the worker of the port that gets it.
+#![forbid(unsafe_code)]
 
+pub mod config;
+pub mod counters;
+pub mod drop;
+mod engine;
+pub mod frame;
+pub mod limits;
+pub mod port;
+pub mod time;
+pub mod verdict;
+
+mod hash;
+
+pub use config::Config;
+pub use counters::Counters;
+pub use drop::{Drop, DropObject, DropReason};
+pub use engine::Engine;
+pub use frame::Frame;
+pub use limits::{Limits, Timeouts};
+pub use port::PortIndex;
+pub use time::Now;
+pub use verdict::{Encap, Sink, Verdict};

@@ -1,0 +1,139 @@
+//! What a host holds of the cloud, compiled for the packet path.
+//!
+//! [`Tables`] takes the controller's deltas one by one and publishes a [`Config`]: an immutable
+//! value whose parts are shared with the one before it, so that a change costs what changed.
+
+mod error;
+mod mapping;
+mod policy;
+mod port;
+mod prefix_map;
+mod route;
+mod tables;
+mod tunnel;
+mod vpc;
+
+use std::{net::IpAddr, sync::Arc};
+
+use weft_model::{HostName, InterfaceId, Mac, Mtu, Vni};
+
+pub use self::{
+    error::ApplyError,
+    mapping::{HostSlot, MappingEntry},
+    policy::{Direction, Policy, Traffic},
+    port::{PortConfig, PortView},
+    route::RouteEntry,
+    tables::{Tables, TablesOptions},
+    tunnel::Tunnels,
+    vpc::{SubnetConfig, VpcConfig},
+};
+use crate::{hash::Map, port::PortIndex};
+
+/// The worker that owns the port with this MAC: its last byte, modulo the number of workers.
+pub fn owner(mac: Mac, workers: usize) -> usize {
+    usize::from(mac.octets()[5]) % workers.max(1)
+}
+
+/// The VPC's place in a configuration's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct VpcSlot(pub(crate) u32);
+
+/// One published configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    host: HostName,
+    vtep: IpAddr,
+    mtu: Mtu,
+    ports: Arc<Vec<Option<Arc<PortConfig>>>>,
+    by_interface: Arc<Map<InterfaceId, PortIndex>>,
+    /// The local ports by what the tunnel's inner frame is addressed to.
+    endpoints: Arc<Map<(Vni, Mac), PortIndex>>,
+    vpcs: Arc<Vec<Option<Arc<VpcConfig>>>>,
+    by_vni: Arc<Map<Vni, VpcSlot>>,
+    tunnels: Arc<Tunnels>,
+}
+
+impl Config {
+    pub(crate) fn empty(options: &TablesOptions) -> Self {
+        Self {
+            host: options.host.clone(),
+            vtep: options.vtep,
+            mtu: options.mtu,
+            ports: Arc::default(),
+            by_interface: Arc::default(),
+            endpoints: Arc::default(),
+            vpcs: Arc::default(),
+            by_vni: Arc::default(),
+            tunnels: Arc::default(),
+        }
+    }
+
+    /// This host.
+    pub fn host(&self) -> &HostName {
+        &self.host
+    }
+
+    /// This host's VTEP.
+    pub fn vtep(&self) -> IpAddr {
+        self.vtep
+    }
+
+    /// The MTU inside the tunnel.
+    pub fn mtu(&self) -> Mtu {
+        self.mtu
+    }
+
+    /// Every port, in slot order.
+    pub fn ports(&self) -> impl Iterator<Item = (PortIndex, &PortConfig)> {
+        self.ports
+            .iter()
+            .flatten()
+            .map(|port| (port.index, port.as_ref()))
+    }
+
+    /// The port with this handle; `None` once it is gone.
+    pub fn port(&self, index: PortIndex) -> Option<&PortConfig> {
+        let port = self.ports.get(index.slot())?.as_deref()?;
+        (port.index == index).then_some(port)
+    }
+
+    /// The port of this interface.
+    pub fn port_of(&self, interface: InterfaceId) -> Option<&PortConfig> {
+        self.port(*self.by_interface.get(&interface)?)
+    }
+
+    /// The port with what surrounds it.
+    pub fn view(&self, index: PortIndex) -> Option<PortView<'_>> {
+        let port = self.port(index)?;
+        let vpc = self.vpc(port.vpc_slot)?;
+        Some(PortView {
+            config: self,
+            port,
+            vpc,
+        })
+    }
+
+    /// The VPCs that have ports or mappings here.
+    pub fn vpcs(&self) -> impl Iterator<Item = &VpcConfig> {
+        self.vpcs.iter().flatten().map(Arc::as_ref)
+    }
+
+    /// The VPC with this VNI.
+    pub fn vpc_by_vni(&self, vni: Vni) -> Option<&VpcConfig> {
+        self.vpc(*self.by_vni.get(&vni)?)
+    }
+
+    /// The known VTEPs.
+    pub fn tunnels(&self) -> &Tunnels {
+        &self.tunnels
+    }
+
+    pub(crate) fn vpc(&self, slot: VpcSlot) -> Option<&VpcConfig> {
+        self.vpcs.get(slot.0 as usize)?.as_deref()
+    }
+
+    /// The local port that an inner frame to this MAC is for.
+    pub(crate) fn endpoint(&self, vni: Vni, mac: Mac) -> Option<PortIndex> {
+        self.endpoints.get(&(vni, mac)).copied()
+    }
+}

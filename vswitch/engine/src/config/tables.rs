@@ -1,0 +1,278 @@
+//! The working copy of the configuration: takes deltas, publishes snapshots.
+
+mod ports;
+#[cfg(test)]
+mod tests;
+mod vpcs;
+
+use std::{collections::VecDeque, net::IpAddr, sync::Arc};
+
+use weft_model::{
+    HostName, InterfaceId, Mtu, RouteTableId, SecurityGroupId, SubnetId, Vni, VpcId,
+    state::{
+        Delta, GroupState, Mapping, Port, RouteTableState, State, StateKey, SubnetState, Tunnel,
+    },
+};
+
+use self::ports::PolicyCache;
+use super::{
+    ApplyError, Config, HostSlot, MappingEntry, SubnetConfig, VpcConfig, VpcSlot, route::Routes,
+};
+use crate::hash::Map;
+
+/// What a host knows of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TablesOptions {
+    /// Its name, as mappings use it.
+    pub host: HostName,
+    /// Its VTEP.
+    pub vtep: IpAddr,
+    /// The MTU inside the tunnel.
+    pub mtu: Mtu,
+}
+
+/// A VPC that is held, with what the packet path needs only in compiled form.
+#[derive(Debug)]
+struct Held {
+    slot: VpcSlot,
+    vni: Vni,
+    ports: Vec<InterfaceId>,
+    groups: Map<SecurityGroupId, GroupState>,
+}
+
+/// The VPC that each object is in, so that a removal finds it by key alone.
+#[derive(Debug, Default)]
+struct Homes {
+    subnets: Map<SubnetId, VpcId>,
+    tables: Map<RouteTableId, VpcId>,
+    groups: Map<SecurityGroupId, VpcId>,
+    mappings: Map<InterfaceId, VpcId>,
+    ports: Map<InterfaceId, VpcId>,
+}
+
+/// A host's state under change. One bad object is refused by itself; removals may come in any order.
+#[derive(Debug)]
+pub struct Tables {
+    config: Config,
+    /// Counts changes; what a VPC's generation is taken from.
+    stamp: u32,
+    held: Map<VpcId, Held>,
+    homes: Homes,
+    ports: Map<InterfaceId, Port>,
+    policies: PolicyCache,
+    /// How often each port slot was given out.
+    generations: Vec<u32>,
+    /// Slots to reuse, the longest free first.
+    free_ports: VecDeque<u32>,
+    free_vpcs: Vec<VpcSlot>,
+}
+
+impl Tables {
+    /// Of a host that holds nothing yet.
+    pub fn new(options: TablesOptions) -> Self {
+        let mut config = Config::empty(&options);
+        let own = Arc::make_mut(&mut config.tunnels).slot(&options.host);
+        debug_assert_eq!(own, HostSlot::OWN);
+        Self {
+            config,
+            stamp: 0,
+            held: Map::default(),
+            homes: Homes::default(),
+            ports: Map::default(),
+            policies: PolicyCache::default(),
+            generations: Vec::new(),
+            free_ports: VecDeque::new(),
+            free_vpcs: Vec::new(),
+        }
+    }
+
+    /// Applies one change.
+    ///
+    /// # Errors
+    /// When the object makes no sense here; then what was held under its key stays.
+    pub fn apply(&mut self, delta: Delta) -> Result<(), ApplyError> {
+        match delta {
+            Delta::Upsert(State::Tunnel(tunnel)) => self.set_tunnel(&tunnel),
+            Delta::Upsert(State::Vpc(vpc)) => return self.upsert_vpc(vpc),
+            Delta::Upsert(State::Mapping(mapping)) => return self.upsert_mapping(mapping),
+            Delta::Upsert(State::Group(group)) => return self.upsert_group(group),
+            Delta::Upsert(State::Subnet(subnet)) => return self.upsert_subnet(subnet),
+            Delta::Upsert(State::Port(port)) => return self.upsert_port(port),
+            Delta::Upsert(State::RouteTable(table)) => return self.upsert_route_table(&table),
+            Delta::Remove(key) => self.remove(&key),
+        }
+        Ok(())
+    }
+
+    /// The configuration as it is now. Parts that didn't change are those of the one before.
+    pub fn publish(&self) -> Arc<Config> {
+        Arc::new(self.config.clone())
+    }
+
+    fn remove(&mut self, key: &StateKey) {
+        match key {
+            StateKey::Tunnel(host) => Arc::make_mut(&mut self.config.tunnels).clear(host),
+            StateKey::Vpc(vpc) => self.remove_vpc(*vpc),
+            StateKey::Mapping(interface) => self.remove_mapping(*interface),
+            StateKey::Group(group) => self.remove_group(*group),
+            StateKey::Subnet(subnet) => self.remove_subnet(*subnet),
+            StateKey::Port(interface) => self.remove_port(*interface),
+            StateKey::RouteTable(table) => self.remove_route_table(*table),
+        }
+    }
+
+    /// The VPC, to change: whatever was judged in it is looked at again.
+    fn touch(&mut self, slot: VpcSlot) -> Option<&mut VpcConfig> {
+        self.stamp = self.stamp.wrapping_add(1);
+        let vpc = Arc::make_mut(&mut self.config.vpcs)
+            .get_mut(slot.0 as usize)?
+            .as_mut()?;
+        let vpc = Arc::make_mut(vpc);
+        vpc.generation = self.stamp;
+        Some(vpc)
+    }
+
+    fn touch_home(&mut self, vpc: VpcId) -> Option<&mut VpcConfig> {
+        let slot = self.held.get(&vpc)?.slot;
+        self.touch(slot)
+    }
+
+    /// A tunnel to this host itself is none: nothing comes from there.
+    fn set_tunnel(&mut self, tunnel: &Tunnel) {
+        if tunnel.host != self.config.host {
+            Arc::make_mut(&mut self.config.tunnels).set(&tunnel.host, tunnel.vtep);
+        }
+    }
+
+    fn upsert_mapping(&mut self, mapping: Mapping) -> Result<(), ApplyError> {
+        let (interface, vpc) = (mapping.interface, mapping.vpc);
+        if !self.held.contains_key(&vpc) {
+            return Err(ApplyError::MappingVpc { interface, vpc });
+        }
+        settle(&mut self.homes.mappings, interface, vpc)?;
+        let host_slot = self.config.tunnels.known(&mapping.host);
+        let host_slot = host_slot
+            .unwrap_or_else(|| Arc::make_mut(&mut self.config.tunnels).slot(&mapping.host));
+        let entry = MappingEntry {
+            interface,
+            subnet: mapping.subnet,
+            host: mapping.host,
+            host_slot,
+            mac: mapping.mac,
+            addresses: mapping.addresses,
+            groups: mapping.groups,
+            source_dest_check: mapping.source_dest_check,
+        };
+        if let Some(vpc) = self.touch_home(vpc) {
+            vpc.mappings.upsert(entry);
+        }
+        Ok(())
+    }
+
+    fn remove_mapping(&mut self, interface: InterfaceId) {
+        let Some(vpc) = self.homes.mappings.remove(&interface) else {
+            return;
+        };
+        if let Some(vpc) = self.touch_home(vpc) {
+            vpc.mappings.remove(interface);
+        }
+    }
+
+    fn upsert_subnet(&mut self, state: SubnetState) -> Result<(), ApplyError> {
+        let SubnetState {
+            id: subnet, vpc, ..
+        } = state;
+        if !self.held.contains_key(&vpc) {
+            return Err(ApplyError::SubnetVpc { subnet, vpc });
+        }
+        settle(&mut self.homes.subnets, subnet, vpc)?;
+        let config = SubnetConfig {
+            id: subnet,
+            vpc,
+            ipv4: state.ipv4,
+            ipv6: state.ipv6,
+            route_table: state.route_table,
+        };
+        if let Some(vpc) = self.touch_home(vpc) {
+            Arc::make_mut(&mut vpc.subnets).insert(subnet, Arc::new(config));
+        }
+        self.recompile(vpc, |port| port.subnet == subnet);
+        Ok(())
+    }
+
+    fn remove_subnet(&mut self, subnet: SubnetId) {
+        let Some(vpc) = self.homes.subnets.remove(&subnet) else {
+            return;
+        };
+        if let Some(vpc) = self.touch_home(vpc) {
+            Arc::make_mut(&mut vpc.subnets).remove(&subnet);
+        }
+        self.recompile(vpc, |port| port.subnet == subnet);
+    }
+
+    fn upsert_route_table(&mut self, state: &RouteTableState) -> Result<(), ApplyError> {
+        let (table, vpc) = (state.id, state.vpc);
+        if !self.held.contains_key(&vpc) {
+            return Err(ApplyError::RouteTableVpc { table, vpc });
+        }
+        settle(&mut self.homes.tables, table, vpc)?;
+        let routes = Arc::new(Routes::compile(state));
+        if let Some(vpc) = self.touch_home(vpc) {
+            Arc::make_mut(&mut vpc.routes).insert(table, routes);
+        }
+        Ok(())
+    }
+
+    fn remove_route_table(&mut self, table: RouteTableId) {
+        let Some(vpc) = self.homes.tables.remove(&table) else {
+            return;
+        };
+        if let Some(vpc) = self.touch_home(vpc) {
+            Arc::make_mut(&mut vpc.routes).remove(&table);
+        }
+    }
+
+    fn upsert_group(&mut self, state: GroupState) -> Result<(), ApplyError> {
+        let (group, vpc) = (state.id, state.vpc);
+        let Some(held) = self.held.get_mut(&vpc) else {
+            return Err(ApplyError::GroupVpc { group, vpc });
+        };
+        settle(&mut self.homes.groups, group, vpc)?;
+        held.groups.insert(group, state);
+        self.regroup(vpc, group);
+        Ok(())
+    }
+
+    fn remove_group(&mut self, group: SecurityGroupId) {
+        let Some(vpc) = self.homes.groups.remove(&group) else {
+            return;
+        };
+        if let Some(held) = self.held.get_mut(&vpc) {
+            held.groups.remove(&group);
+        }
+        self.regroup(vpc, group);
+    }
+
+    /// The group changed: the policies that it is part of are compiled anew.
+    fn regroup(&mut self, vpc: VpcId, group: SecurityGroupId) {
+        self.policies.forget(group);
+        self.recompile(vpc, |port| port.groups.contains(&group));
+    }
+}
+
+/// Notes where an object lives; ids never move between VPCs.
+fn settle<K: std::hash::Hash + Eq + std::fmt::Display + Copy>(
+    homes: &mut Map<K, VpcId>,
+    key: K,
+    vpc: VpcId,
+) -> Result<(), ApplyError> {
+    match homes.insert(key, vpc) {
+        Some(other) if other != vpc => {
+            homes.insert(key, other);
+            Err(ApplyError::Moved {
+                key: key.to_string(),
+            })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,174 @@
+//! Why a packet was dropped, and what object is to blame.
+
+use std::{fmt, net::IpAddr};
+
+use weft_model::{InterfaceId, Mac, Prefix, RouteTableId, SecurityGroupId, Vni};
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal,)*) => {
+        /// Why a packet was dropped.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum DropReason { $($(#[$doc])* $variant,)* }
+
+        impl DropReason {
+            /// Every reason, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The stable name: in metrics, logs and explanations.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The port isn't in the configuration (yet, or any more).
+    PortUnknown = "port_unknown",
+    /// Shorter than an Ethernet header.
+    FrameTooShort = "frame_too_short",
+    /// A header contradicts the frame or itself.
+    Malformed = "malformed",
+    /// A VLAN tag: ports carry none.
+    Vlan = "vlan",
+    /// Neither ARP nor IP.
+    EthertypeUnknown = "ethertype_unknown",
+    /// The source MAC isn't the port's.
+    SpoofedMac = "spoofed_mac",
+    /// The source address isn't the port's.
+    SpoofedAddress = "spoofed_address",
+    /// ARP that claims an address which isn't the port's.
+    SpoofedArp = "spoofed_arp",
+    /// Neighbour discovery that claims an address which isn't the port's.
+    SpoofedNeighbor = "spoofed_neighbor",
+    /// A router advertisement or redirect from a workload.
+    RogueRouter = "rogue_router",
+    /// DHCP server messages from a workload.
+    RogueDhcp = "rogue_dhcp",
+    /// ARP that nobody here answers.
+    ArpUnanswered = "arp_unanswered",
+    /// Neighbour discovery that nobody here answers.
+    NeighborUnanswered = "neighbor_unanswered",
+    /// DHCP that is malformed or asks for what isn't the port's.
+    DhcpRefused = "dhcp_refused",
+    /// To an address of the router, for a service that it doesn't give.
+    RouterUnserved = "router_unserved",
+    /// Broadcast or multicast, which no VPC forwards.
+    Multicast = "multicast",
+    /// No egress rule allows it.
+    GroupEgress = "security_group_egress",
+    /// No ingress rule allows it.
+    GroupIngress = "security_group_ingress",
+    /// No route matches.
+    NoRoute = "no_route",
+    /// The route's target is gone.
+    Blackhole = "blackhole",
+    /// No interface holds the destination address.
+    NoMapping = "no_mapping",
+    /// The destination's host has no known VTEP.
+    NoTunnel = "no_tunnel",
+    /// TTL or hop limit ran out.
+    TtlExceeded = "ttl_exceeded",
+    /// Larger than the MTU, and not to be fragmented.
+    TooBig = "too_big",
+    /// A later fragment whose first one wasn't seen.
+    FragmentOrphan = "fragment_orphan",
+    /// The fragment table is full.
+    FragmentTableFull = "fragment_table_full",
+    /// The flow table is full.
+    FlowTableFull = "flow_table_full",
+    /// The port's share of the flow table is full.
+    FlowAllowanceFull = "flow_allowance_full",
+    /// The destination isn't the port's, and its source/destination check is on.
+    NotForPort = "not_for_port",
+    /// Not a VXLAN header.
+    VxlanMalformed = "vxlan_malformed",
+    /// From an underlay address that is no known host's VTEP.
+    VtepUnknown = "vtep_unknown",
+    /// A VNI that no VPC here has.
+    VniUnknown = "vni_unknown",
+    /// The inner source isn't an interface on the host that sent it.
+    SourceElsewhere = "source_elsewhere",
+    /// The inner source MAC isn't that interface's or the router's.
+    InnerMac = "inner_mac",
+    /// The inner destination is no port of this host.
+    DestinationElsewhere = "destination_elsewhere",
+}
+
+/// The object to blame for a drop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DropObject {
+    /// The route that the packet took.
+    Route {
+        /// The table.
+        table: RouteTableId,
+        /// The route's destination.
+        destination: Prefix,
+    },
+    /// The table in which no route was found.
+    RouteTable(RouteTableId),
+    /// The interface whose groups or checks said no.
+    Interface(InterfaceId),
+    /// A security group.
+    Group(SecurityGroupId),
+    /// An address: without a mapping, spoofed, or an unknown VTEP.
+    Address(IpAddr),
+    /// A MAC.
+    Mac(Mac),
+    /// A VXLAN network.
+    Vni(Vni),
+}
+
+impl fmt::Display for DropObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Route { table, destination } => write!(f, "{table} {destination}"),
+            Self::RouteTable(id) => id.fmt(f),
+            Self::Interface(id) => id.fmt(f),
+            Self::Group(id) => id.fmt(f),
+            Self::Address(address) => address.fmt(f),
+            Self::Mac(mac) => mac.fmt(f),
+            Self::Vni(vni) => write!(f, "vni {vni}"),
+        }
+    }
+}
+
+/// A dropped packet: why, and because of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drop {
+    /// Why.
+    pub reason: DropReason,
+    /// Because of what, where there is one.
+    pub object: Option<DropObject>,
+}
+
+impl Drop {
+    /// Because of this object.
+    pub const fn because(reason: DropReason, object: DropObject) -> Self {
+        Self {
+            reason,
+            object: Some(object),
+        }
+    }
+}
+
+impl From<DropReason> for Drop {
+    fn from(reason: DropReason) -> Self {
+        Self {
+            reason,
+            object: None,
+        }
+    }
+}
+
+impl fmt::Display for Drop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason.code())?;
+        match &self.object {
+            Some(object) => write!(f, " ({object})"),
+            None => Ok(()),
+        }
+    }
+}

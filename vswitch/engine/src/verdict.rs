@@ -1,0 +1,44 @@
+//! What becomes of a frame.
+
+use std::net::IpAddr;
+
+use weft_model::Vni;
+
+use crate::{drop::Drop, port::PortIndex};
+
+/// Where a frame goes through the tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encap {
+    /// The other host's VTEP.
+    pub vtep: IpAddr,
+    /// The VPC's VXLAN network.
+    pub vni: Vni,
+    /// A hash of the inner connection, for the outer source port (RFC 7348 section 5).
+    pub entropy: u32,
+}
+
+/// What the caller does with the frame; on anything but a drop it has been rewritten in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Out to this port's workload: it passed both halves.
+    Deliver(PortIndex),
+    /// To the ingress half ([`crate::Engine::to_port`]) on the worker that owns this port.
+    Local(PortIndex),
+    /// Into the tunnel.
+    Encapsulate(Encap),
+    /// Answered or split: what there is to send went to the [`Sink`].
+    Consumed,
+    /// Nowhere.
+    Drop(Drop),
+}
+
+/// Takes the frames that the engine makes itself. Their checksums are complete and they need no
+/// segmentation.
+pub trait Sink {
+    /// Straight out to that port's workload: an answer, an ICMP error.
+    fn to_port(&mut self, port: PortIndex, frame: &[u8]);
+    /// To the ingress half on the worker that owns the port: a fragment.
+    fn to_local(&mut self, port: PortIndex, frame: &[u8]);
+    /// Into the tunnel: a fragment.
+    fn to_tunnel(&mut self, encap: Encap, frame: &[u8]);
+}
