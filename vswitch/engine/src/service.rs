@@ -15,23 +15,17 @@ mod site;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use weft_model::Mac;
 use weft_packet::{
-    build,
-    headers::{Body, Headers, Ip, L4, protocol},
+    build::{self, Addresses, Envelope},
+    headers::{Body, Headers, Ip, L4, UDP, protocol},
 };
 
-use self::site::{Site, link_local};
+use self::site::Site;
 use crate::{
-    config::PortView,
+    config::{PortView, SubnetConfig},
     drop::{Drop, DropObject, DropReason},
 };
-
-/// UDP ports of DHCPv4 and DHCPv6: servers and clients.
-const DHCP4: (u16, u16) = (67, 68);
-const DHCP6: (u16, u16) = (547, 546);
-
-/// All DHCPv6 servers and relays on the link (RFC 8415 section 7.1).
-const ALL_DHCP6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 
 /// What the services made of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,75 +52,117 @@ pub fn answer(
     let site = Site::from(view);
     match &headers.body {
         Body::Arp(arp) => arp::answer(&site, headers, arp, out),
-        Body::Ip(ip) => answer_ip(&site, frame, ip, out),
+        Body::Ip(ip) => answer_ip(&site, headers, frame, ip, out),
         Body::Other(_) => Ok(Heard::Pass),
     }
 }
 
 fn answer_ip(
     site: &Site<'_>,
+    headers: &Headers,
     frame: &[u8],
     ip: &Ip,
     out: &mut Vec<u8>,
 ) -> Result<Heard, Drop> {
     let heard = match ip.l4_kind {
         L4::Icmp { kind, .. } if ip.protocol == protocol::ICMPV6 => {
-            nd::answer(site, frame, ip, kind, out)?
+            nd::answer(site, headers, frame, ip, kind, out)?
         }
-        L4::Udp { src, dst } if ip.is_v4() => dhcp4(site, frame, ip, (src, dst), out)?,
-        L4::Udp { src, dst } => dhcp6(site, frame, ip, (src, dst), out)?,
+        L4::Udp { src, dst } if ip.fragment.is_none() => {
+            dhcp(site, frame, ip, (src, dst), out)?
+        }
         _ => Heard::Pass,
     };
     if heard == Heard::Pass && site.is_router(ip.dst) {
-        return echo::answer(site, frame, ip, out);
+        return echo::answer(site, headers, frame, ip, out);
     }
     Ok(heard)
 }
 
-fn dhcp4(
+/// A datagram from one port to another, if it is DHCP for the router or from a server.
+fn dhcp(
     site: &Site<'_>,
     frame: &[u8],
     ip: &Ip,
     ports: (u16, u16),
     out: &mut Vec<u8>,
 ) -> Result<Heard, Drop> {
-    if ports == DHCP4 {
-        return Err(DropReason::RogueDhcp.into());
+    let payload = payload(frame, ip);
+    match (ip.src, ip.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => match ports {
+            (dhcp4::SERVER_PORT, dhcp4::CLIENT_PORT) => Err(DropReason::RogueDhcp.into()),
+            (_, dhcp4::SERVER_PORT) if dst == Ipv4Addr::BROADCAST || dst == site.router4() => {
+                dhcp4(site, payload, src, out)
+            }
+            _ => Ok(Heard::Pass),
+        },
+        (IpAddr::V6(src), IpAddr::V6(dst)) => match ports {
+            (dhcp6::SERVER_PORT, dhcp6::CLIENT_PORT) => Err(DropReason::RogueDhcp.into()),
+            (_, dhcp6::SERVER_PORT) if dst == dhcp6::ALL_SERVERS || site.is_router(ip.dst) => {
+                dhcp6(site, payload, src, out)
+            }
+            _ => Ok(Heard::Pass),
+        },
+        _ => Ok(Heard::Pass),
     }
-    let (IpAddr::V4(src), IpAddr::V4(dst)) = (ip.src, ip.dst) else {
-        return Ok(Heard::Pass);
+}
+
+/// What UDP's own length says is its payload; the parser saw to it that the length fits.
+fn payload<'a>(frame: &'a [u8], ip: &Ip) -> &'a [u8] {
+    let datagram = frame.get(ip.l4..ip.end).unwrap_or_default();
+    let length = match datagram {
+        [_, _, _, _, high, low, ..] => usize::from(u16::from_be_bytes([*high, *low])),
+        _ => 0,
     };
-    let ours = dst == Ipv4Addr::BROADCAST || dst == site.router4();
-    if ports.1 != DHCP4.0 || !ours {
-        return Ok(Heard::Pass);
-    }
+    datagram.get(UDP..length).unwrap_or_default()
+}
+
+fn dhcp4(
+    site: &Site<'_>,
+    payload: &[u8],
+    src: Ipv4Addr,
+    out: &mut Vec<u8>,
+) -> Result<Heard, Drop> {
     if src != Ipv4Addr::UNSPECIFIED && !site.owns4(src) {
-        let object = DropObject::Address(ip.src);
+        let object = DropObject::Address(src.into());
         return Err(Drop::because(DropReason::SpoofedAddress, object));
     }
+    let Some(answer) = dhcp4::answer(site, payload)? else {
+        return Ok(Heard::Absorbed);
+    };
+    let broadcast = answer.to == Ipv4Addr::BROADCAST;
+    let envelope = Envelope {
+        dst_mac: if broadcast { Mac::BROADCAST } else { site.port.mac },
+        src_mac: Mac::ROUTER,
+        addresses: Addresses::V4 { src: site.router4(), dst: answer.to },
+        ttl: build::TTL,
+    };
+    let ports = (dhcp4::SERVER_PORT, dhcp4::CLIENT_PORT);
+    build::udp(out, &envelope, ports.0, ports.1, &answer.payload)
+        .map_err(|_| DropReason::DhcpRefused)?;
     Ok(Heard::Answered)
 }
 
 fn dhcp6(
     site: &Site<'_>,
-    frame: &[u8],
-    ip: &Ip,
-    ports: (u16, u16),
+    payload: &[u8],
+    src: Ipv6Addr,
     out: &mut Vec<u8>,
 ) -> Result<Heard, Drop> {
-    if ports == DHCP6 {
-        return Err(DropReason::RogueDhcp.into());
-    }
-    let (IpAddr::V6(src), IpAddr::V6(dst)) = (ip.src, ip.dst) else {
-        return Ok(Heard::Pass);
-    };
-    let ours = dst == ALL_DHCP6 || site.is_router(ip.dst);
-    if ports.1 != DHCP6.0 || !ours {
-        return Ok(Heard::Pass);
-    }
     if !site.may_speak6(src) {
-        let object = DropObject::Address(ip.src);
+        let object = DropObject::Address(src.into());
         return Err(Drop::because(DropReason::SpoofedAddress, object));
     }
+    let Some(answer) = dhcp6::answer(site, payload)? else {
+        return Ok(Heard::Absorbed);
+    };
+    let envelope = Envelope {
+        dst_mac: site.port.mac,
+        src_mac: Mac::ROUTER,
+        addresses: Addresses::V6 { src: SubnetConfig::router_link_local(), dst: src },
+        ttl: build::TTL,
+    };
+    let ports = (dhcp6::SERVER_PORT, dhcp6::CLIENT_PORT);
+    build::udp(out, &envelope, ports.0, ports.1, &answer).map_err(|_| DropReason::DhcpRefused)?;
     Ok(Heard::Answered)
 }
