@@ -5,7 +5,12 @@
 //! cloud, request and entropy give the same answer.
 
 pub mod host;
+pub mod interface;
 pub mod region;
+pub mod route_table;
+pub mod security_group;
+pub mod subnet;
+pub mod vpc;
 pub mod zone;
 
 mod error;

@@ -1,0 +1,296 @@
+//! Route tables and their routes.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::{
+    Entropy, OpError, Settings, Violation, check_etag, check_quota, draw_id, found, refuse,
+    subnet::is_whole, vpc::blocks,
+};
+use crate::{
+    Change, Cloud, InterfaceId, Label, Meta, Prefix, Revision, Route, RouteOrigin, RouteTable,
+    RouteTableId, RouteTarget, Vpc, VpcId,
+};
+
+/// What a route table is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The VPC it is part of.
+    pub vpc: VpcId,
+    /// Routes beside the local ones, or in their place.
+    pub routes: Vec<(Prefix, RouteTarget)>,
+    /// The name that people see.
+    pub label: Option<Label>,
+}
+
+/// What to change; `None` leaves a field as it is. Routes have commands of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Update {
+    /// The name that people see, or none.
+    pub label: Option<Option<Label>>,
+}
+
+/// Makes a route table with a local route per block of the VPC.
+///
+/// # Errors
+/// When the VPC doesn't exist, a route can't be, or a quota is reached.
+pub fn create(
+    cloud: &Cloud,
+    settings: &Settings,
+    draft: Draft,
+    entropy: &mut dyn Entropy,
+) -> Result<Vec<Change>, OpError> {
+    let vpc = cloud.vpc(draft.vpc).ok_or_else(|| {
+        let reason = format!("VPC {} doesn't exist", draft.vpc);
+        OpError::invalid("route_table.vpc", reason)
+    })?;
+    let tables = cloud.route_tables_in_vpc(vpc.id).count() + 1;
+    let limit = settings.quotas.route_tables_per_vpc;
+    check_quota(tables, limit, "route tables", || format!("VPC {}", vpc.id))?;
+    let mut table = RouteTable {
+        id: draw_id(cloud, entropy, RouteTableId::from_bits)?,
+        vpc: draft.vpc,
+        routes: blocks(vpc).into_iter().map(local_route).collect(),
+        meta: Meta::named(draft.label),
+    };
+    let mut violations = Vec::new();
+    for (i, &(destination, target)) in draft.routes.iter().enumerate() {
+        let field = format!("route_table.routes[{i}]");
+        let twice = draft.routes[..i].iter().any(|(d, _)| *d == destination);
+        if twice {
+            let field = format!("{field}.destination");
+            violations.push(Violation::new(
+                field,
+                format!("{destination} is listed twice"),
+            ));
+        }
+        violations.extend(check_route(cloud, vpc, &field, destination, target));
+        set_route(&mut table, destination, target);
+    }
+    refuse(violations)?;
+    check_route_quota(&table, settings)?;
+    Ok(vec![Change::create(table)])
+}
+
+/// Changes a route table's name.
+///
+/// # Errors
+/// When it doesn't exist or has changed since the etag.
+pub fn update(
+    cloud: &Cloud,
+    id: RouteTableId,
+    update: Update,
+    etag: Option<Revision>,
+) -> Result<Vec<Change>, OpError> {
+    change(cloud, id, etag, |table| {
+        table.meta.rename(update.label);
+        Ok(())
+    })
+}
+
+/// Deletes a route table.
+///
+/// # Errors
+/// When it doesn't exist, has changed since the etag, is its VPC's main one, or a subnet uses it.
+pub fn delete(
+    cloud: &Cloud,
+    id: RouteTableId,
+    etag: Option<Revision>,
+) -> Result<Vec<Change>, OpError> {
+    let table = found(cloud.route_table(id), id)?;
+    check_etag(id, &table.meta, etag)?;
+    let vpc = cloud.vpc(table.vpc);
+    if vpc.is_some_and(|vpc| vpc.main_route_table == id) {
+        return Err(OpError::Protected {
+            key: id.into(),
+            reason: "it is its VPC's main table, and goes with the VPC",
+        });
+    }
+    if let Some(subnet) = cloud.subnets_with_table(id).next() {
+        let (key, by) = (id.into(), subnet.id.into());
+        return Err(OpError::InUse { key, by });
+    }
+    Ok(vec![Change::delete(table.clone())])
+}
+
+/// Adds a static route, or replaces the target of the static or local one for the destination.
+///
+/// # Errors
+/// When the table doesn't exist or has changed since the etag, the route can't be, or the quota is
+/// reached.
+pub fn put_route(
+    cloud: &Cloud,
+    settings: &Settings,
+    id: RouteTableId,
+    (destination, target): (Prefix, RouteTarget),
+    etag: Option<Revision>,
+) -> Result<Vec<Change>, OpError> {
+    change(cloud, id, etag, |table| {
+        let vpc = found(cloud.vpc(table.vpc), table.vpc)?;
+        refuse(check_route(cloud, vpc, "route", destination, target))?;
+        set_route(table, destination, target);
+        check_route_quota(table, settings)
+    })
+}
+
+/// Deletes a static route.
+///
+/// # Errors
+/// When the table doesn't exist or has changed since the etag, or has no static route for the
+/// destination.
+pub fn delete_route(
+    cloud: &Cloud,
+    id: RouteTableId,
+    destination: Prefix,
+    etag: Option<Revision>,
+) -> Result<Vec<Change>, OpError> {
+    change(cloud, id, etag, |table| {
+        let same = |route: &&Route| route.destination == destination;
+        let origins: Vec<RouteOrigin> =
+            table.routes.iter().filter(same).map(|r| r.origin).collect();
+        if !origins.contains(&RouteOrigin::Static) {
+            return Err(OpError::invalid(
+                "destination",
+                kept(id, destination, &origins),
+            ));
+        }
+        table
+            .routes
+            .retain(|r| r.destination != destination || r.origin != RouteOrigin::Static);
+        Ok(())
+    })
+}
+
+/// Why no route for the destination goes.
+fn kept(id: RouteTableId, destination: Prefix, origins: &[RouteOrigin]) -> String {
+    match origins.first() {
+        Some(RouteOrigin::Table) => format!(
+            "the route for {destination} came with {id} and can't be deleted; to undo a \
+             replaced target, put it back to local"
+        ),
+        Some(_) => format!("the route for {destination} in {id} is propagated, not static"),
+        None => format!("{id} has no route for {destination}"),
+    }
+}
+
+/// The route that every table has for a block of its VPC.
+pub(super) fn local_route(block: Prefix) -> Route {
+    Route {
+        destination: block,
+        target: RouteTarget::Local,
+        origin: RouteOrigin::Table,
+    }
+}
+
+fn change(
+    cloud: &Cloud,
+    id: RouteTableId,
+    etag: Option<Revision>,
+    edit: impl FnOnce(&mut RouteTable) -> Result<(), OpError>,
+) -> Result<Vec<Change>, OpError> {
+    let before = found(cloud.route_table(id), id)?;
+    check_etag(id, &before.meta, etag)?;
+    let mut after = before.clone();
+    edit(&mut after)?;
+    Ok(vec![Change::update(before.clone(), after)])
+}
+
+fn set_route(table: &mut RouteTable, destination: Prefix, target: RouteTarget) {
+    let given = |route: &&mut Route| {
+        route.destination == destination && route.origin != RouteOrigin::Propagated
+    };
+    if let Some(route) = table.routes.iter_mut().find(given) {
+        route.target = target;
+        return;
+    }
+    table.routes.push(Route {
+        destination,
+        target,
+        origin: RouteOrigin::Static,
+    });
+    table.routes.sort_by_key(|route| route.destination);
+}
+
+fn check_route_quota(table: &RouteTable, settings: &Settings) -> Result<(), OpError> {
+    let routes = table.routes.iter();
+    let count = routes.filter(|r| r.origin == RouteOrigin::Static).count();
+    let limit = settings.quotas.routes_per_table;
+    let within = || format!("route table {}", table.id);
+    check_quota(count, limit, "routes beside the local ones", within)
+}
+
+fn check_route(
+    cloud: &Cloud,
+    vpc: &Vpc,
+    field: &str,
+    destination: Prefix,
+    target: RouteTarget,
+) -> Vec<Violation> {
+    let destination_field = format!("{field}.destination");
+    let place = |reason| Violation::new(destination_field, reason);
+    let wrong_place = check_destination(cloud, vpc, destination, target).map(place);
+    let wrong_target = match target {
+        RouteTarget::Interface(id) => check_target(cloud, vpc, id)
+            .map(|reason| Violation::new(format!("{field}.interface"), reason)),
+        RouteTarget::Local | RouteTarget::Blackhole => None,
+    };
+    wrong_place.into_iter().chain(wrong_target).collect()
+}
+
+/// Why the destination can't have such a target.
+fn check_destination(
+    cloud: &Cloud,
+    vpc: &Vpc,
+    destination: Prefix,
+    target: RouteTarget,
+) -> Option<String> {
+    if in_services(destination) {
+        return Some(format!(
+            "{destination} is inside 169.254.168.0/22 or fd00:ec2::/32, which are kept for \
+             services"
+        ));
+    }
+    let blocks = blocks(vpc);
+    if blocks.contains(&destination) {
+        let blackhole = target == RouteTarget::Blackhole;
+        return blackhole.then(|| {
+            format!("{destination} is a block of the VPC: its target is local or an interface")
+        });
+    }
+    if target == RouteTarget::Local {
+        let id = vpc.id;
+        return Some(format!(
+            "{destination} is no block of {id}, so it has no local route"
+        ));
+    }
+    let block = blocks.iter().find(|block| block.contains(destination))?;
+    let mut subnets = cloud.subnets_in_vpc(vpc.id);
+    let whole = subnets.any(|subnet| is_whole(subnet, destination));
+    let to_interface = matches!(target, RouteTarget::Interface(_));
+    (!whole || !to_interface).then(|| {
+        format!(
+            "{destination} is more specific than the local route {block}: it must equal a whole \
+             subnet's block and point at an interface"
+        )
+    })
+}
+
+fn in_services(destination: Prefix) -> bool {
+    let v4 = Ipv4Net::new(Ipv4Addr::new(169, 254, 168, 0), 22).map(IpNet::V4);
+    let v6 = Ipv6Net::new(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32).map(IpNet::V6);
+    let inside = |services: IpNet| services.contains(&destination.net());
+    v4.is_ok_and(inside) || v6.is_ok_and(inside)
+}
+
+/// Why the interface can't be a target.
+fn check_target(cloud: &Cloud, vpc: &Vpc, id: InterfaceId) -> Option<String> {
+    match cloud.interface(id) {
+        None => Some(format!("interface {id} doesn't exist")),
+        Some(interface) if interface.vpc != vpc.id => Some(format!(
+            "interface {id} is in VPC {}, and the table is of {}",
+            interface.vpc, vpc.id
+        )),
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,394 @@
+//! Security groups and their rules.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::{
+    Entropy, OpError, Settings, Violation, check_etag, check_quota, draw, draw_id, found, refuse,
+};
+use crate::{
+    Change, Cloud, Kind, Label, Meta, Peer, PortMatch, PortRange, Prefix, Protocol, RegionName,
+    Revision, Rule, RuleId, SecurityGroup, SecurityGroupId, Vpc, VpcId,
+};
+
+/// The name of the group that each VPC is made with.
+pub const DEFAULT_NAME: &str = "default";
+
+/// A rule without its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleDraft {
+    /// What traffic.
+    pub traffic: PortMatch,
+    /// From or to whom.
+    pub peer: Peer,
+    /// Why it is there, in a person's words.
+    pub description: Option<Label>,
+}
+
+/// What a security group is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The VPC it is part of.
+    pub vpc: VpcId,
+    /// Its name, unique in the VPC.
+    pub group_name: Label,
+    /// What it is for.
+    pub description: Label,
+    /// What may come in; nothing where empty.
+    pub ingress: Vec<RuleDraft>,
+    /// What may go out; everything where empty. Revoke to have none.
+    pub egress: Vec<RuleDraft>,
+    /// The name that people see.
+    pub label: Option<Label>,
+}
+
+/// What to change; `None` leaves a field as it is. Rules have commands of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Update {
+    /// What it is for.
+    pub description: Option<Label>,
+    /// The name that people see, or none.
+    pub label: Option<Option<Label>>,
+}
+
+/// Makes a security group.
+///
+/// # Errors
+/// When the VPC doesn't exist, the name can't be its, a rule can't be, or a quota is reached.
+pub fn create(
+    cloud: &Cloud,
+    settings: &Settings,
+    draft: Draft,
+    entropy: &mut dyn Entropy,
+) -> Result<Vec<Change>, OpError> {
+    let vpc = cloud.vpc(draft.vpc).ok_or_else(|| {
+        let reason = format!("VPC {} doesn't exist", draft.vpc);
+        OpError::invalid("security_group.vpc", reason)
+    })?;
+    check_region_quota(cloud, settings, &vpc.region)?;
+    let mut violations: Vec<Violation> = check_name(cloud, vpc, &draft.group_name)
+        .into_iter()
+        .collect();
+    let mut group = SecurityGroup {
+        id: draw_id(cloud, entropy, SecurityGroupId::from_bits)?,
+        vpc: draft.vpc,
+        group_name: draft.group_name,
+        description: draft.description,
+        ingress: Vec::new(),
+        egress: Vec::new(),
+        meta: Meta::named(draft.label),
+    };
+    let ingress = Additions::new("security_group.ingress", draft.ingress);
+    let egress = match draft.egress {
+        none if none.is_empty() => Additions::new("security_group.egress", everywhere()),
+        given => Additions::new("security_group.egress", given),
+    };
+    violations.extend(add_rules(cloud, &mut group, ingress, egress, entropy)?);
+    refuse(violations)?;
+    check_rule_quota(&group, settings)?;
+    Ok(vec![Change::create(group)])
+}
+
+/// Changes a security group's texts.
+///
+/// # Errors
+/// When it doesn't exist or has changed since the etag.
+pub fn update(
+    cloud: &Cloud,
+    id: SecurityGroupId,
+    update: Update,
+    etag: Option<Revision>,
+) -> Result<Vec<Change>, OpError> {
+    change(cloud, id, etag, |group| {
+        if let Some(description) = update.description {
+            group.description = description;
+        }
+        group.meta.rename(update.label);
+        Ok(())
+    })
+}
+
+/// Deletes a security group.
+///
+/// # Errors
+/// When it doesn't exist, has changed since the etag, is its VPC's default one, or an interface
+/// or another group's rule names it.
+pub fn delete(
+    cloud: &Cloud,
+    id: SecurityGroupId,
+    etag: Option<Revision>,
+) -> Result<Vec<Change>, OpError> {
+    let group = found(cloud.security_group(id), id)?;
+    check_etag(id, &group.meta, etag)?;
+    let vpc = cloud.vpc(group.vpc);
+    if vpc.is_some_and(|vpc| vpc.default_group == id) {
+        return Err(OpError::Protected {
+            key: id.into(),
+            reason: "it is its VPC's default group, and goes with the VPC",
+        });
+    }
+    let member = cloud.interfaces_in_group(id).next().map(|i| i.id.into());
+    let mut naming = cloud.groups_naming_group(id);
+    let other = naming.find(|other| other.id != id).map(|g| g.id.into());
+    if let Some(by) = member.or(other) {
+        let key = id.into();
+        return Err(OpError::InUse { key, by });
+    }
+    Ok(vec![Change::delete(group.clone())])
+}
+
+/// Adds rules.
+///
+/// # Errors
+/// When the group doesn't exist or has changed since the etag, a rule is there already or can't
+/// be, or the quota is reached.
+pub fn authorize(
+    cloud: &Cloud,
+    settings: &Settings,
+    id: SecurityGroupId,
+    (ingress, egress): (Vec<RuleDraft>, Vec<RuleDraft>),
+    etag: Option<Revision>,
+    entropy: &mut dyn Entropy,
+) -> Result<Vec<Change>, OpError> {
+    change(cloud, id, etag, |group| {
+        let ingress = Additions::new("ingress", ingress);
+        let egress = Additions::new("egress", egress);
+        refuse(add_rules(cloud, group, ingress, egress, entropy)?)?;
+        check_rule_quota(group, settings)
+    })
+}
+
+/// Removes rules of either direction.
+///
+/// # Errors
+/// When the group doesn't exist or has changed since the etag, or a rule isn't there.
+pub fn revoke(
+    cloud: &Cloud,
+    id: SecurityGroupId,
+    rules: &[RuleId],
+    etag: Option<Revision>,
+) -> Result<Vec<Change>, OpError> {
+    change(cloud, id, etag, |group| {
+        let has = |id: &RuleId| {
+            let mut all = group.ingress.iter().chain(&group.egress);
+            all.any(|rule| rule.id == *id)
+        };
+        let missing = rules.iter().enumerate().filter(|(_, rule)| !has(rule));
+        let violation = |(i, rule): (usize, &RuleId)| {
+            Violation::new(
+                format!("rules[{i}]"),
+                format!("group {id} has no rule {rule}"),
+            )
+        };
+        refuse(missing.map(violation).collect())?;
+        group.ingress.retain(|rule| !rules.contains(&rule.id));
+        group.egress.retain(|rule| !rules.contains(&rule.id));
+        Ok(())
+    })
+}
+
+/// The group that a VPC is made with: ingress from itself, all egress.
+pub(super) fn default_group(vpc: &Vpc, entropy: &mut dyn Entropy) -> SecurityGroup {
+    let mut rule = |peer| Rule {
+        id: RuleId::from_bits(entropy.bits()),
+        traffic: PortMatch::All,
+        peer,
+        description: None,
+    };
+    let itself = rule(Peer::Group(vpc.default_group));
+    SecurityGroup {
+        id: vpc.default_group,
+        vpc: vpc.id,
+        group_name: Label::fixed(DEFAULT_NAME),
+        description: Label::fixed("default group of the VPC"),
+        ingress: vec![itself],
+        egress: everywhere()
+            .into_iter()
+            .map(|draft| rule(draft.peer))
+            .collect(),
+        meta: Meta::default(),
+    }
+}
+
+/// Everything to everywhere: a rule per family.
+fn everywhere() -> Vec<RuleDraft> {
+    let v4 = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0));
+    let v6 = IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0));
+    let rule = |prefix| RuleDraft {
+        traffic: PortMatch::All,
+        peer: Peer::Cidr(prefix),
+        description: None,
+    };
+    let prefixes = [v4, v6].into_iter().filter_map(|net| Prefix::new(net).ok());
+    prefixes.map(rule).collect()
+}
+
+fn change(
+    cloud: &Cloud,
+    id: SecurityGroupId,
+    etag: Option<Revision>,
+    edit: impl FnOnce(&mut SecurityGroup) -> Result<(), OpError>,
+) -> Result<Vec<Change>, OpError> {
+    let before = found(cloud.security_group(id), id)?;
+    check_etag(id, &before.meta, etag)?;
+    let mut after = before.clone();
+    edit(&mut after)?;
+    Ok(vec![Change::update(before.clone(), after)])
+}
+
+fn check_region_quota(
+    cloud: &Cloud,
+    settings: &Settings,
+    region: &RegionName,
+) -> Result<(), OpError> {
+    let limit = settings.quotas.groups_per_region;
+    // The whole cloud's count is at hand and bounds the region's.
+    if cloud.count(Kind::SecurityGroup) < limit {
+        return Ok(());
+    }
+    let vpcs = cloud.vpcs_in_region(region);
+    let groups: usize = vpcs.map(|vpc| cloud.groups_in_vpc(vpc.id).count()).sum();
+    check_quota(groups + 1, limit, "security groups", || {
+        format!("region {region}")
+    })
+}
+
+fn check_name(cloud: &Cloud, vpc: &Vpc, name: &Label) -> Option<Violation> {
+    let text = name.as_str();
+    let reason = if text.trim().is_empty() {
+        "a security group needs a name".to_owned()
+    } else if text == DEFAULT_NAME {
+        "`default` is the name of the group that the VPC came with; choose another".to_owned()
+    } else if text.starts_with("sg-") {
+        format!("`{text}` looks like an id; choose a name that doesn't start with `sg-`")
+    } else {
+        let mut groups = cloud.groups_in_vpc(vpc.id);
+        let other = groups.find(|group| group.group_name == *name)?;
+        format!(
+            "`{text}` is the name of {} in the same VPC; choose another",
+            other.id
+        )
+    };
+    Some(Violation::new("security_group.group_name", reason))
+}
+
+/// Rules to add to one direction, and the request's field that they came in.
+struct Additions {
+    field: &'static str,
+    rules: Vec<RuleDraft>,
+}
+
+impl Additions {
+    fn new(field: &'static str, rules: Vec<RuleDraft>) -> Self {
+        Self { field, rules }
+    }
+}
+
+/// Adds what can be; the violations say what can't.
+fn add_rules(
+    cloud: &Cloud,
+    group: &mut SecurityGroup,
+    ingress: Additions,
+    egress: Additions,
+    entropy: &mut dyn Entropy,
+) -> Result<Vec<Violation>, OpError> {
+    let mut used: Vec<RuleId> = Vec::new();
+    used.extend(
+        group
+            .ingress
+            .iter()
+            .chain(&group.egress)
+            .map(|rule| rule.id),
+    );
+    let mut violations = Vec::new();
+    let vpc = group.vpc;
+    for (rules, additions) in [(&mut group.ingress, ingress), (&mut group.egress, egress)] {
+        for (i, draft) in additions.rules.into_iter().enumerate() {
+            let field = format!("{}[{i}]", additions.field);
+            let traffic = canonical(draft.traffic);
+            let twin = twin(rules, traffic, draft.peer);
+            violations.extend(twin.map(|reason| Violation::new(&*field, reason)));
+            violations.extend(check_peer(cloud, vpc, &field, draft.peer));
+            violations.extend(check_family(&field, traffic, draft.peer));
+            let id = draw(entropy, "id", RuleId::from_bits, |id| !used.contains(id))?;
+            used.push(id);
+            rules.push(Rule {
+                id,
+                traffic,
+                peer: draft.peer,
+                description: draft.description,
+            });
+        }
+    }
+    Ok(violations)
+}
+
+/// One spelling per meaning, so that duplicates show.
+fn canonical(traffic: PortMatch) -> PortMatch {
+    match traffic {
+        PortMatch::Protocol(Protocol::TCP) => PortMatch::Tcp(PortRange::ALL),
+        PortMatch::Protocol(Protocol::UDP) => PortMatch::Udp(PortRange::ALL),
+        PortMatch::Protocol(Protocol::ICMP) => PortMatch::Icmp(None),
+        PortMatch::Protocol(Protocol::ICMPV6) => PortMatch::Icmpv6(None),
+        other => other,
+    }
+}
+
+fn twin(rules: &[Rule], traffic: PortMatch, peer: Peer) -> Option<String> {
+    let same = |rule: &&Rule| rule.traffic == traffic && rule.peer == peer;
+    let rule = rules.iter().find(same)?;
+    Some(format!(
+        "the same rule is there already, or twice in the request: {}",
+        rule.id
+    ))
+}
+
+fn check_peer(cloud: &Cloud, vpc: VpcId, field: &str, peer: Peer) -> Option<Violation> {
+    let Peer::Group(id) = peer else {
+        return None;
+    };
+    let reason = match cloud.security_group(id) {
+        None => format!("security group {id} doesn't exist"),
+        Some(other) if other.vpc != vpc => {
+            format!(
+                "security group {id} is in VPC {}, and the rule is in {vpc}",
+                other.vpc
+            )
+        }
+        Some(_) => return None,
+    };
+    Some(Violation::new(format!("{field}.group"), reason))
+}
+
+/// ICMP is IPv4's and ICMPv6 IPv6's: with the other family's prefix a rule would match nothing.
+fn check_family(field: &str, traffic: PortMatch, peer: Peer) -> Option<Violation> {
+    let Peer::Cidr(prefix) = peer else {
+        return None;
+    };
+    let reason = match (traffic, prefix.net()) {
+        (PortMatch::Icmp(_), IpNet::V6(_)) => "icmp is of IPv4; use icmpv6 with an IPv6 prefix",
+        (PortMatch::Icmpv6(_), IpNet::V4(_)) => "icmpv6 is of IPv6; use icmp with an IPv4 prefix",
+        _ => return None,
+    };
+    Some(Violation::new(format!("{field}.protocol"), reason))
+}
+
+fn check_rule_quota(group: &SecurityGroup, settings: &Settings) -> Result<(), OpError> {
+    let limit = settings.quotas.rules_per_group;
+    let is_v6 =
+        |rule: &&Rule| matches!(rule.peer, Peer::Cidr(p) if matches!(p.net(), IpNet::V6(_)));
+    let is_v4 =
+        |rule: &&Rule| matches!(rule.peer, Peer::Cidr(p) if matches!(p.net(), IpNet::V4(_)));
+    for (rules, what4, what6) in [
+        (&group.ingress, "IPv4 ingress rules", "IPv6 ingress rules"),
+        (&group.egress, "IPv4 egress rules", "IPv6 egress rules"),
+    ] {
+        let within = || format!("security group {}", group.id);
+        let v4 = rules.len() - rules.iter().filter(is_v6).count();
+        let v6 = rules.len() - rules.iter().filter(is_v4).count();
+        check_quota(v4, limit, what4, within)?;
+        check_quota(v6, limit, what6, within)?;
+    }
+    Ok(())
+}
