@@ -13,6 +13,7 @@ mod engine;
 pub mod frame;
 pub mod limits;
 pub mod port;
+pub mod service;
 pub mod time;
 pub mod verdict;
 
