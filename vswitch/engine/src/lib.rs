@@ -14,6 +14,8 @@ pub mod frame;
 pub mod limits;
 pub mod port;
 pub mod service;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod verdict;
 
