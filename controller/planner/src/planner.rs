@@ -1,0 +1,480 @@
+//! Keeps what every host must hold, and says what a change does to it.
+//!
+//! A host holds: its ports; the VPCs that they are in, with all subnets, route tables and mappings;
+//! the security groups that they are in; and the tunnels of the hosts that share a VPC with it. The
+//! first port of a VPC on a host brings the VPC there, and the last one takes it away.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use weft_model::{
+    Attachment, Change, HostName, Interface, InterfaceId, Resource, ResourceKey, RouteTable,
+    RouteTableId, RouteTarget, SecurityGroupId, Subnet, SubnetId, Vpc, VpcId,
+    cloud::Cloud,
+    state::{State, StateKey},
+};
+
+use crate::{
+    derive,
+    item::{Item, Seal},
+    plan::Plan,
+    presence::Presence,
+};
+
+#[cfg(test)]
+mod scale;
+#[cfg(test)]
+mod tests;
+
+/// Where an interface was plugged in, to be undone when it no longer is.
+#[derive(Debug, Clone)]
+struct Plugged {
+    host: HostName,
+    vpc: VpcId,
+    groups: Vec<SecurityGroupId>,
+}
+
+/// A VPC's parts, as far as other resources' states follow from them.
+#[derive(Debug, Default)]
+struct Parts {
+    /// The main route table, once the VPC itself is known.
+    main: Option<RouteTableId>,
+    subnets: BTreeMap<SubnetId, Subnet>,
+    /// All that a host with a port in the VPC holds of it, tunnels and groups apart.
+    shared: BTreeSet<StateKey>,
+}
+
+/// What every host must hold. Its memory follows the cloud, once, not once per host.
+#[derive(Debug)]
+pub struct Planner<B> {
+    seal: Seal<B>,
+    items: BTreeMap<StateKey, Arc<Item<B>>>,
+    presence: Presence,
+    vpcs: BTreeMap<VpcId, Parts>,
+    subnets: BTreeMap<SubnetId, VpcId>,
+    plugged: BTreeMap<InterfaceId, Plugged>,
+    tables: BTreeMap<RouteTableId, RouteTable>,
+    /// Tables with a route to the interface: they change when it comes or goes.
+    tables_to: BTreeMap<InterfaceId, BTreeSet<RouteTableId>>,
+}
+
+/// Making, changing, asking.
+impl<B> Planner<B> {
+    /// The planner of this cloud; `seal` makes states ready to send.
+    pub fn new(cloud: &Cloud, seal: Seal<B>) -> Self {
+        let mut planner = Self {
+            seal,
+            items: BTreeMap::new(),
+            presence: Presence::default(),
+            vpcs: BTreeMap::new(),
+            subnets: BTreeMap::new(),
+            plugged: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            tables_to: BTreeMap::new(),
+        };
+        for resource in cloud.resources() {
+            planner.put(&resource, &mut Plan::muted());
+        }
+        planner
+    }
+
+    /// Takes one transaction's changes and says which hosts must be told what. The cost follows
+    /// the hosts and states concerned, not the size of the cloud.
+    pub fn apply(&mut self, changes: &[Change]) -> Plan<B> {
+        let mut plan = Plan::new();
+        for change in changes {
+            match (&change.before, &change.after) {
+                (_, Some(after)) => self.put(after, &mut plan),
+                (Some(before), None) => self.take(&before.key(), &mut plan),
+                (None, None) => {}
+            }
+        }
+        plan
+    }
+
+    /// All that the host must hold, in the order of the kinds.
+    pub fn desired(&self, host: &HostName) -> Vec<Arc<Item<B>>> {
+        let peers = self.presence.peers(host).into_iter();
+        let tunnels = peers.cloned().map(StateKey::Tunnel);
+        let groups = self.presence.groups(host).map(StateKey::Group);
+        let ports = self.presence.ports(host).map(StateKey::Port);
+        let own = tunnels.chain(groups).chain(ports);
+        let vpcs = self.presence.vpcs(host).filter_map(|id| self.vpcs.get(&id));
+        let shared = vpcs.flat_map(|parts| &parts.shared);
+        let own = own.filter_map(|key| self.items.get(&key));
+        let mut items: Vec<_> = own
+            .chain(shared.filter_map(|key| self.items.get(key)))
+            .map(Arc::clone)
+            .collect();
+        items.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        items
+    }
+
+    /// The hosts that must hold anything at all.
+    pub fn busy_hosts(&self) -> impl Iterator<Item = &HostName> {
+        self.presence.busy_hosts()
+    }
+}
+
+/// One resource, new or changed or gone.
+impl<B> Planner<B> {
+    fn put(&mut self, resource: &Resource, plan: &mut Plan<B>) {
+        match resource {
+            Resource::Region(_) | Resource::Zone(_) => {}
+            Resource::Host(host) => {
+                let state = State::Tunnel(derive::tunnel(host));
+                self.set(&state, &Audience::Peers(&host.name), plan);
+            }
+            Resource::Vpc(vpc) => self.put_vpc(vpc, plan),
+            Resource::RouteTable(table) => self.put_table(table, plan),
+            Resource::SecurityGroup(group) => {
+                let state = State::Group(derive::group(group));
+                self.set(&state, &Audience::Group(group.id), plan);
+            }
+            Resource::Subnet(subnet) => {
+                let subnets = &mut self.vpcs.entry(subnet.vpc).or_default().subnets;
+                subnets.insert(subnet.id, subnet.clone());
+                self.subnets.insert(subnet.id, subnet.vpc);
+                self.refresh_subnet(subnet, plan);
+            }
+            Resource::Interface(interface) => self.put_interface(interface, plan),
+        }
+    }
+
+    fn take(&mut self, key: &ResourceKey, plan: &mut Plan<B>) {
+        match key {
+            ResourceKey::Region(_) | ResourceKey::Zone(_) => {}
+            ResourceKey::Host(name) => {
+                let key = StateKey::Tunnel(name.clone());
+                self.unset(&key, &Audience::Peers(name), plan);
+            }
+            ResourceKey::Vpc(id) => self.take_vpc(*id, plan),
+            ResourceKey::RouteTable(id) => self.take_table(*id, plan),
+            ResourceKey::SecurityGroup(id) => {
+                self.unset(&StateKey::Group(*id), &Audience::Group(*id), plan);
+            }
+            ResourceKey::Subnet(id) => self.take_subnet(*id, plan),
+            ResourceKey::Interface(id) => self.unplug(*id, plan),
+        }
+    }
+
+    fn put_vpc(&mut self, vpc: &Vpc, plan: &mut Plan<B>) {
+        let state = State::Vpc(derive::vpc(vpc));
+        self.set(&state, &Audience::Vpc(vpc.id), plan);
+        let parts = self.vpcs.entry(vpc.id).or_default();
+        let before = parts.main.replace(vpc.main_route_table);
+        if before != parts.main {
+            self.refresh_subnets_of_main(vpc.id, plan);
+        }
+    }
+
+    fn take_vpc(&mut self, id: VpcId, plan: &mut Plan<B>) {
+        self.unset(&StateKey::Vpc(id), &Audience::Vpc(id), plan);
+        if let Some(parts) = self.vpcs.get_mut(&id) {
+            parts.main = None;
+        }
+        self.refresh_subnets_of_main(id, plan);
+        self.forget_vpc_if_empty(id);
+    }
+
+    fn refresh_subnets_of_main(&mut self, vpc: VpcId, plan: &mut Plan<B>) {
+        let subnets = self
+            .vpcs
+            .get(&vpc)
+            .into_iter()
+            .flat_map(|parts| parts.subnets.values());
+        let followers: Vec<_> = subnets
+            .filter(|s| s.route_table.is_none())
+            .cloned()
+            .collect();
+        for subnet in &followers {
+            self.refresh_subnet(subnet, plan);
+        }
+    }
+
+    fn refresh_subnet(&mut self, subnet: &Subnet, plan: &mut Plan<B>) {
+        let audience = Audience::Vpc(subnet.vpc);
+        match self.vpcs.get(&subnet.vpc).and_then(|parts| parts.main) {
+            Some(main) => {
+                let state = State::Subnet(derive::subnet(subnet, main));
+                self.set(&state, &audience, plan);
+            }
+            // Its VPC comes in the same transaction and refreshes it then.
+            None => self.unset(&StateKey::Subnet(subnet.id), &audience, plan),
+        }
+    }
+
+    fn take_subnet(&mut self, id: SubnetId, plan: &mut Plan<B>) {
+        let Some(vpc) = self.subnets.remove(&id) else {
+            return;
+        };
+        if let Some(parts) = self.vpcs.get_mut(&vpc) {
+            parts.subnets.remove(&id);
+        }
+        self.unset(&StateKey::Subnet(id), &Audience::Vpc(vpc), plan);
+        self.forget_vpc_if_empty(vpc);
+    }
+
+    fn put_table(&mut self, table: &RouteTable, plan: &mut Plan<B>) {
+        self.unlink_table(table.id);
+        for interface in targets(table) {
+            self.tables_to
+                .entry(interface)
+                .or_default()
+                .insert(table.id);
+        }
+        self.tables.insert(table.id, table.clone());
+        self.refresh_table(table.id, plan);
+    }
+
+    fn take_table(&mut self, id: RouteTableId, plan: &mut Plan<B>) {
+        self.unlink_table(id);
+        if let Some(table) = self.tables.remove(&id) {
+            self.unset(&StateKey::RouteTable(id), &Audience::Vpc(table.vpc), plan);
+            self.forget_vpc_if_empty(table.vpc);
+        }
+    }
+
+    fn unlink_table(&mut self, id: RouteTableId) {
+        let old: Vec<_> = self.tables.get(&id).into_iter().flat_map(targets).collect();
+        for interface in old {
+            if let Some(tables) = self.tables_to.get_mut(&interface) {
+                tables.remove(&id);
+                if tables.is_empty() {
+                    self.tables_to.remove(&interface);
+                }
+            }
+        }
+    }
+
+    fn refresh_table(&mut self, id: RouteTableId, plan: &mut Plan<B>) {
+        if let Some(table) = self.tables.get(&id) {
+            let vpc = table.vpc;
+            let plugged = &self.plugged;
+            let state = derive::route_table(table, |interface| plugged.contains_key(&interface));
+            self.set(&State::RouteTable(state), &Audience::Vpc(vpc), plan);
+        }
+    }
+
+    fn forget_vpc_if_empty(&mut self, id: VpcId) {
+        let unused = |parts: &Parts| {
+            parts.main.is_none() && parts.subnets.is_empty() && parts.shared.is_empty()
+        };
+        if self.vpcs.get(&id).is_some_and(unused) {
+            self.vpcs.remove(&id);
+        }
+    }
+}
+
+fn targets(table: &RouteTable) -> impl Iterator<Item = InterfaceId> {
+    table.routes.iter().filter_map(|route| match route.target {
+        RouteTarget::Interface(id) => Some(id),
+        RouteTarget::Local | RouteTarget::Blackhole => None,
+    })
+}
+
+/// Interfaces: they alone decide which host holds what.
+impl<B> Planner<B> {
+    fn put_interface(&mut self, interface: &Interface, plan: &mut Plan<B>) {
+        match &interface.attachment {
+            Some(place) => self.plug(interface, place, plan),
+            None => self.unplug(interface.id, plan),
+        }
+    }
+
+    fn plug(&mut self, interface: &Interface, place: &Attachment, plan: &mut Plan<B>) {
+        let now = Plugged {
+            host: place.host.clone(),
+            vpc: interface.vpc,
+            groups: derive::sorted(&interface.groups),
+        };
+        // The new place is entered before the old one is left: a host that stays concerned is
+        // not told to forget what it then gets again.
+        self.enter(interface.id, &now, plan);
+        let before = self.plugged.insert(interface.id, now);
+        let mapping = State::Mapping(derive::mapping(interface, place));
+        self.set(&mapping, &Audience::Vpc(interface.vpc), plan);
+        let port = State::Port(derive::port(interface, place));
+        self.set(&port, &Audience::Host(&place.host), plan);
+        match before {
+            Some(before) => self.leave(interface, &before, &place.host, plan),
+            None => self.refresh_tables_to(interface.id, plan),
+        }
+    }
+
+    fn leave(
+        &mut self,
+        interface: &Interface,
+        before: &Plugged,
+        host: &HostName,
+        plan: &mut Plan<B>,
+    ) {
+        let port = StateKey::Port(interface.id);
+        if before.host != *host {
+            plan.remove(&before.host, port.clone());
+            // An equal body is no change for its audience, yet this host never had it.
+            if let Some(item) = self.items.get(&port) {
+                plan.upsert(host, item);
+            }
+        }
+        self.exit(interface.id, before, before.host != *host, plan);
+    }
+
+    fn unplug(&mut self, id: InterfaceId, plan: &mut Plan<B>) {
+        let Some(before) = self.plugged.remove(&id) else {
+            return;
+        };
+        self.unset(&StateKey::Port(id), &Audience::Host(&before.host), plan);
+        self.unset(&StateKey::Mapping(id), &Audience::Vpc(before.vpc), plan);
+        self.exit(id, &before, true, plan);
+        self.refresh_tables_to(id, plan);
+        self.forget_vpc_if_empty(before.vpc);
+    }
+
+    fn refresh_tables_to(&mut self, interface: InterfaceId, plan: &mut Plan<B>) {
+        let tables: Vec<_> = self
+            .tables_to
+            .get(&interface)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect();
+        for table in tables {
+            self.refresh_table(table, plan);
+        }
+    }
+
+    fn enter(&mut self, id: InterfaceId, place: &Plugged, plan: &mut Plan<B>) {
+        let host = &place.host;
+        self.presence.add_port(host, id);
+        for &group in &place.groups {
+            if self.presence.join_group(host, group) {
+                self.tell(host, &StateKey::Group(group), plan);
+            }
+        }
+        if self.presence.join_vpc(host, place.vpc) {
+            self.bring_vpc(host, place.vpc, plan);
+        }
+    }
+
+    fn bring_vpc(&self, host: &HostName, vpc: VpcId, plan: &mut Plan<B>) {
+        if plan.is_muted() {
+            return;
+        }
+        let shared = self
+            .vpcs
+            .get(&vpc)
+            .into_iter()
+            .flat_map(|parts| &parts.shared);
+        for item in shared.filter_map(|key| self.items.get(key)) {
+            plan.upsert(host, item);
+        }
+        for peer in self.peers_by(vpc, host) {
+            self.tell(host, &StateKey::Tunnel(peer.clone()), plan);
+            self.tell(peer, &StateKey::Tunnel(host.clone()), plan);
+        }
+    }
+
+    fn exit(&mut self, id: InterfaceId, place: &Plugged, gone: bool, plan: &mut Plan<B>) {
+        let host = &place.host;
+        if gone {
+            self.presence.remove_port(host, id);
+        }
+        for &group in &place.groups {
+            if self.presence.leave_group(host, group) {
+                plan.remove(host, StateKey::Group(group));
+            }
+        }
+        if self.presence.leave_vpc(host, place.vpc) {
+            self.withdraw_vpc(host, place.vpc, plan);
+        }
+    }
+
+    fn withdraw_vpc(&self, host: &HostName, vpc: VpcId, plan: &mut Plan<B>) {
+        let shared = self
+            .vpcs
+            .get(&vpc)
+            .into_iter()
+            .flat_map(|parts| &parts.shared);
+        for key in shared {
+            plan.remove(host, key.clone());
+        }
+        for peer in self.peers_by(vpc, host) {
+            plan.remove(host, StateKey::Tunnel(peer.clone()));
+            plan.remove(peer, StateKey::Tunnel(host.clone()));
+        }
+    }
+
+    /// The hosts that this VPC alone makes peers of the host.
+    fn peers_by<'a>(
+        &'a self,
+        vpc: VpcId,
+        host: &'a HostName,
+    ) -> impl Iterator<Item = &'a HostName> {
+        let others = self
+            .presence
+            .hosts_of_vpc(vpc)
+            .filter(move |other| *other != host);
+        others.filter(move |other| !self.presence.share_another_vpc(host, other, vpc))
+    }
+
+    fn tell(&self, host: &HostName, key: &StateKey, plan: &mut Plan<B>) {
+        if let Some(item) = self.items.get(key) {
+            plan.upsert(host, item);
+        }
+    }
+}
+
+/// Who holds a state.
+#[derive(Debug, Clone, Copy)]
+enum Audience<'a> {
+    /// One host.
+    Host(&'a HostName),
+    /// The hosts that share a VPC with this one.
+    Peers(&'a HostName),
+    /// The hosts with ports in the group.
+    Group(SecurityGroupId),
+    /// The hosts with ports in the VPC.
+    Vpc(VpcId),
+}
+
+impl<B> Planner<B> {
+    fn set(&mut self, state: &State, audience: &Audience<'_>, plan: &mut Plan<B>) {
+        let item = Arc::new((self.seal)(state));
+        if let Audience::Vpc(vpc) = audience {
+            let parts = self.vpcs.entry(*vpc).or_default();
+            parts.shared.insert(item.key.clone());
+        }
+        let before = self.items.get(&item.key).map(|before| before.version);
+        if before == Some(item.version) {
+            return;
+        }
+        if !plan.is_muted() {
+            self.each(audience, |host| plan.upsert(host, &item));
+        }
+        self.items.insert(item.key.clone(), item);
+    }
+
+    fn unset(&mut self, key: &StateKey, audience: &Audience<'_>, plan: &mut Plan<B>) {
+        if self.items.remove(key).is_none() {
+            return;
+        }
+        if let Audience::Vpc(vpc) = audience
+            && let Some(parts) = self.vpcs.get_mut(vpc)
+        {
+            parts.shared.remove(key);
+        }
+        self.each(audience, |host| plan.remove(host, key.clone()));
+    }
+
+    fn each(&self, audience: &Audience<'_>, tell: impl FnMut(&HostName)) {
+        match audience {
+            Audience::Host(host) => std::iter::once(*host).for_each(tell),
+            Audience::Peers(host) => self.presence.peers(host).into_iter().for_each(tell),
+            Audience::Group(id) => self.presence.hosts_of_group(*id).for_each(tell),
+            Audience::Vpc(id) => self.presence.hosts_of_vpc(*id).for_each(tell),
+        }
+    }
+}

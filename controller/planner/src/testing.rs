@@ -1,0 +1,229 @@
+//! A small cloud to test with, and the slow, obvious answer to what a host must hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use weft_model::{
+    Attachment, Change, Host, HostName, Interface, InterfaceId, Mac, Resource, ResourceKey, Route,
+    RouteOrigin, RouteTable, RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet,
+    SubnetId, Vni, Vpc, VpcId,
+    cloud::Cloud,
+    state::{State, StateKey},
+};
+
+use crate::{derive, item::Item};
+
+/// The state itself as the body; the version is FNV-1a of its JSON.
+pub(crate) fn seal(state: &State) -> Item<State> {
+    let json = serde_json::to_vec(state).unwrap();
+    let version = json.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    Item {
+        key: state.key(),
+        version,
+        size: json.len(),
+        body: state.clone(),
+    }
+}
+
+pub(crate) fn host_name(n: usize) -> HostName {
+    format!("h{n}").parse().unwrap()
+}
+
+pub(crate) fn host(n: usize) -> Host {
+    let low = u32::try_from(n).unwrap() + 1;
+    Host {
+        name: host_name(n),
+        zone: "z".parse().unwrap(),
+        vtep: std::net::Ipv4Addr::from_bits(0xc612_0000 + low).into(),
+        meta: Default::default(),
+    }
+}
+
+pub(crate) fn vpc_id(v: u64) -> VpcId {
+    VpcId::from_bits(v)
+}
+
+pub(crate) fn main_table(v: u64) -> RouteTableId {
+    RouteTableId::from_bits(v)
+}
+
+pub(crate) fn group_id(v: u64, g: u64) -> SecurityGroupId {
+    SecurityGroupId::from_bits(v * 100 + g)
+}
+
+pub(crate) fn subnet_id(v: u64, s: u64) -> SubnetId {
+    SubnetId::from_bits(v * 100 + s)
+}
+
+pub(crate) fn vpc(v: u64) -> Vpc {
+    Vpc {
+        id: vpc_id(v),
+        region: "r".parse().unwrap(),
+        vni: Vni::try_from(u32::try_from(v).unwrap() + 1).unwrap(),
+        primary: "10.0.0.0/16".parse().unwrap(),
+        secondary: vec![],
+        ipv6: vec![],
+        main_route_table: main_table(v),
+        default_group: group_id(v, 0),
+        meta: Default::default(),
+    }
+}
+
+pub(crate) fn route(destination: &str, target: RouteTarget, origin: RouteOrigin) -> Route {
+    Route {
+        destination: destination.parse().unwrap(),
+        target,
+        origin,
+    }
+}
+
+pub(crate) fn table(v: u64, id: RouteTableId, more: &[Route]) -> RouteTable {
+    let mut routes = vec![route("10.0.0.0/16", RouteTarget::Local, RouteOrigin::Table)];
+    routes.extend_from_slice(more);
+    RouteTable {
+        id,
+        vpc: vpc_id(v),
+        routes,
+        meta: Default::default(),
+    }
+}
+
+pub(crate) fn group(v: u64, g: u64, text: &str) -> SecurityGroup {
+    let rule = weft_model::Rule {
+        id: weft_model::RuleId::from_bits(g),
+        traffic: weft_model::PortMatch::All,
+        peer: weft_model::Peer::Group(group_id(v, g)),
+        description: Some(text.parse().unwrap()),
+    };
+    SecurityGroup {
+        id: group_id(v, g),
+        vpc: vpc_id(v),
+        group_name: format!("g{g}").parse().unwrap(),
+        description: "".parse().unwrap(),
+        ingress: vec![rule],
+        egress: vec![],
+        meta: Default::default(),
+    }
+}
+
+pub(crate) fn subnet(v: u64, s: u64, route_table: Option<RouteTableId>) -> Subnet {
+    Subnet {
+        id: subnet_id(v, s),
+        vpc: vpc_id(v),
+        zone: "z".parse().unwrap(),
+        ipv4: format!("10.0.{}.0/24", s % 256).parse().unwrap(),
+        ipv6: None,
+        route_table,
+        meta: Default::default(),
+    }
+}
+
+pub(crate) fn eni(n: u64) -> InterfaceId {
+    InterfaceId::from_bits(n)
+}
+
+/// Interface `n` of the VPC's first subnet, on a host or nowhere, in some of the VPC's groups.
+pub(crate) fn interface(n: u64, v: u64, on: Option<usize>, groups: &[u64]) -> Interface {
+    let low = u32::try_from(n % 60_000).unwrap();
+    Interface {
+        id: eni(n),
+        vpc: vpc_id(v),
+        subnet: subnet_id(v, 0),
+        mac: Mac::local(n),
+        ipv4: std::net::Ipv4Addr::from_bits(0x0a00_0004 + low),
+        secondary_ipv4: vec![],
+        ipv6: vec![],
+        groups: groups.iter().map(|&g| group_id(v, g)).collect(),
+        source_dest_check: true,
+        attachment: on.map(|on| Attachment {
+            host: host_name(on),
+            netns: format!("w{n}").parse().unwrap(),
+            device: "eth0".parse().unwrap(),
+        }),
+        meta: Default::default(),
+    }
+}
+
+/// A VPC with its main table, two groups and a subnet.
+pub(crate) fn whole_vpc(v: u64) -> Vec<Resource> {
+    vec![
+        vpc(v).into(),
+        table(v, main_table(v), &[]).into(),
+        group(v, 0, "first").into(),
+        group(v, 1, "first").into(),
+        subnet(v, 0, None).into(),
+    ]
+}
+
+/// The change that puts the resource there.
+pub(crate) fn put(cloud: &Cloud, resource: impl Into<Resource>) -> Change {
+    let after = resource.into();
+    Change {
+        before: cloud.get(&after.key()),
+        after: Some(after),
+    }
+}
+
+/// The change that takes the resource away.
+pub(crate) fn take(cloud: &Cloud, key: &ResourceKey) -> Change {
+    Change {
+        before: cloud.get(key),
+        after: None,
+    }
+}
+
+/// What the host must hold, by looking at everything.
+pub(crate) fn naive_desired(cloud: &Cloud, host: &HostName) -> BTreeMap<StateKey, State> {
+    let place_of = |i: &Interface| i.attachment.clone().map(|place| place.host);
+    let ports: Vec<_> = cloud
+        .interfaces()
+        .filter(|i| place_of(i).as_ref() == Some(host))
+        .collect();
+    let vpcs: BTreeSet<_> = ports.iter().map(|i| i.vpc).collect();
+    let groups: BTreeSet<_> = ports.iter().flat_map(|i| i.groups.clone()).collect();
+    let mut states = Vec::new();
+    for port in &ports {
+        states.push(State::Port(derive::port(
+            port,
+            port.attachment.as_ref().unwrap(),
+        )));
+    }
+    for id in groups {
+        let group = cloud.security_group(id);
+        states.extend(group.map(|group| State::Group(derive::group(group))));
+    }
+    for id in vpcs {
+        states.extend(naive_vpc(cloud, id, host));
+    }
+    states
+        .into_iter()
+        .map(|state| (state.key(), state))
+        .collect()
+}
+
+fn naive_vpc(cloud: &Cloud, id: VpcId, host: &HostName) -> Vec<State> {
+    let Some(vpc) = cloud.vpc(id) else {
+        return Vec::new();
+    };
+    let attached = |id| cloud.interface(id).is_some_and(|i| i.attachment.is_some());
+    let mut states = vec![State::Vpc(derive::vpc(vpc))];
+    for subnet in cloud.subnets().filter(|s| s.vpc == id) {
+        states.push(State::Subnet(derive::subnet(subnet, vpc.main_route_table)));
+    }
+    for table in cloud.route_tables().filter(|t| t.vpc == id) {
+        states.push(State::RouteTable(derive::route_table(table, attached)));
+    }
+    for interface in cloud.interfaces().filter(|i| i.vpc == id) {
+        let Some(place) = &interface.attachment else {
+            continue;
+        };
+        states.push(State::Mapping(derive::mapping(interface, place)));
+        if place.host != *host
+            && let Some(other) = cloud.host(&place.host)
+        {
+            states.push(State::Tunnel(derive::tunnel(other)));
+        }
+    }
+    states
+}
