@@ -2,20 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// A field that is not what it must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// Its path in the message, as `ingress[2].ports.first`.
-    pub field: String,
-    /// What is wrong, and what would be right.
-    pub reason: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.reason)
-    }
-}
+use weft_model::ops::Violation;
 
 /// A message with fields at fault; never empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,10 +40,8 @@ impl Fields {
 
     /// Notes a fault of a field of the part being read.
     pub fn refuse(&mut self, field: &str, reason: impl fmt::Display) -> Reported {
-        self.found.push(Violation {
-            field: joined(&self.path, field),
-            reason: reason.to_string(),
-        });
+        let field = joined(&self.path, field);
+        self.found.push(Violation::new(field, reason.to_string()));
         Reported
     }
 

@@ -5,4 +5,4 @@ pub mod fields;
 pub mod sync;
 pub mod v1;
 
-pub use fields::{Fields, Invalid, Reported, Violation};
+pub use fields::{Fields, Invalid, Reported};

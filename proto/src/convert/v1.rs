@@ -15,7 +15,7 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-pub use policy::{RuleParts, read_route, read_rule, read_rule_parts};
+pub use policy::{read_route, read_rule, read_rule_draft};
 
 fn texts<T: Display>(items: &[T]) -> Vec<String> {
     items.iter().map(ToString::to_string).collect()

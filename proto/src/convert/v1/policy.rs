@@ -1,32 +1,21 @@
 //! Rules and routes: the two shapes that the north API and the host stream share.
 
-use weft_model::Label;
+use weft_model::ops::security_group::RuleDraft;
 
 use super::{
     Fields, IcmpMatch, Invalid, Peer, PortMatch, PortRange, Prefix, Protocol, Reported, Route,
     RouteOrigin, RouteState, RouteTarget, Rule, text_or_empty, wire,
 };
 
-/// A rule without its id, as a person writes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleParts {
-    /// What traffic.
-    pub traffic: PortMatch,
-    /// From or to whom.
-    pub peer: Peer,
-    /// Why it is there.
-    pub description: Option<Label>,
-}
-
 /// Reads a rule whose id doesn't matter yet.
 ///
 /// # Errors
 /// When a field is at fault; `fields` says which.
-pub fn read_rule_parts(fields: &mut Fields, rule: &wire::Rule) -> Result<RuleParts, Reported> {
+pub fn read_rule_draft(fields: &mut Fields, rule: &wire::Rule) -> Result<RuleDraft, Reported> {
     let traffic = read_traffic(fields, rule);
     let peer = read_peer(fields, rule.peer.as_ref());
     let description = fields.optional("description", &rule.description);
-    Ok(RuleParts {
+    Ok(RuleDraft {
         traffic: traffic?,
         peer: peer?,
         description: description?,
@@ -39,12 +28,12 @@ pub fn read_rule_parts(fields: &mut Fields, rule: &wire::Rule) -> Result<RulePar
 /// When a field is at fault; `fields` says which.
 pub fn read_rule(fields: &mut Fields, rule: &wire::Rule) -> Result<Rule, Reported> {
     let id = fields.required("id", &rule.id);
-    let parts = read_rule_parts(fields, rule)?;
+    let draft = read_rule_draft(fields, rule)?;
     Ok(Rule {
         id: id?,
-        traffic: parts.traffic,
-        peer: parts.peer,
-        description: parts.description,
+        traffic: draft.traffic,
+        peer: draft.peer,
+        description: draft.description,
     })
 }
 

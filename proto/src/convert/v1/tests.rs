@@ -99,7 +99,7 @@ fn https() -> wire::Rule {
 
 fn faults(rule: &wire::Rule) -> Vec<String> {
     let read = Fields::read(|fields| {
-        fields.each("ingress", 10, std::slice::from_ref(rule), read_rule_parts)
+        fields.each("ingress", 10, std::slice::from_ref(rule), read_rule_draft)
     });
     let Err(Invalid(violations)) = read else {
         return Vec::new();
@@ -145,8 +145,8 @@ fn a_protocol_by_number_is_the_named_one() {
         protocol: "6".into(),
         ..https()
     };
-    let parts = Fields::read(|fields| read_rule_parts(fields, &rule)).expect("valid");
-    assert_eq!(parts.traffic, PortMatch::Tcp(PortRange::one(443)));
+    let draft = Fields::read(|fields| read_rule_draft(fields, &rule)).expect("valid");
+    assert_eq!(draft.traffic, PortMatch::Tcp(PortRange::one(443)));
 }
 
 #[test]
