@@ -8,12 +8,16 @@
 pub mod build;
 pub mod checksum;
 pub mod fragment;
+pub mod gro;
+pub mod gso;
 pub mod headers;
 pub mod icmp;
 mod malformed;
 pub mod nd;
 pub mod offload;
 pub mod rewrite;
+#[cfg(test)]
+mod samples;
 pub mod vxlan;
 mod wire;
 

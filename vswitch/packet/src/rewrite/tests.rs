@@ -1,1 +1,99 @@
-//! Filled below.
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::*;
+use crate::samples;
+
+#[test]
+fn a_hop_less_leaves_a_header_checksum_that_holds() {
+    for ttl in 2..=255 {
+        let mut frame = samples::tcp(true, b"x", false);
+        frame[22] = ttl;
+        let ip = samples::ip(&frame);
+        checksum::fill_l3(&mut frame, &ip);
+        assert_eq!(decrement_ttl(&mut frame, &ip), Some(ttl - 1));
+        let after = samples::ip(&frame);
+        assert_eq!(after.ttl, ttl - 1);
+        assert!(checksum::verify_l3(&frame, &after).is_ok());
+    }
+}
+
+#[test]
+fn the_last_hop_is_not_taken_and_the_frame_stays() {
+    for v4 in [true, false] {
+        for ttl in [0, 1] {
+            let mut frame = samples::udp(v4, b"");
+            frame[if v4 { 22 } else { 21 }] = ttl;
+            let before = frame.clone();
+            let ip = samples::ip(&frame);
+            assert_eq!(decrement_ttl(&mut frame, &ip), None);
+            assert_eq!(frame, before);
+        }
+    }
+}
+
+#[test]
+fn new_addresses_and_ports_keep_every_checksum_whole() {
+    for (v4, make) in [true, false].into_iter().flat_map(|v| {
+        [
+            samples::tcp(v, b"abc", false),
+            samples::udp(v, b"abc"),
+            samples::echo(v, b"abc"),
+        ]
+        .map(|f| (v, f))
+    }) {
+        let mut frame = make;
+        let ip = samples::ip(&frame);
+        let new = match v4 {
+            true => IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)),
+            false => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 2, 3, 4, 5, 6)),
+        };
+        for end in [End::Source, End::Destination] {
+            address(&mut frame, &ip, end, new, Checksum::Complete);
+            port(&mut frame, &ip, end, 4242, Checksum::Complete);
+        }
+        let after = samples::ip(&frame);
+        assert_eq!((after.src, after.dst), (new, new));
+        assert!(checksum::verify_l3(&frame, &after).is_ok() && checksum::verify_l4(&frame, &after));
+    }
+}
+
+#[test]
+fn a_partial_checksum_stays_partial_and_completes_rightly() {
+    for v4 in [true, false] {
+        let mut frame = samples::tcp(v4, b"abc", false);
+        let ip = samples::ip(&frame);
+        let state = checksum::open(&mut frame, &ip).unwrap();
+        let new = if v4 { "203.0.113.9" } else { "2001:db8::9" }
+            .parse()
+            .unwrap();
+        address(&mut frame, &ip, End::Destination, new, state);
+        port(&mut frame, &ip, End::Destination, 8443, state);
+        checksum::complete(&mut frame, ip.end, state).unwrap();
+        let after = samples::ip(&frame);
+        assert_eq!((after.dst, after.ports().1), (new, 8443));
+        assert!(checksum::verify_l4(&frame, &after));
+    }
+}
+
+#[test]
+fn an_address_of_the_other_family_changes_nothing() {
+    let frame = samples::tcp(true, b"", false);
+    let ip = samples::ip(&frame);
+    let mut changed = frame.clone();
+    address(
+        &mut changed,
+        &ip,
+        End::Source,
+        "fd00::1".parse().unwrap(),
+        Checksum::Complete,
+    );
+    assert_eq!(changed, frame);
+}
+
+#[test]
+fn macs_are_written_in_wire_order() {
+    let mut frame = samples::arp_request();
+    macs(&mut frame, Mac::ROUTER, Mac::BROADCAST);
+    let headers = samples::parse(&frame);
+    assert_eq!((headers.dst, headers.src), (Mac::ROUTER, Mac::BROADCAST));
+}
