@@ -1,1 +1,16 @@
+//! The userspace datapath: a TAP per port, UDP sockets to the underlay, and worker threads that
+//! carry frames between them through the engine.
+//!
+//! It works wherever `/dev/net/tun` does, inside an unprivileged user namespace too. A frame of a
+//! workload is read from its TAP with its offloads undone, judged once, and sent to the other host
+//! by UDP GSO; the other host joins the segments again and writes one super frame.
 
+mod datapath;
+pub mod device;
+pub mod netns;
+mod underlay;
+mod worker;
+
+pub use datapath::{Datapath, DatapathOptions, MAX_WORKERS, StartError, WorkerError};
+pub use underlay::{SendCounters, UnderlayError, Vtep};
+pub use worker::{WorkerCounters, WorkerSnapshot};

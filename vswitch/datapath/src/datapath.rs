@@ -1,0 +1,224 @@
+//! The handle on all workers.
+
+use std::{
+    fs::File,
+    io,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use weft_engine::{Config, Limits, PortIndex, config::owner};
+use weft_model::Mac;
+
+use crate::{
+    device::Device,
+    underlay::{self, UnderlayError, Vtep},
+    worker::{Command, Parts, Ring, Worker, WorkerSnapshot},
+};
+
+/// The most workers: 8 already saturate what one UDP port pair of NIC queues gives, and one bit
+/// each of a word names them.
+pub const MAX_WORKERS: usize = 64;
+/// Commands that may wait for a worker.
+const COMMANDS: usize = 256;
+/// A worker answers between two batches, which take milliseconds; past this it hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How the datapath is to be.
+#[derive(Debug, Clone)]
+pub struct DatapathOptions {
+    /// Where this host's tunnel is.
+    pub vtep: Vtep,
+    /// Worker threads, 1 to [`MAX_WORKERS`].
+    pub workers: usize,
+    /// The bounds of each worker's engine.
+    pub limits: Limits,
+    /// Seeds the flow tables' hashes; draw it at random, tenants must not guess it.
+    pub seed: u64,
+}
+
+/// Why the datapath could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The underlay's sockets.
+    #[error(transparent)]
+    Underlay(#[from] UnderlayError),
+    /// A thread, an eventfd, an epoll.
+    #[error("can't start the workers: {0}; is a limit on descriptors or threads reached?")]
+    Worker(#[from] io::Error),
+}
+
+/// Why a worker didn't do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// It doesn't answer.
+    #[error("worker {0} doesn't answer: the vswitch must be restarted")]
+    Hangs(usize),
+    /// The descriptor couldn't be had or waited for.
+    #[error("can't attach the port's TAP: {0}")]
+    Attach(io::Error),
+}
+
+struct Handle {
+    commands: SyncSender<Command>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Running workers. Dropping it stops them; TAPs that other handles hold stay.
+pub struct Datapath {
+    config: Arc<ArcSwap<Config>>,
+    rings: Arc<[Ring]>,
+    workers: Vec<Handle>,
+}
+
+impl Datapath {
+    /// Binds the VTEP and starts the workers; they drop everything until a configuration with
+    /// ports is published.
+    ///
+    /// # Errors
+    /// The VTEP can't be bound, or the system has no threads or descriptors left.
+    pub fn start(options: &DatapathOptions, config: Arc<Config>) -> Result<Self, StartError> {
+        let count = options.workers.clamp(1, MAX_WORKERS);
+        let sockets = underlay::open(options.vtep, count)?;
+        let rings: Vec<Ring> = (0..count).map(|_| Ring::new()).collect::<io::Result<_>>()?;
+        let config = Arc::new(ArcSwap::new(config));
+        let started = Instant::now();
+        let mut datapath = Self {
+            config: Arc::clone(&config),
+            rings: rings.into(),
+            workers: Vec::with_capacity(count),
+        };
+        for (id, sockets) in sockets.into_iter().enumerate() {
+            let (commands, inbox) = sync_channel(COMMANDS);
+            let worker = Worker::new(Parts {
+                id,
+                config: Arc::clone(&config),
+                limits: options.limits.clone(),
+                // Each table has its own hash.
+                seed: options.seed.wrapping_add(id as u64),
+                started,
+                sockets,
+                port: options.vtep.port,
+                rings: Arc::clone(&datapath.rings),
+                commands: inbox,
+            })?;
+            let name = format!("weft-worker-{id}");
+            let thread = std::thread::Builder::new()
+                .name(name)
+                .spawn(|| worker.run())?;
+            datapath.workers.push(Handle {
+                commands,
+                thread: Some(thread),
+            });
+        }
+        Ok(datapath)
+    }
+
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Publishes a configuration and returns once every worker uses it: no packet read after that
+    /// is judged by an older one.
+    ///
+    /// # Errors
+    /// A worker hangs.
+    pub fn publish(&self, config: Arc<Config>) -> Result<(), WorkerError> {
+        self.config.store(config);
+        self.ask_all(|done| Command::Barrier { done }).map(drop)
+    }
+
+    /// The newest configuration published.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Serves the device as the port with this MAC.
+    ///
+    /// # Errors
+    /// No descriptors left, or the worker hangs.
+    pub fn attach(&self, port: PortIndex, mac: Mac, device: &Device) -> Result<(), WorkerError> {
+        let tap = File::from(device.descriptor().map_err(WorkerError::Attach)?);
+        self.ask(self.owner(mac), |done| Command::Attach { port, tap, done })?
+            .map_err(WorkerError::Attach)
+    }
+
+    /// Serves the port's device no longer; its worker has closed the descriptor on return.
+    ///
+    /// # Errors
+    /// The worker hangs.
+    pub fn detach(&self, port: PortIndex, mac: Mac) -> Result<(), WorkerError> {
+        self.ask(self.owner(mac), |done| Command::Detach { port, done })
+    }
+
+    /// Every worker's counters.
+    ///
+    /// # Errors
+    /// A worker hangs.
+    pub fn snapshot(&self) -> Result<Vec<WorkerSnapshot>, WorkerError> {
+        self.ask_all(|done| Command::Snapshot { done })
+    }
+
+    fn owner(&self, mac: Mac) -> usize {
+        owner(mac, self.workers.len())
+    }
+
+    fn ask_all<T>(
+        &self,
+        command: impl Fn(SyncSender<T>) -> Command,
+    ) -> Result<Vec<T>, WorkerError> {
+        let asked: Vec<_> = (0..self.workers.len())
+            .map(|id| self.send(id, &command))
+            .collect::<Result<_, _>>()?;
+        let answers = asked.into_iter().enumerate();
+        answers.map(|(id, answer)| receive(id, &answer)).collect()
+    }
+
+    fn ask<T>(
+        &self,
+        id: usize,
+        command: impl FnOnce(SyncSender<T>) -> Command,
+    ) -> Result<T, WorkerError> {
+        receive(id, &self.send(id, command)?)
+    }
+
+    fn send<T>(
+        &self,
+        id: usize,
+        command: impl FnOnce(SyncSender<T>) -> Command,
+    ) -> Result<Receiver<T>, WorkerError> {
+        let (done, answer) = sync_channel(1);
+        let sent = self.workers[id].commands.try_send(command(done));
+        sent.map_err(|_| WorkerError::Hangs(id))?;
+        self.rings[id].wake();
+        Ok(answer)
+    }
+}
+
+fn receive<T>(id: usize, answer: &Receiver<T>) -> Result<T, WorkerError> {
+    answer
+        .recv_timeout(PATIENCE)
+        .map_err(|_| WorkerError::Hangs(id))
+}
+
+impl Drop for Datapath {
+    fn drop(&mut self) {
+        for (worker, ring) in self.workers.iter().zip(self.rings.iter()) {
+            let _ = worker.commands.try_send(Command::Stop);
+            ring.wake();
+        }
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take()
+                && thread.join().is_err()
+            {
+                tracing::error!("a worker panicked");
+            }
+        }
+    }
+}

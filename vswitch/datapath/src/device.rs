@@ -1,0 +1,209 @@
+//! The device of a port: a TAP in the workload's namespace, with its addresses and routes.
+
+mod link;
+mod tap;
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr},
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+
+use weft_engine::config::{PortConfig, SubnetConfig};
+use weft_model::{DeviceName, Mac, Mtu};
+
+pub use self::link::{LinkError, mtu_of};
+use crate::netns::{self, Identity, NetnsError};
+
+/// What a port's device has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceSpec {
+    /// The file of the namespace that it is put in.
+    pub netns: PathBuf,
+    /// Its name there.
+    pub device: DeviceName,
+    /// Its MAC.
+    pub mac: Mac,
+    /// Its MTU.
+    pub mtu: Mtu,
+    /// Its IPv4 addresses, the primary first.
+    pub ipv4: Vec<Ipv4Addr>,
+    /// The IPv4 subnet's prefix length.
+    pub prefix4: u8,
+    /// The subnet's router: the IPv4 default route's gateway.
+    pub gateway4: Ipv4Addr,
+    /// The router's link-local address: the IPv6 default route's gateway.
+    pub gateway6: Ipv6Addr,
+    /// Its IPv6 addresses, each in a /64.
+    pub ipv6: Vec<Ipv6Addr>,
+}
+
+impl DeviceSpec {
+    /// The device of a configured port, below the directory of namespaces.
+    pub fn new(port: &PortConfig, netns_dir: &Path) -> Self {
+        Self {
+            netns: netns_dir.join(port.netns.as_str()),
+            device: port.device.clone(),
+            mac: port.mac,
+            mtu: port.mtu,
+            ipv4: port.addresses4().collect(),
+            prefix4: port.subnet.ipv4.net().prefix_len(),
+            gateway4: port.subnet.router4(),
+            gateway6: SubnetConfig::router_link_local(),
+            ipv6: port.ipv6.clone(),
+        }
+    }
+}
+
+/// Why a device could not be made or set up.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// The namespace can't be entered.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+    /// `/dev/net/tun` is missing or closed to this user.
+    #[error(
+        "can't open /dev/net/tun: {0}; load the `tun` module (modprobe tun) and let this user \
+         read and write the device"
+    )]
+    NoTun(io::Error),
+    /// The name is taken by a device that is no free TAP.
+    #[error("the name {device} in {netns} is taken by another device or process: {source}")]
+    Taken {
+        /// The device's name.
+        device: DeviceName,
+        /// The namespace's file.
+        netns: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The TAP can't be made or lacks a feature.
+    #[error("can't {step} the TAP {device} in {netns}: {source}{}", capability(.source))]
+    Tap {
+        /// What was tried.
+        step: &'static str,
+        /// The device's name.
+        device: DeviceName,
+        /// The namespace's file.
+        netns: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Netlink refused a setting.
+    #[error("the TAP {device} in {netns}: {source}")]
+    Link {
+        /// The device's name.
+        device: DeviceName,
+        /// The namespace's file.
+        netns: PathBuf,
+        /// What was refused.
+        source: LinkError,
+    },
+}
+
+impl DeviceError {
+    /// Whether the namespace just isn't there yet.
+    pub fn is_pending(&self) -> bool {
+        matches!(self, Self::Netns(NetnsError::Absent(_)))
+    }
+}
+
+fn capability(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; CAP_NET_ADMIN is needed in the user namespace that owns it"
+        }
+        _ => "",
+    }
+}
+
+/// A port's TAP, still down. Dropping it closes the descriptor; a persistent device stays.
+#[derive(Debug)]
+pub struct Device {
+    fd: OwnedFd,
+    spec: DeviceSpec,
+    identity: Option<Identity>,
+}
+
+impl Device {
+    /// Makes the device or finds it again, and gives it its MAC, MTU, addresses and routes, but
+    /// leaves it as it was, up or down: a new one is down.
+    ///
+    /// The device is persistent, so it outlives this process with the workload's sockets on it;
+    /// [`Device::remove`] ends it.
+    ///
+    /// # Errors
+    /// The namespace is absent ([`DeviceError::is_pending`]) or a step is refused.
+    pub fn open(spec: &DeviceSpec) -> Result<Self, DeviceError> {
+        let identity = netns::identity(&spec.netns);
+        let fd = netns::within(&spec.netns, || {
+            let fd = tap::open(spec)?;
+            link::configure(spec).map_err(|source| link_error(spec, source))?;
+            Ok::<_, DeviceError>(fd)
+        })??;
+        Ok(Self {
+            fd,
+            spec: spec.clone(),
+            identity,
+        })
+    }
+
+    /// Sets the link up, with its routes: from now on the workload can send.
+    ///
+    /// # Errors
+    /// Netlink refuses, or the namespace is gone.
+    pub fn up(&self) -> Result<(), DeviceError> {
+        let spec = &self.spec;
+        netns::within(&spec.netns, || link::up(spec))?.map_err(|source| link_error(spec, source))
+    }
+
+    /// Brings MTU and addresses to a newer wish for the same device.
+    ///
+    /// # Errors
+    /// Netlink refuses, or the namespace is gone.
+    pub fn reconfigure(&mut self, spec: &DeviceSpec) -> Result<(), DeviceError> {
+        netns::within(&spec.netns, || {
+            link::configure(spec)?;
+            link::up(spec)
+        })?
+        .map_err(|source| link_error(spec, source))?;
+        self.spec = spec.clone();
+        Ok(())
+    }
+
+    /// What it was made to be.
+    pub fn spec(&self) -> &DeviceSpec {
+        &self.spec
+    }
+
+    /// Another descriptor of the same TAP, for the worker.
+    ///
+    /// # Errors
+    /// No more descriptors.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.fd.try_clone()
+    }
+
+    /// Whether the namespace that it was made in is still the one at its path. An open TAP keeps
+    /// a deleted namespace alive, so its owner asks this and lets go.
+    pub fn is_home(&self) -> bool {
+        netns::identity(&self.spec.netns) == self.identity
+    }
+
+    /// Ends the device: it disappears with its last descriptor.
+    ///
+    /// # Errors
+    /// The kernel refuses to end its persistence.
+    pub fn remove(self) -> io::Result<()> {
+        tap::set_persistent(&self.fd, false)
+    }
+}
+
+fn link_error(spec: &DeviceSpec, source: LinkError) -> DeviceError {
+    DeviceError::Link {
+        device: spec.device.clone(),
+        netns: spec.netns.clone(),
+        source,
+    }
+}

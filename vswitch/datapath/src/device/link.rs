@@ -1,0 +1,242 @@
+//! Netlink: the link, addresses and routes of a device, in the namespace of the calling thread.
+//!
+//! Every setting is idempotent: a device that a former process left is brought to the wish.
+
+use std::{
+    future::Future,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use futures::TryStreamExt as _;
+use netlink_packet_route::{
+    address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope},
+    link::LinkAttribute,
+};
+use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
+use weft_model::Mac;
+
+use super::DeviceSpec;
+
+/// The largest UDP payload over IPv4; a super frame's segments go out in one such send.
+const UDP_PAYLOAD_MAX: u32 = 65_507;
+/// What the tunnel adds to a segment: VXLAN 8, inner Ethernet 14.
+const TUNNEL: u32 = 22;
+/// The least headers of a TCP segment with the timestamps that everyone sends: IPv4 20, TCP 32.
+const HEADERS: u32 = 52;
+
+/// Why netlink didn't do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// No socket or runtime.
+    #[error("no netlink socket: {0}")]
+    Socket(#[from] std::io::Error),
+    /// The device isn't in this namespace.
+    #[error("there is no such device")]
+    Absent,
+    /// The kernel refused.
+    #[error("can't {step}: {source}")]
+    Refused {
+        /// What was asked.
+        step: &'static str,
+        /// The kernel's reason.
+        source: rtnetlink::Error,
+    },
+}
+
+fn refused(step: &'static str) -> impl FnOnce(rtnetlink::Error) -> LinkError {
+    move |source| LinkError::Refused { step, source }
+}
+
+/// Talks netlink on the calling thread, which stays in its namespace throughout: the runtime has
+/// no other.
+fn converse<T, F>(talk: impl FnOnce(Handle) -> F) -> Result<T, LinkError>
+where
+    F: Future<Output = Result<T, LinkError>>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        talk(handle).await
+    })
+}
+
+pub(super) fn configure(spec: &DeviceSpec) -> Result<(), LinkError> {
+    skip_duplicate_detection(spec);
+    converse(|handle| async move {
+        loopback_up(&handle).await?;
+        let index = index_of(&handle, spec.device.as_str()).await?;
+        set_mac(&handle, index, spec.mac).await?;
+        set_sizes(&handle, index, spec).await?;
+        set_addresses(&handle, index, spec).await
+    })
+}
+
+pub(super) fn up(spec: &DeviceSpec) -> Result<(), LinkError> {
+    converse(|handle| async move {
+        let index = index_of(&handle, spec.device.as_str()).await?;
+        let link = LinkUnspec::new_with_index(index).up().build();
+        let set = handle.link().set(link).execute().await;
+        set.map_err(refused("set the link up"))?;
+        // IPv6 addresses and gateways hold only on a link that is up.
+        set_addresses(&handle, index, spec).await?;
+        set_routes(&handle, index, spec).await
+    })
+}
+
+/// The controller gives each address once, so probing for duplicates only delays the first packet
+/// by a second. Best effort: without IPv6 there is no such file.
+fn skip_duplicate_detection(spec: &DeviceSpec) {
+    let path = format!("/proc/sys/net/ipv6/conf/{}/accept_dad", spec.device);
+    let _ = std::fs::write(path, "0");
+}
+
+async fn index_of(handle: &Handle, name: &str) -> Result<u32, LinkError> {
+    let mut links = handle.link().get().match_name(name).execute();
+    match links.try_next().await {
+        Ok(Some(link)) => Ok(link.header.index),
+        Ok(None) => Err(LinkError::Absent),
+        Err(rtnetlink::Error::NetlinkError(e)) if e.raw_code() == -libc::ENODEV => {
+            Err(LinkError::Absent)
+        }
+        Err(source) => Err(refused("look the device up")(source)),
+    }
+}
+
+async fn loopback_up(handle: &Handle) -> Result<(), LinkError> {
+    // Index 1 in every namespace.
+    let link = LinkUnspec::new_with_index(1).up().build();
+    let set = handle.link().set(link).execute().await;
+    set.map_err(refused("set the loopback up"))
+}
+
+async fn set_mac(handle: &Handle, index: u32, mac: Mac) -> Result<(), LinkError> {
+    let address = mac.octets().to_vec();
+    let link = LinkUnspec::new_with_index(index).address(address).build();
+    let set = handle.link().set(link).execute().await;
+    set.map_err(refused("set the MAC"))
+}
+
+/// MTU, and super frames no larger than one UDP send carries once each segment has its tunnel
+/// header: otherwise each 64 KiB would cost a second, nearly empty send.
+async fn set_sizes(handle: &Handle, index: u32, spec: &DeviceSpec) -> Result<(), LinkError> {
+    let mtu = u32::from(spec.mtu);
+    let link = LinkUnspec::new_with_index(index).mtu(mtu).build();
+    let set = handle.link().set(link).execute().await;
+    set.map_err(refused("set the MTU"))?;
+    let segments = UDP_PAYLOAD_MAX / (mtu + TUNNEL);
+    let size = segments * mtu.saturating_sub(HEADERS) + HEADERS;
+    let link = LinkUnspec::new_with_index(index)
+        .append_extra_attribute(LinkAttribute::GsoMaxSize(size))
+        .append_extra_attribute(LinkAttribute::GsoIpv4MaxSize(size))
+        .build();
+    // A kernel without the attribute sends in two; nothing is wrong.
+    let _ = handle.link().set(link).execute().await;
+    Ok(())
+}
+
+/// Adds what is missing and removes what was an address of the interface before.
+async fn set_addresses(handle: &Handle, index: u32, spec: &DeviceSpec) -> Result<(), LinkError> {
+    let wanted: Vec<(IpAddr, u8)> = spec
+        .ipv4
+        .iter()
+        .map(|&a| (IpAddr::V4(a), spec.prefix4))
+        .chain(spec.ipv6.iter().map(|&a| (IpAddr::V6(a), 64)))
+        .collect();
+    let filter = handle.address().get().set_link_index_filter(index);
+    let present: Vec<AddressMessage> = filter
+        .execute()
+        .try_collect()
+        .await
+        .map_err(refused("list addresses"))?;
+    for message in present {
+        let ours = message.header.scope == AddressScope::Universe;
+        let keep = address_of(&message).is_some_and(|held| wanted.contains(&held));
+        if ours && !keep {
+            // Gone already, when it was a secondary one of another that went.
+            let _ = handle.address().del(message).execute().await;
+        }
+    }
+    for (address, prefix) in wanted {
+        let mut request = handle.address().add(index, address, prefix).replace();
+        if address.is_ipv6() {
+            no_duplicate_detection(request.message_mut());
+        }
+        request.execute().await.map_err(refused("add an address"))?;
+    }
+    Ok(())
+}
+
+fn address_of(message: &AddressMessage) -> Option<(IpAddr, u8)> {
+    let local = |a: &AddressAttribute| match a {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    };
+    let plain = |a: &AddressAttribute| match a {
+        AddressAttribute::Address(address) => Some(*address),
+        _ => None,
+    };
+    // IPv4 has both, of which the local one is the device's own; IPv6 has the plain one only.
+    let attributes = &message.attributes;
+    let address = attributes
+        .iter()
+        .find_map(local)
+        .or_else(|| attributes.iter().find_map(plain))?;
+    Some((address, message.header.prefix_len))
+}
+
+fn no_duplicate_detection(message: &mut AddressMessage) {
+    message.header.flags |= AddressHeaderFlags::Nodad;
+    message
+        .attributes
+        .push(AddressAttribute::Flags(AddressFlags::Nodad));
+}
+
+async fn set_routes(handle: &Handle, index: u32, spec: &DeviceSpec) -> Result<(), LinkError> {
+    let route = RouteMessageBuilder::<Ipv4Addr>::new()
+        .gateway(spec.gateway4)
+        .output_interface(index)
+        .build();
+    let add = handle.route().add(route).replace().execute().await;
+    add.map_err(refused("add the IPv4 default route"))?;
+    if spec.ipv6.is_empty() {
+        return Ok(());
+    }
+    let route = RouteMessageBuilder::<Ipv6Addr>::new()
+        .gateway(spec.gateway6)
+        .output_interface(index)
+        .build();
+    let add = handle.route().add(route).replace().execute().await;
+    add.map_err(refused("add the IPv6 default route"))
+}
+
+/// The MTU of the device that holds an address, in the calling thread's namespace.
+///
+/// # Errors
+/// No device holds it, or netlink fails.
+pub fn mtu_of(address: IpAddr) -> Result<u32, LinkError> {
+    converse(|handle| async move {
+        let mut addresses = handle.address().get().execute();
+        let mut index = None;
+        while let Some(message) = addresses
+            .try_next()
+            .await
+            .map_err(refused("list addresses"))?
+        {
+            if address_of(&message).is_some_and(|(held, _)| held == address) {
+                index = Some(message.header.index);
+            }
+        }
+        let index = index.ok_or(LinkError::Absent)?;
+        let mut links = handle.link().get().match_index(index).execute();
+        let link = links.try_next().await.map_err(refused("read the MTU"))?;
+        let attributes = link.ok_or(LinkError::Absent)?.attributes;
+        let mtu = attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::Mtu(mtu) => Some(*mtu),
+            _ => None,
+        });
+        mtu.ok_or(LinkError::Absent)
+    })
+}

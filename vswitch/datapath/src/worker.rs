@@ -1,0 +1,338 @@
+//! A worker thread: it owns an engine, the TAPs of its ports and its own sockets, and waits for
+//! all of them in one place. Nothing on a packet's way here is locked or allocated; what other
+//! threads want of it comes as commands between batches.
+
+mod command;
+mod counters;
+mod lane;
+mod poll;
+mod ring;
+mod taps;
+
+use std::{
+    os::fd::OwnedFd,
+    sync::{Arc, mpsc::Receiver},
+    time::{Duration, Instant},
+};
+
+use arc_swap::{ArcSwap, Cache};
+use weft_engine::{Config, Engine, Frame, Limits, Now, PortIndex, Verdict, config::owner};
+use weft_packet::{gro::Coalescer, offload::Offload, vxlan};
+
+pub(crate) use self::{command::Command, ring::Ring};
+pub use self::{command::WorkerSnapshot, counters::WorkerCounters};
+use self::{
+    lane::Lane,
+    poll::{Event, Poll},
+    ring::Origin,
+    taps::Input,
+};
+use crate::underlay::{Datagram, Inbox, Outbox, Sockets};
+
+/// Frames taken from one TAP before the others get their turn.
+const FRAMES_PER_TURN: usize = 64;
+/// Bytes taken from one TAP before the others get their turn: a few super frames.
+const BYTES_PER_TURN: usize = 256 << 10;
+/// Receive batches before the TAPs get their turn.
+const BATCHES_PER_TURN: usize = 4;
+/// Frames handed over by other workers before the sockets get their turn.
+const PARCELS_PER_TURN: usize = 128;
+/// Commands between two batches.
+const COMMANDS_PER_TURN: usize = 64;
+/// How often flows are looked at for expiry, and how many at a time: a million in a minute.
+const TICK: Duration = Duration::from_millis(50);
+const TICK_BUDGET: usize = 1024;
+/// In a UDP payload, the last byte of the inner destination MAC.
+const OWNER_AT: usize = vxlan::HEADER + 5;
+
+/// What a worker is made of.
+pub(crate) struct Parts {
+    pub(crate) id: usize,
+    pub(crate) config: Arc<ArcSwap<Config>>,
+    pub(crate) limits: Limits,
+    pub(crate) seed: u64,
+    pub(crate) started: Instant,
+    pub(crate) sockets: Sockets,
+    pub(crate) port: u16,
+    pub(crate) rings: Arc<[Ring]>,
+    pub(crate) commands: Receiver<Command>,
+}
+
+pub(crate) struct Worker {
+    id: usize,
+    workers: usize,
+    started: Instant,
+    ticked: Now,
+    engine: Engine,
+    config: Cache<Arc<ArcSwap<Config>>, Arc<Config>>,
+    current: Arc<Config>,
+    poll: Poll,
+    commands: Receiver<Command>,
+    receive: OwnedFd,
+    inbox: Inbox,
+    outbox: Outbox,
+    lane: Lane,
+    stopping: bool,
+}
+
+impl Worker {
+    pub(crate) fn new(parts: Parts) -> std::io::Result<Self> {
+        let poll = Poll::new()?;
+        poll.add_waker(parts.rings[parts.id].waker())?;
+        poll.add_underlay(&parts.sockets.receive)?;
+        let current = parts.config.load_full();
+        let mut engine = Engine::new(parts.limits, parts.seed);
+        engine.set_config(Arc::clone(&current));
+        Ok(Self {
+            id: parts.id,
+            workers: parts.rings.len(),
+            started: parts.started,
+            ticked: Now(0),
+            engine,
+            config: Cache::new(parts.config),
+            current,
+            poll,
+            commands: parts.commands,
+            receive: parts.sockets.receive,
+            inbox: Inbox::new(),
+            outbox: Outbox::new(parts.sockets.send, parts.port),
+            lane: Lane::new(parts.id, parts.rings),
+            stopping: false,
+        })
+    }
+
+    /// Works until told to stop.
+    pub(crate) fn run(mut self) {
+        while !self.stopping {
+            // What other workers left is waited for only when there is none.
+            let wait = if self.lane.rings.is_idle() {
+                TICK
+            } else {
+                Duration::ZERO
+            };
+            let ready = self.poll.wait(wait);
+            let now = Now(self.started.elapsed().as_nanos() as u64);
+            self.refresh();
+            for position in 0..ready {
+                match self.poll.event(position) {
+                    Event::Woken => self.obey(),
+                    Event::Underlay => self.serve_underlay(now),
+                    Event::Tap(port) => self.serve_tap(now, port),
+                }
+            }
+            self.serve_ring(now);
+            self.outbox.flush();
+            self.lane.rings.wake_others();
+            if now.since(self.ticked) >= TICK.as_nanos() as u64 {
+                self.ticked = now;
+                self.engine.tick(now, TICK_BUDGET);
+            }
+        }
+    }
+
+    /// Takes a newer configuration, if there is one.
+    fn refresh(&mut self) {
+        let newest = self.config.load();
+        if !Arc::ptr_eq(newest, &self.current) {
+            self.current = Arc::clone(newest);
+            self.engine.set_config(Arc::clone(&self.current));
+        }
+    }
+
+    fn obey(&mut self) {
+        self.lane.rings.drain_waker();
+        for _ in 0..COMMANDS_PER_TURN {
+            let Ok(command) = self.commands.try_recv() else {
+                return;
+            };
+            self.perform(command);
+        }
+        // More may wait, and the waker has been drained.
+        self.lane.rings.wake_self();
+    }
+
+    fn perform(&mut self, command: Command) {
+        // Whoever asked may have stopped waiting: an answer that nobody takes is no fault.
+        match command {
+            Command::Attach { port, tap, done } => {
+                let _ = done.send(self.lane.taps.attach(port, tap, &self.poll));
+            }
+            Command::Detach { port, done } => {
+                self.lane.taps.detach(port, &self.poll);
+                let _ = done.send(());
+            }
+            Command::Barrier { done } => {
+                let _ = done.send(());
+            }
+            Command::Snapshot { done } => {
+                let _ = done.send(self.snapshot());
+            }
+            Command::Stop => self.stopping = true,
+        }
+    }
+
+    fn snapshot(&self) -> WorkerSnapshot {
+        WorkerSnapshot {
+            engine: self.engine.counters().clone(),
+            worker: self.lane.counters,
+            sent: *self.outbox.counters(),
+            ports: self.lane.taps.len(),
+        }
+    }
+
+    fn serve_tap(&mut self, now: Now, port: PortIndex) {
+        let mut bytes = 0;
+        for _ in 0..FRAMES_PER_TURN {
+            let room = self.outbox.room();
+            let (length, offload) = match self.lane.taps.read(port, room) {
+                Input::Frame { length, offload } => (length, offload),
+                Input::Malformed => {
+                    self.lane.counters.tap_malformed += 1;
+                    continue;
+                }
+                Input::Empty => break,
+                Input::Gone => {
+                    self.lane.counters.taps_lost += 1;
+                    self.lane.taps.detach(port, &self.poll);
+                    break;
+                }
+            };
+            let frame = Frame {
+                bytes: &mut room[..length],
+                offload,
+            };
+            let verdict = self.engine.from_port(now, port, frame, &mut self.lane);
+            self.dispatch(now, verdict, length, offload);
+            bytes += length;
+            if bytes >= BYTES_PER_TURN {
+                break;
+            }
+        }
+    }
+
+    /// Carries out the verdict on the frame that lies in the outbox.
+    fn dispatch(&mut self, now: Now, verdict: Verdict, length: usize, offload: Offload) {
+        match verdict {
+            Verdict::Encapsulate(encap) => self.outbox.commit(encap, length, offload),
+            Verdict::Deliver(port) => {
+                self.lane.write(port, self.outbox.pending(length), offload);
+            }
+            Verdict::Local(port) => self.hand_to_port(now, port, length, offload),
+            Verdict::Consumed | Verdict::Drop(_) => {}
+        }
+        self.lane.send_made(&mut self.outbox);
+    }
+
+    /// The ingress half of the frame in the outbox: here, or on the worker that owns the port.
+    fn hand_to_port(&mut self, now: Now, port: PortIndex, length: usize, offload: Offload) {
+        let Some(target) = self.current.port(port).map(|p| owner(p.mac, self.workers)) else {
+            return;
+        };
+        let bytes = self.outbox.pending(length);
+        if target != self.id {
+            self.lane
+                .hand_over(target, Origin::Local { port }, offload, bytes);
+            return;
+        }
+        let frame = Frame { bytes, offload };
+        let verdict = self.engine.to_port(now, port, frame, &mut self.lane);
+        if let Verdict::Deliver(port) = verdict {
+            self.lane.write(port, self.outbox.pending(length), offload);
+        }
+    }
+
+    fn serve_underlay(&mut self, now: Now) {
+        for _ in 0..BATCHES_PER_TURN {
+            let Ok(count) = self.inbox.receive(&self.receive) else {
+                self.lane.counters.receive_errors += 1;
+                return;
+            };
+            for position in 0..count {
+                self.take_datagram(now, position);
+            }
+            if !Inbox::is_full(count) {
+                return;
+            }
+        }
+    }
+
+    fn take_datagram(&mut self, now: Now, position: usize) {
+        let Some(datagram) = self.inbox.datagram(position) else {
+            self.lane.counters.receive_truncated += 1;
+            return;
+        };
+        let Datagram {
+            source,
+            segment,
+            bytes,
+        } = datagram;
+        let counters = &mut self.lane.counters;
+        counters.received += bytes.len().div_ceil(segment) as u64;
+        counters.received_bytes += bytes.len() as u64;
+        counters.receives += 1;
+        let mut groups = Coalescer::new(segment, vxlan::HEADER);
+        while let Some(group) = groups.next(bytes) {
+            let range = group.compact(bytes);
+            let payload = &mut bytes[range];
+            let origin = Origin::Tunnel { source };
+            match payload
+                .get(OWNER_AT)
+                .map(|&b| usize::from(b) % self.workers)
+            {
+                Some(target) if target != self.id => {
+                    self.lane.hand_over(target, origin, group.offload, payload);
+                }
+                _ => take_payload(
+                    (&mut self.engine, &mut self.lane, &mut self.outbox),
+                    now,
+                    origin,
+                    payload,
+                    group.offload,
+                ),
+            }
+        }
+    }
+
+    fn serve_ring(&mut self, now: Now) {
+        for _ in 0..PARCELS_PER_TURN {
+            let Some(mut parcel) = self.lane.rings.take() else {
+                return;
+            };
+            take_payload(
+                (&mut self.engine, &mut self.lane, &mut self.outbox),
+                now,
+                parcel.origin,
+                &mut parcel.bytes,
+                parcel.offload,
+            );
+            self.lane.rings.give_back(parcel);
+        }
+    }
+}
+
+/// The ingress half of what came from the tunnel or from another worker.
+fn take_payload(
+    (engine, lane, outbox): (&mut Engine, &mut Lane, &mut Outbox),
+    now: Now,
+    origin: Origin,
+    payload: &mut [u8],
+    offload: Offload,
+) {
+    let (verdict, skip) = match origin {
+        Origin::Tunnel { source } => {
+            let verdict = engine.from_tunnel(now, source, payload, offload, lane);
+            (verdict, vxlan::HEADER)
+        }
+        Origin::Local { port } => {
+            let frame = Frame {
+                bytes: payload,
+                offload,
+            };
+            (engine.to_port(now, port, frame, lane), 0)
+        }
+    };
+    if let Verdict::Deliver(port) = verdict {
+        lane.write(port, &payload[skip..], offload);
+    }
+    lane.send_made(outbox);
+}

@@ -1,0 +1,42 @@
+//! What other threads ask of a worker.
+
+use std::{fs::File, io, sync::mpsc::SyncSender};
+
+use weft_engine::{Counters, PortIndex};
+
+use super::WorkerCounters;
+use crate::underlay::SendCounters;
+
+/// Done between two batches, in order.
+pub(crate) enum Command {
+    /// Serve this TAP as the port's.
+    Attach {
+        port: PortIndex,
+        tap: File,
+        done: SyncSender<io::Result<()>>,
+    },
+    /// Close the port's TAP.
+    Detach {
+        port: PortIndex,
+        done: SyncSender<()>,
+    },
+    /// Answer: every packet from now on sees the configuration published before.
+    Barrier { done: SyncSender<()> },
+    /// Copy the counters.
+    Snapshot { done: SyncSender<WorkerSnapshot> },
+    /// End the thread.
+    Stop,
+}
+
+/// One worker's counters at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkerSnapshot {
+    /// The engine's.
+    pub engine: Counters,
+    /// The worker's own.
+    pub worker: WorkerCounters,
+    /// Into the tunnel.
+    pub sent: SendCounters,
+    /// TAPs that it serves.
+    pub ports: usize,
+}

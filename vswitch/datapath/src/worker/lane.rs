@@ -1,0 +1,106 @@
+//! A worker's ways out: its TAPs, the other workers, and the tunnel for frames that the engine
+//! makes itself.
+
+use std::{ops::Range, sync::Arc};
+
+use weft_engine::{Encap, PortIndex, Sink};
+use weft_packet::offload::Offload;
+
+use super::{
+    WorkerCounters,
+    ring::{Origin, Ring, Rings},
+    taps::{Output, Taps},
+};
+use crate::underlay::{MAX_FRAME, Outbox};
+
+/// Fragments of one frame, at the least MTU that there is.
+const MADE_FRAMES: usize = 64;
+/// Their bytes: a whole super frame's with each fragment's own headers.
+const MADE_BYTES: usize = 2 * MAX_FRAME;
+
+pub(super) struct Lane {
+    pub(super) taps: Taps,
+    pub(super) rings: Rings,
+    pub(super) counters: WorkerCounters,
+    made: Made,
+}
+
+/// Frames for the tunnel that wait until the engine is done with the frame that caused them.
+struct Made {
+    bytes: Vec<u8>,
+    frames: Vec<(Encap, Range<usize>)>,
+}
+
+impl Lane {
+    pub(super) fn new(id: usize, rings: Arc<[Ring]>) -> Self {
+        Self {
+            taps: Taps::default(),
+            rings: Rings::new(id, rings),
+            counters: WorkerCounters::default(),
+            made: Made {
+                bytes: Vec::with_capacity(MADE_BYTES),
+                frames: Vec::with_capacity(MADE_FRAMES),
+            },
+        }
+    }
+
+    pub(super) fn write(&mut self, port: PortIndex, frame: &[u8], offload: Offload) {
+        match self.taps.write(port, frame, offload) {
+            Output::Written => {}
+            Output::Full => self.counters.tap_full += 1,
+            Output::Refused => self.counters.tap_refused += 1,
+        }
+    }
+
+    pub(super) fn hand_over(
+        &mut self,
+        worker: usize,
+        origin: Origin,
+        offload: Offload,
+        bytes: &[u8],
+    ) {
+        if self.rings.pass(worker, origin, offload, bytes) {
+            self.counters.handed_over += 1;
+        } else {
+            self.counters.handover_full += 1;
+        }
+    }
+
+    /// Queues what the engine made for the tunnel.
+    #[inline]
+    pub(super) fn send_made(&mut self, outbox: &mut Outbox) {
+        if self.made.frames.is_empty() {
+            return;
+        }
+        for (encap, range) in self.made.frames.drain(..) {
+            outbox.copy(encap, &self.made.bytes[range]);
+        }
+        self.made.bytes.clear();
+    }
+}
+
+impl Sink for Lane {
+    fn to_port(&mut self, port: PortIndex, frame: &[u8]) {
+        self.write(port, frame, Offload::NONE);
+    }
+
+    fn to_local(&mut self, port: PortIndex, frame: &[u8]) {
+        // The owner is the worker that the fragment's destination MAC names, as of any frame.
+        let Some(&byte) = frame.get(5) else {
+            return;
+        };
+        let worker = usize::from(byte) % self.rings.workers();
+        self.hand_over(worker, Origin::Local { port }, Offload::NONE, frame);
+    }
+
+    fn to_tunnel(&mut self, encap: Encap, frame: &[u8]) {
+        let made = &mut self.made;
+        let start = made.bytes.len();
+        if made.frames.len() == MADE_FRAMES || start + frame.len() > MADE_BYTES {
+            self.counters.made_full += 1;
+            return;
+        }
+        made.bytes.extend_from_slice(frame);
+        made.frames.push((encap, start..start + frame.len()));
+    }
+}
