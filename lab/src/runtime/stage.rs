@@ -1,0 +1,257 @@
+//! Making hosts and workloads of a lab be what a stage says.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    net::IpAddr,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    dirs::LabDir,
+    link, netns,
+    process::Spec,
+    supervisor::{CONTROLLER_PORT, Lab, State, open_controller, workload_netns},
+    wire::{Expected, HostPlace, Stage, WorkloadPlace},
+};
+
+/// What exists.
+#[derive(Debug, Default)]
+pub(super) struct Staged {
+    hosts: BTreeMap<String, (HostPlace, Arc<OwnedFd>)>,
+    workloads: BTreeMap<String, (WorkloadPlace, Arc<OwnedFd>)>,
+}
+
+impl Staged {
+    /// The namespace of a workload.
+    pub(super) fn netns(&self, workload: &str) -> Option<Arc<OwnedFd>> {
+        self.workloads.get(workload).map(|(_, fd)| Arc::clone(fd))
+    }
+}
+
+/// Makes what is missing and takes away what is not in the stage.
+pub(super) fn apply(lab: &Lab, stage: Stage) -> io::Result<()> {
+    let mut state = lab.state();
+    match &state.stage {
+        None => {
+            link::bridge(stage.mtu, stage.gateway, stage.prefix_len)?;
+            open_controller(&lab.dir, &stage)?;
+        }
+        Some(old) if (old.mtu, old.gateway) != (stage.mtu, stage.gateway) => {
+            return Err(io::Error::other("the underlay can't change while the lab is up"));
+        }
+        Some(_) => {}
+    }
+    state.processes.ensure("controller", controller(&lab.dir, &stage)?)?;
+    drop_absent(&lab.dir, &mut state, &stage);
+    for place in &stage.workloads {
+        add_workload(&lab.dir, &mut state, place)?;
+    }
+    for place in &stage.hosts {
+        add_host(&lab.dir, &mut state, &stage, place)?;
+    }
+    state.stage = Some(stage);
+    drop(state);
+    lab.wake();
+    Ok(())
+}
+
+/// The name of a host's process.
+fn vswitch_name(host: &str) -> String {
+    format!("vswitch-{host}")
+}
+
+/// The name of a workload's process.
+fn command_name(workload: &str) -> String {
+    format!("workload-{workload}")
+}
+
+fn drop_absent(dir: &LabDir, state: &mut State, stage: &Stage) {
+    let hosts: BTreeSet<&HostPlace> = stage.hosts.iter().collect();
+    let workloads: BTreeSet<&WorkloadPlace> = stage.workloads.iter().collect();
+    let gone: Vec<_> = state.staged.workloads.values().map(|(place, _)| place.clone()).collect();
+    for place in gone.iter().filter(|p| !workloads.contains(p)) {
+        state.processes.remove(&command_name(&place.name));
+        state.staged.workloads.remove(&place.name);
+        netns::remove(&workload_path(dir, place));
+    }
+    let gone: Vec<_> = state.staged.hosts.values().map(|(place, _)| place.clone()).collect();
+    for place in gone.iter().filter(|p| !hosts.contains(p)) {
+        state.processes.remove(&vswitch_name(place.name.as_str()));
+        state.staged.hosts.remove(place.name.as_str());
+        netns::remove(&host_path(dir, place));
+    }
+}
+
+fn host_path(dir: &LabDir, place: &HostPlace) -> PathBuf {
+    dir.namespaces().join("hosts").join(place.name.as_str())
+}
+
+fn workload_path(dir: &LabDir, place: &WorkloadPlace) -> PathBuf {
+    dir.netns_of_host(&place.host).join(&place.name)
+}
+
+fn add_workload(dir: &LabDir, state: &mut State, place: &WorkloadPlace) -> io::Result<()> {
+    if state.staged.workloads.contains_key(&place.name) {
+        return Ok(());
+    }
+    let netns = workload_netns(&workload_path(dir, place), place.forward)?;
+    state.staged.workloads.insert(place.name.clone(), (place.clone(), netns));
+    Ok(())
+}
+
+fn add_host(dir: &LabDir, state: &mut State, stage: &Stage, place: &HostPlace) -> io::Result<()> {
+    let name = place.name.as_str();
+    if !state.staged.hosts.contains_key(name) {
+        let netns = netns::create(&host_path(dir, place), link::loopback)?;
+        link::cable(place, &netns, stage.mtu, stage.prefix_len)?;
+        state.staged.hosts.insert(name.to_owned(), (place.clone(), netns));
+    }
+    let netns = state.staged.hosts.get(name).map(|(_, fd)| Arc::clone(fd));
+    let spec = vswitch(dir, stage, place, netns)?;
+    state.processes.ensure(&vswitch_name(name), spec)
+}
+
+/// The running program, by the path that leads to it even where its file was replaced.
+fn weft(arguments: Vec<String>) -> io::Result<Vec<String>> {
+    let program = std::env::current_exe()?;
+    let mut argv = vec![program.display().to_string()];
+    argv.extend(arguments);
+    Ok(argv)
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn endpoint(address: IpAddr) -> String {
+    std::net::SocketAddr::new(address, CONTROLLER_PORT).to_string()
+}
+
+fn controller(dir: &LabDir, stage: &Stage) -> io::Result<Spec> {
+    Ok(Spec {
+        argv: weft(vec![
+            "controller".into(),
+            "--listen".into(),
+            endpoint(stage.gateway),
+            "--data".into(),
+            text(&dir.data()),
+        ])?,
+        env: BTreeMap::new(),
+        netns: None,
+        log: dir.log("controller"),
+        keep: true,
+    })
+}
+
+fn vswitch(dir: &LabDir, stage: &Stage, place: &HostPlace, netns: Option<Arc<OwnedFd>>) -> io::Result<Spec> {
+    let run = dir.run(&place.name);
+    fs::create_dir_all(&run)?;
+    let namespaces = dir.netns_of_host(&place.name);
+    fs::create_dir_all(&namespaces)?;
+    let name = place.name.as_str();
+    Ok(Spec {
+        argv: weft(vec![
+            "vswitch".into(),
+            "--host".into(),
+            name.into(),
+            "--vtep".into(),
+            place.vtep.to_string(),
+            "--controller".into(),
+            format!("http://{}", endpoint(stage.gateway)),
+            "--netns-dir".into(),
+            text(&namespaces),
+            "--run-dir".into(),
+            text(&run),
+        ])?,
+        env: BTreeMap::new(),
+        netns,
+        log: dir.log(&vswitch_name(name)),
+        keep: true,
+    })
+}
+
+/// Makes the workloads' own processes be these.
+pub(super) fn commands(lab: &Lab, commands: &BTreeMap<String, Vec<String>>) -> io::Result<()> {
+    let mut state = lab.state();
+    let names: BTreeSet<String> = commands.keys().map(|w| command_name(w)).collect();
+    state
+        .processes
+        .retain(|name| !name.starts_with("workload-") || names.contains(name));
+    for (workload, argv) in commands {
+        let Some(netns) = state.staged.netns(workload) else {
+            return Err(io::Error::other(format!("there is no workload {workload}")));
+        };
+        let name = command_name(workload);
+        let spec = Spec {
+            argv: argv.clone(),
+            env: BTreeMap::from([
+                ("WEFT_LAB".into(), lab.dir.name.to_string()),
+                ("WEFT_WORKLOAD".into(), workload.clone()),
+            ]),
+            netns: Some(netns),
+            log: lab.dir.log(&name),
+            keep: false,
+        };
+        state.processes.ensure(&name, spec)?;
+    }
+    drop(state);
+    lab.wake();
+    Ok(())
+}
+
+/// Which devices lack addresses, and which.
+pub(super) fn pending(lab: &Lab, expected: &[Expected]) -> io::Result<Vec<String>> {
+    let mut lacking = Vec::new();
+    for want in expected {
+        let Some(netns) = lab.state().staged.netns(&want.workload) else {
+            lacking.push(format!("{}: no such workload", want.workload));
+            continue;
+        };
+        let have = netns::inside(&netns, present)?;
+        let missing: Vec<String> = want
+            .addresses
+            .iter()
+            .filter(|a| !have.contains(a))
+            .map(ToString::to_string)
+            .collect();
+        if !missing.is_empty() {
+            lacking.push(format!("{}: {}", want.workload, missing.join(", ")));
+        }
+    }
+    Ok(lacking)
+}
+
+/// Addresses of devices that are up, in the calling thread's namespace; an IPv6 address counts when
+/// duplicate detection has let it go.
+fn present() -> io::Result<BTreeSet<IpAddr>> {
+    use nix::net::if_::InterfaceFlags;
+    let tentative = tentative();
+    let up = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
+    let all = nix::ifaddrs::getifaddrs()?;
+    Ok(all
+        .filter(|i| i.flags.contains(up))
+        .filter_map(|i| i.address)
+        .filter_map(|a| {
+            let v4 = a.as_sockaddr_in().map(|s| IpAddr::V4(s.ip()));
+            v4.or_else(|| a.as_sockaddr_in6().map(|s| IpAddr::V6(s.ip())))
+        })
+        .filter(|a| !tentative.contains(a))
+        .collect())
+}
+
+/// Addresses that may not be used yet, from the kernel's table (address, index, length, scope,
+/// flags, device).
+fn tentative() -> BTreeSet<IpAddr> {
+    const TENTATIVE: u32 = 0x40;
+    let table = fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
+    let parse = |line: &str| {
+        let mut words = line.split_whitespace();
+        let address = u128::from_str_radix(words.next()?, 16).ok()?;
+        let flags = u32::from_str_radix(words.nth(3)?, 16).ok()?;
+        (flags & TENTATIVE != 0).then(|| IpAddr::V6(address.into()))
+    };
+    table.lines().filter_map(parse).collect()
+}

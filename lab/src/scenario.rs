@@ -1,0 +1,180 @@
+//! Topologies that come with the program.
+
+use std::{collections::BTreeMap, fmt::Write as _, str::FromStr};
+
+/// A built-in topology and its parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    /// What `weft lab up` takes.
+    pub name: &'static str,
+    /// One line about it.
+    pub about: &'static str,
+    /// Parameters with their defaults.
+    pub parameters: &'static [(&'static str, u32)],
+}
+
+/// Every scenario.
+pub const ALL: [Scenario; 2] = [
+    Scenario {
+        name: "quickstart",
+        about: "2 hosts, 2 tenants with overlapping addresses, web/app/db tiers, IPv4 and IPv6",
+        parameters: &[],
+    },
+    Scenario {
+        name: "scale",
+        about: "one subnet of many workloads over many hosts, a ring of checks",
+        parameters: &[("hosts", 4), ("workloads", 20)],
+    },
+];
+
+/// Why a scenario can't be rendered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScenarioError {
+    /// No such scenario.
+    #[error("there is no file and no scenario `{name}`; scenarios: quickstart, scale")]
+    Unknown {
+        /// What was asked.
+        name: String,
+    },
+    /// A parameter that it does not have.
+    #[error("`{of}` has no parameter `{name}`{hint}")]
+    Parameter {
+        /// The scenario or file.
+        of: String,
+        /// The parameter.
+        name: String,
+        /// What it has.
+        hint: String,
+    },
+    /// A value out of range.
+    #[error("`{name}` is {value}: use {rule}")]
+    Value {
+        /// The parameter.
+        name: &'static str,
+        /// What was given.
+        value: u32,
+        /// The accepted range.
+        rule: &'static str,
+    },
+}
+
+/// A `--set KEY=VALUE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The parameter.
+    pub key: String,
+    /// Its value.
+    pub value: u32,
+}
+
+impl FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text
+            .split_once('=')
+            .and_then(|(key, value)| Some((key.to_owned(), value.parse().ok()?)));
+        parsed
+            .map(|(key, value)| Self { key, value })
+            .ok_or_else(|| format!("`{text}` is not KEY=NUMBER, as hosts=4"))
+    }
+}
+
+/// The text of a built-in topology.
+///
+/// # Errors
+/// Where the name, a parameter or its value is unknown or out of range.
+pub fn render(name: &str, settings: &[Setting]) -> Result<String, ScenarioError> {
+    let Some(scenario) = ALL.iter().find(|s| s.name == name) else {
+        return Err(ScenarioError::Unknown { name: name.into() });
+    };
+    let mut values: BTreeMap<&str, u32> = scenario.parameters.iter().copied().collect();
+    for setting in settings {
+        match values.get_mut(setting.key.as_str()) {
+            Some(value) => *value = setting.value,
+            None => return Err(refuse(name, &setting.key, scenario.parameters)),
+        }
+    }
+    match name {
+        "scale" => scale(values["hosts"], values["workloads"]),
+        _ => Ok(include_str!("../scenarios/quickstart.yaml").to_owned()),
+    }
+}
+
+/// The error for a parameter that a scenario, or a file, does not take.
+pub fn refuse(of: &str, name: &str, known: &[(&'static str, u32)]) -> ScenarioError {
+    let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+    ScenarioError::Parameter {
+        of: of.into(),
+        name: name.into(),
+        hint: if names.is_empty() {
+            ": it takes none".into()
+        } else {
+            format!(": it takes {}", names.join(", "))
+        },
+    }
+}
+
+fn scale(hosts: u32, workloads: u32) -> Result<String, ScenarioError> {
+    let within = |name, value, most, rule| match value {
+        1.. if value <= most => Ok(()),
+        _ => Err(ScenarioError::Value { name, value, rule }),
+    };
+    within("hosts", hosts, 250, "1 to 250")?;
+    within("workloads", workloads, 4_000, "1 to 4000")?;
+    let mut out = String::from("name: scale\n\nhosts:\n");
+    for h in 1..=hosts {
+        line(&mut out, format_args!("  h{h}: {{zone: a}}"));
+    }
+    out.push_str(SCALE_VPC);
+    for w in 0..workloads {
+        let (n, h) = (w + 1, w % hosts + 1);
+        line(
+            &mut out,
+            format_args!("  w{n}: {{host: h{h}, vpc: mesh, subnet: all, groups: mesh}}"),
+        );
+    }
+    out.push_str(
+        "\n# A ring: each reaches its neighbour on the port that is open, and no other.\nchecks:\n",
+    );
+    for w in 0..workloads {
+        let (n, next) = (w + 1, (w + 1) % workloads + 1);
+        if n == next {
+            continue;
+        }
+        line(
+            &mut out,
+            format_args!("  - {{from: w{n}, to: w{next}, port: 80, expect: reach}}"),
+        );
+        line(
+            &mut out,
+            format_args!("  - {{from: w{n}, to: w{next}, port: 81, family: v4, expect: blocked}}"),
+        );
+    }
+    if workloads == 1 {
+        out.push_str("  []\n");
+    }
+    Ok(out)
+}
+
+const SCALE_VPC: &str = "
+vpcs:
+  mesh:
+    cidr: 10.0.0.0/16
+    ipv6: auto
+    subnets:
+      all: {cidr: 10.0.0.0/18, zone: a}
+    security_groups:
+      mesh:
+        ingress:
+          - {protocol: tcp, ports: 80, from: self}
+          - {protocol: icmp, from: self}
+          - {protocol: icmpv6, from: self}
+
+workloads:
+";
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a string can't fail.
+    let _ = writeln!(out, "{text}");
+}

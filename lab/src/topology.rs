@@ -1,0 +1,393 @@
+//! A topology: hosts, clouds of tenants, workloads and what must hold between them, from one file
+//! that is checked whole before anything is made.
+
+mod link;
+mod parse;
+mod read;
+mod source;
+#[cfg(test)]
+mod tests;
+mod vpc;
+mod yaml;
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
+
+pub use source::{At, Diagnostic, Rejected, Span};
+use weft_model::{Block4, HostName, Mtu, PortMatch, Prefix, SubnetBlock6, VpcBlock6, ZoneName};
+
+/// The region that a lab's zones are part of.
+pub const REGION: &str = "lab";
+
+/// The name of the table of subnets that name none.
+pub const MAIN_TABLE: &str = "main";
+
+/// The name of the group of workloads that name none.
+pub const DEFAULT_GROUP: &str = "default";
+
+/// A lab's name: part of paths of unix sockets, which are short.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LabName(String);
+
+impl LabName {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LabName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for LabName {
+    type Err = ItemNameError;
+
+    fn from_str(text: &str) -> Result<Self, ItemNameError> {
+        if text.len() <= 32 {
+            return text.parse::<ItemName>().map(|name| Self(name.0));
+        }
+        Err(ItemNameError {
+            text: text.chars().take(40).collect(),
+            longest: 32,
+        })
+    }
+}
+
+/// The name of anything in a topology: of a VPC, a subnet, a group, a workload.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ItemName(String);
+
+impl ItemName {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ItemName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Why a text is not a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a name: use 1 to {longest} lower-case letters, digits and inner dashes")]
+pub struct ItemNameError {
+    text: String,
+    longest: usize,
+}
+
+impl FromStr for ItemName {
+    type Err = ItemNameError;
+
+    fn from_str(text: &str) -> Result<Self, ItemNameError> {
+        // A host's name is an RFC 1123 label, and so is everything else here: workloads give their
+        // names to namespaces, log files and processes.
+        if text.parse::<HostName>().is_ok() {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(ItemNameError {
+            text: text
+                .chars()
+                .take(64)
+                .flat_map(char::escape_default)
+                .collect(),
+            longest: 63,
+        })
+    }
+}
+
+/// A whole topology.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topology {
+    /// What the lab is called unless `--name` says otherwise.
+    pub name: At<LabName>,
+    /// What joins the hosts.
+    pub underlay: Underlay,
+    /// The hosts, in the order of the file.
+    pub hosts: Vec<HostSpec>,
+    /// The VPCs.
+    pub vpcs: Vec<VpcSpec>,
+    /// The workloads.
+    pub workloads: Vec<WorkloadSpec>,
+    /// What must hold.
+    pub checks: Vec<Check>,
+}
+
+/// The network between hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Underlay {
+    /// Layer 3, in bytes.
+    pub mtu: Mtu,
+    /// Whether VTEPs have IPv6 addresses instead of IPv4 ones.
+    pub ipv6: bool,
+}
+
+impl Underlay {
+    /// Length of the network's prefix.
+    pub const fn prefix_len(self) -> u8 {
+        if self.ipv6 { 64 } else { 16 }
+    }
+
+    /// The address of the n-th host's VTEP, from 0.
+    pub fn vtep(self, index: u16) -> IpAddr {
+        let [high, low] = (index + 1).to_be_bytes();
+        if self.ipv6 {
+            return Ipv6Addr::new(0xfd99, 0, 0, 0, 0, 0, 0, index + 1).into();
+        }
+        Ipv4Addr::new(10, 99, high, low).into()
+    }
+
+    /// The address where the controller listens.
+    pub fn gateway(self) -> IpAddr {
+        if self.ipv6 {
+            return Ipv6Addr::new(0xfd99, 0, 0, 0, 0, 0, 0, 0xfffe).into();
+        }
+        Ipv4Addr::new(10, 99, 255, 254).into()
+    }
+}
+
+/// A host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostSpec {
+    /// Its name.
+    pub name: At<HostName>,
+    /// Its zone.
+    pub zone: At<ZoneName>,
+}
+
+/// An IPv6 block: none, given by the controller, or this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ipv6<T> {
+    /// IPv4 only.
+    None,
+    /// The controller chooses.
+    Auto,
+    /// This one.
+    Block(T),
+}
+
+impl<T> Ipv6<T> {
+    /// Whether there is IPv6 at all.
+    pub const fn is_some(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+}
+
+/// A VPC and what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VpcSpec {
+    /// Its name, unique in the file.
+    pub name: At<ItemName>,
+    /// Its IPv4 blocks, the primary first; never empty.
+    pub blocks: Vec<At<Block4>>,
+    /// Its IPv6 block.
+    pub ipv6: At<Ipv6<VpcBlock6>>,
+    /// Its subnets.
+    pub subnets: Vec<SubnetSpec>,
+    /// Its route tables; `main` is the VPC's own.
+    pub route_tables: Vec<RouteTableSpec>,
+    /// Its security groups; `default` is the VPC's own.
+    pub groups: Vec<GroupSpec>,
+}
+
+/// A subnet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubnetSpec {
+    /// Its name, unique in the VPC.
+    pub name: At<ItemName>,
+    /// Its IPv4 block.
+    pub cidr: At<Block4>,
+    /// Its zone.
+    pub zone: At<ZoneName>,
+    /// Its IPv6 block.
+    pub ipv6: At<Ipv6<SubnetBlock6>>,
+    /// Its route table; the VPC's main one if none.
+    pub route_table: Option<At<ItemName>>,
+}
+
+/// A route table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteTableSpec {
+    /// Its name, unique in the VPC.
+    pub name: At<ItemName>,
+    /// Its routes beside the local ones.
+    pub routes: Vec<RouteSpec>,
+}
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteSpec {
+    /// For which addresses.
+    pub destination: At<Prefix>,
+    /// Where to.
+    pub target: TargetSpec,
+}
+
+/// Where a route sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetSpec {
+    /// To the interface of a workload, which forwards.
+    Workload(At<ItemName>),
+    /// Nowhere.
+    Blackhole,
+}
+
+/// A security group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupSpec {
+    /// Its name, unique in the VPC.
+    pub name: At<ItemName>,
+    /// What it is for.
+    pub description: String,
+    /// What may come in.
+    pub ingress: Vec<RuleSpec>,
+    /// What may go out; everything if `None`.
+    pub egress: Option<Vec<RuleSpec>>,
+}
+
+/// A rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSpec {
+    /// Where it stands.
+    pub span: Span,
+    /// Which traffic.
+    pub traffic: PortMatch,
+    /// From or to whom.
+    pub peer: PeerSpec,
+    /// Why.
+    pub description: Option<String>,
+}
+
+/// The other end of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerSpec {
+    /// Addresses.
+    Cidr(Prefix),
+    /// The members of a group of the same VPC.
+    Group(At<ItemName>),
+}
+
+/// A workload: a namespace with one interface, and what runs in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkloadSpec {
+    /// Its name, unique in the file.
+    pub name: At<ItemName>,
+    /// Where it runs.
+    pub host: At<HostName>,
+    /// Its VPC.
+    pub vpc: At<ItemName>,
+    /// Its subnet.
+    pub subnet: At<ItemName>,
+    /// Its groups; the VPC's default one if empty.
+    pub groups: Vec<At<ItemName>>,
+    /// Its IPv4 address; the lowest free one if none.
+    pub address: Option<At<Ipv4Addr>>,
+    /// Off for what forwards others' packets; its namespace then forwards IP.
+    pub source_dest_check: bool,
+    /// The program and its arguments; nothing if empty.
+    pub run: Vec<String>,
+}
+
+/// The transport that a check speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// A TCP connection that carries bytes both ways.
+    Tcp,
+    /// A datagram and its echo.
+    Udp,
+    /// An ICMP or ICMPv6 echo.
+    Icmp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Icmp => "icmp",
+        })
+    }
+}
+
+/// The other end of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// A workload, at its own addresses.
+    Workload(ItemName),
+    /// An address.
+    Address(IpAddr),
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workload(name) => name.fmt(f),
+            Self::Address(address) => f.pad(&address.to_string()),
+        }
+    }
+}
+
+/// One packet that must, or must not, arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Who sends.
+    pub from: ItemName,
+    /// Who should hear.
+    pub to: Destination,
+    /// How.
+    pub transport: Transport,
+    /// The port of TCP and UDP; 0 for ICMP.
+    pub port: u16,
+    /// Over IPv6.
+    pub ipv6: bool,
+    /// Whether it must arrive.
+    pub reach: bool,
+}
+
+impl Topology {
+    /// Reads and checks a whole file; `file` is its name for messages.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its place.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Rejected> {
+        parse::topology(text).map_err(|errors| Rejected::new(file, text, errors))
+    }
+
+    /// The VPC of that name.
+    pub fn vpc(&self, name: &ItemName) -> Option<&VpcSpec> {
+        self.vpcs.iter().find(|v| v.name.value == *name)
+    }
+
+    /// The workload of that name.
+    pub fn workload(&self, name: &ItemName) -> Option<&WorkloadSpec> {
+        self.workloads.iter().find(|w| w.name.value == *name)
+    }
+
+    /// The subnet that a workload is in.
+    pub fn subnet_of(&self, workload: &WorkloadSpec) -> Option<&SubnetSpec> {
+        self.vpc(&workload.vpc)?.subnet(&workload.subnet)
+    }
+
+    /// Zones of the hosts, each once, in order.
+    pub fn zones(&self) -> Vec<&ZoneName> {
+        let mut zones: Vec<_> = self.hosts.iter().map(|h| &h.zone.value).collect();
+        zones.sort();
+        zones.dedup();
+        zones
+    }
+}
+
+impl VpcSpec {
+    /// The subnet of that name.
+    pub fn subnet(&self, name: &ItemName) -> Option<&SubnetSpec> {
+        self.subnets.iter().find(|s| s.name.value == *name)
+    }
+}

@@ -1,0 +1,282 @@
+//! From the tree to a topology.
+
+use std::net::IpAddr;
+
+use weft_model::Mtu;
+
+use super::{
+    Check, Destination, HostSpec, ItemName, LabName, Topology, Transport, Underlay, WorkloadSpec,
+    link,
+    read::{Fields, Reader},
+    source::{At, Diagnostic, Span},
+    vpc,
+    yaml::{self, Kind, Node},
+};
+
+const KEYS: [&str; 6] = ["name", "underlay", "hosts", "vpcs", "workloads", "checks"];
+const WORKLOAD_KEYS: [&str; 7] = [
+    "host",
+    "vpc",
+    "subnet",
+    "groups",
+    "address",
+    "run",
+    "source_dest_check",
+];
+const CHECK_KEYS: [&str; 6] = ["from", "to", "protocol", "port", "family", "expect"];
+
+pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
+    let root = yaml::parse(text).map_err(|error| vec![error])?;
+    let mut r = Reader::default();
+    let fields = r.fields(&root, root.span, "a topology", &KEYS);
+    let name = r.required::<LabName>(&fields, "name", "a topology");
+    let underlay = underlay(&mut r, &fields);
+    let hosts = hosts(&mut r, &fields);
+    let vpcs = r
+        .entries(fields.get("vpcs"), "vpcs")
+        .iter()
+        .filter_map(|(key, node)| vpc::vpc(&mut r, key, node))
+        .collect();
+    let workloads = r
+        .entries(fields.get("workloads"), "workloads")
+        .iter()
+        .filter_map(|(key, node)| workload(&mut r, key, node))
+        .collect();
+    let drafts: Vec<_> = Reader::list(fields.get("checks"))
+        .iter()
+        .filter_map(|node| check(&mut r, node))
+        .collect();
+    let mut topology = Topology {
+        name: name.unwrap_or_else(|| At::new(LabName("unnamed".into()), root.span)),
+        underlay,
+        hosts,
+        vpcs,
+        workloads,
+        checks: Vec::new(),
+    };
+    // What failed to parse is absent from the topology; reporting references to it would bury the
+    // cause below its consequences.
+    if r.errors.is_empty() {
+        link::resolve(&mut r, &mut topology, &drafts);
+    }
+    if r.errors.is_empty() {
+        return Ok(topology);
+    }
+    Err(r.errors)
+}
+
+fn underlay(r: &mut Reader, fields: &Fields<'_>) -> Underlay {
+    let mut underlay = Underlay {
+        mtu: Mtu::INTERNET,
+        ipv6: false,
+    };
+    let Some(node) = fields.get("underlay") else {
+        return underlay;
+    };
+    let inner = r.fields(node, node.span, "the underlay", &["mtu", "ipv6"]);
+    underlay.ipv6 = r.flag(&inner, "ipv6", false);
+    let Some(bytes) = r.optional::<u32>(&inner, "mtu") else {
+        return underlay;
+    };
+    match Mtu::try_from(bytes.value) {
+        Ok(mtu) if mtu.inside_vxlan(underlay.ipv6).is_some() => underlay.mtu = mtu,
+        Ok(mtu) => r.error_help(
+            bytes.span,
+            format!(
+                "an underlay of {} bytes leaves less than 1280 inside the tunnel",
+                mtu.get()
+            ),
+            "IPv6 needs 1280; VXLAN takes 50 bytes over IPv4 and 70 over IPv6",
+        ),
+        Err(error) => r.error(bytes.span, format!("mtu: {error}")),
+    }
+    underlay
+}
+
+fn hosts(r: &mut Reader, fields: &Fields<'_>) -> Vec<HostSpec> {
+    let mut hosts = Vec::new();
+    for (key, node) in r.entries(fields.get("hosts"), "hosts") {
+        let inner = r.fields(node, key.span, "a host", &["zone"]);
+        let name = r.parsed(key, "hosts");
+        let zone = r.required(&inner, "zone", &format!("host `{}`", key.value));
+        if let (Some(name), Some(zone)) = (name, zone) {
+            hosts.push(HostSpec { name, zone });
+        }
+    }
+    hosts
+}
+
+fn workload(r: &mut Reader, key: &At<String>, node: &Node) -> Option<WorkloadSpec> {
+    let what = format!("workload `{}`", key.value);
+    let fields = r.fields(node, key.span, "a workload", &WORKLOAD_KEYS);
+    let name = r.parsed(key, "workloads");
+    let host = r.required(&fields, "host", &what);
+    let vpc = r.required(&fields, "vpc", &what);
+    let subnet = r.required(&fields, "subnet", &what);
+    let groups = Reader::list(fields.get("groups"))
+        .iter()
+        .filter_map(|node| r.value(node, "groups"))
+        .collect();
+    let address = r.optional(&fields, "address");
+    let source_dest_check = r.flag(&fields, "source_dest_check", true);
+    let run = run(r, &fields);
+    Some(WorkloadSpec {
+        name: name?,
+        host: host?,
+        vpc: vpc?,
+        subnet: subnet?,
+        groups,
+        address,
+        source_dest_check,
+        run,
+    })
+}
+
+/// A string is a shell's line, a list is a program and its arguments.
+fn run(r: &mut Reader, fields: &Fields<'_>) -> Vec<String> {
+    match fields.get("run") {
+        None => Vec::new(),
+        Some(Node {
+            kind: Kind::List(items),
+            ..
+        }) => items
+            .iter()
+            .filter_map(|item| r.text(item, "run").map(|t| t.value))
+            .collect(),
+        Some(node) => match r.text(node, "run") {
+            Some(line) => vec!["sh".into(), "-c".into(), format!("exec {}", line.value)],
+            None => Vec::new(),
+        },
+    }
+}
+
+/// Which families a check speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    V4,
+    V6,
+    /// Those that both ends have.
+    Both,
+}
+
+/// An entry of `checks` before its names are known to exist.
+pub(super) struct Draft {
+    pub(super) span: Span,
+    pub(super) from: Vec<At<ItemName>>,
+    pub(super) to: Vec<At<Destination>>,
+    pub(super) transport: Transport,
+    pub(super) port: u16,
+    pub(super) family: At<Family>,
+    pub(super) reach: bool,
+}
+
+impl Draft {
+    pub(super) fn check(&self, from: &ItemName, to: &Destination, ipv6: bool) -> Check {
+        Check {
+            from: from.clone(),
+            to: to.clone(),
+            transport: self.transport,
+            port: self.port,
+            ipv6,
+            reach: self.reach,
+        }
+    }
+}
+
+fn check(r: &mut Reader, node: &Node) -> Option<Draft> {
+    let fields = r.fields(node, node.span, "a check", &CHECK_KEYS);
+    for key in ["from", "to", "expect"] {
+        if fields.get(key).is_none() {
+            r.error(fields.span, format!("a check needs `{key}`"));
+        }
+    }
+    let from = Reader::list(fields.get("from"))
+        .iter()
+        .filter_map(|n| r.value(n, "from"))
+        .collect();
+    let to = Reader::list(fields.get("to"))
+        .iter()
+        .filter_map(|n| destination(r, n))
+        .collect();
+    let transport = word(
+        r,
+        &fields,
+        "protocol",
+        &[
+            ("tcp", Transport::Tcp),
+            ("udp", Transport::Udp),
+            ("icmp", Transport::Icmp),
+        ],
+    );
+    let families = [
+        ("v4", Family::V4),
+        ("v6", Family::V6),
+        ("both", Family::Both),
+    ];
+    let family = word(r, &fields, "family", &families);
+    let reach = word(r, &fields, "expect", &[("reach", true), ("blocked", false)]);
+    let transport = transport.map_or(Transport::Tcp, |t| t.value);
+    Some(Draft {
+        span: fields.span,
+        from,
+        to,
+        transport,
+        port: port(r, &fields, transport)?,
+        family: family.unwrap_or(At::new(Family::Both, fields.span)),
+        reach: reach?.value,
+    })
+}
+
+fn destination(r: &mut Reader, node: &Node) -> Option<At<Destination>> {
+    let text = r.text(node, "to")?;
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(At::new(Destination::Address(address), text.span));
+    }
+    let name = r.parsed::<ItemName>(&text, "to")?;
+    Some(name.map(Destination::Workload))
+}
+
+fn port(r: &mut Reader, fields: &Fields<'_>, transport: Transport) -> Option<u16> {
+    let given = fields.get("port");
+    match (transport, given) {
+        (Transport::Icmp, None) => Some(0),
+        (Transport::Icmp, Some(_)) => {
+            r.error(fields.key_span("port"), "ICMP has no ports");
+            None
+        }
+        (_, None) => {
+            r.error(
+                fields.span,
+                format!("a check over {transport} needs `port`"),
+            );
+            None
+        }
+        (_, Some(node)) => match r.value::<u16>(node, "port")?.value {
+            0 => {
+                r.error(node.span, "port: 0 is no port; use 1 to 65535");
+                None
+            }
+            port => Some(port),
+        },
+    }
+}
+
+/// A field whose value is one of a few words.
+fn word<T: Copy>(
+    r: &mut Reader,
+    fields: &Fields<'_>,
+    key: &str,
+    words: &[(&str, T)],
+) -> Option<At<T>> {
+    let text = r.text(fields.get(key)?, key)?;
+    let found = words.iter().find(|(word, _)| *word == text.value);
+    if let Some((_, value)) = found {
+        return Some(At::new(*value, text.span));
+    }
+    let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    r.error(
+        text.span,
+        format!("{key}: `{}` is none of {}", text.value, all.join(", ")),
+    );
+    None
+}

@@ -1,0 +1,196 @@
+use super::*;
+use crate::scenario;
+
+const SMALL: &str = "\
+name: small
+hosts:
+  h1: {zone: a}
+  h2: {zone: b}
+vpcs:
+  v:
+    cidr: 10.0.0.0/16
+    ipv6: auto
+    subnets:
+      s: {cidr: 10.0.1.0/24, zone: a}
+      t: {cidr: 10.0.2.0/24, zone: b, ipv6: none}
+    security_groups:
+      web:
+        ingress:
+          - {protocol: tcp, ports: [80, 8000-8010], from: [any, self]}
+workloads:
+  w1: {host: h1, vpc: v, subnet: s, groups: [web], run: [sleep, inf]}
+  w2: {host: h2, vpc: v, subnet: t, run: sleep inf}
+checks:
+  - {from: w1, to: w2, port: 80, expect: reach}
+";
+
+fn parse(text: &str) -> Result<Topology, Rejected> {
+    Topology::parse("lab.yaml", text)
+}
+
+/// `SMALL` with one text replaced, and the one error that this makes.
+fn error_after(from: &str, to: &str) -> Diagnostic {
+    assert!(SMALL.contains(from), "the text to replace is not there");
+    let rejected = parse(&SMALL.replacen(from, to, 1)).unwrap_err();
+    assert_eq!(rejected.diagnostics.len(), 1, "{rejected}");
+    rejected.diagnostics[0].clone()
+}
+
+fn place(d: &Diagnostic) -> (usize, usize) {
+    (d.span.line, d.span.column)
+}
+
+#[test]
+fn a_small_file_means_what_it_says() {
+    let t = parse(SMALL).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(t.hosts.len(), 2);
+    assert_eq!(
+        t.vpcs[0].groups[0].ingress.len(),
+        6,
+        "two ranges, three peers"
+    );
+    assert_eq!(t.workloads[1].run, ["sh", "-c", "exec sleep inf"]);
+    assert_eq!(t.checks.len(), 1, "w2 has no IPv6, so `both` is IPv4 alone");
+    assert!(!t.checks[0].ipv6);
+}
+
+#[test]
+fn scenarios_are_valid_with_any_parameters() {
+    for (name, set) in [
+        ("quickstart", vec![]),
+        ("scale", vec![]),
+        ("scale", vec!["hosts=1", "workloads=1"]),
+    ] {
+        let settings: Vec<_> = set.iter().map(|s| s.parse().unwrap()).collect();
+        let text = scenario::render(name, &settings).unwrap();
+        Topology::parse(name, &text).unwrap_or_else(|e| panic!("{e}"));
+    }
+}
+
+#[test]
+fn a_scenario_refuses_a_parameter_that_it_does_not_have() {
+    let error = scenario::render("scale", &["host=4".parse().unwrap()]).unwrap_err();
+    assert!(
+        error.to_string().contains("it takes hosts, workloads"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_unknown_key_is_shown_with_its_line_and_the_likely_word() {
+    let d = error_after("h1: {zone: a}", "h1: {zoen: a, zone: a}");
+    assert_eq!(place(&d), (3, 8));
+    assert_eq!(d.help.as_deref(), Some("did you mean `zone`?"));
+}
+
+#[test]
+fn the_caret_stands_below_the_word() {
+    let text = SMALL.replacen("host: h2", "host: h3", 1);
+    let shown = parse(&text).unwrap_err().to_string();
+    let lines: Vec<&str> = shown.lines().collect();
+    let quoted = lines.iter().position(|l| l.contains("w2:")).unwrap();
+    assert_eq!(
+        lines[quoted].find("h3"),
+        lines[quoted + 1].find("^^"),
+        "{shown}"
+    );
+    assert!(shown.contains("lab.yaml:18:14"), "{shown}");
+}
+
+#[test]
+fn several_errors_are_reported_at_once() {
+    let text = SMALL
+        .replace("host: h2", "host: h9")
+        .replace("subnet: s", "subnet: x")
+        .replace("to: w2", "to: nobody");
+    assert_eq!(parse(&text).unwrap_err().diagnostics.len(), 3);
+}
+
+#[test]
+fn a_workload_on_a_host_of_another_zone_is_refused() {
+    let d = error_after("host: h2", "host: h1");
+    assert_eq!(place(&d), (18, 14));
+    assert!(d.message.contains("zone `b`"), "{}", d.message);
+}
+
+#[test]
+fn overlapping_subnets_are_refused_at_the_second() {
+    let d = error_after("10.0.2.0/24", "10.0.0.0/20");
+    assert_eq!(place(&d), (11, 17));
+}
+
+#[test]
+fn a_subnet_outside_its_vpc_is_refused() {
+    let d = error_after("10.0.2.0/24", "10.1.2.0/24");
+    assert!(d.message.contains("outside VPC `v`"), "{}", d.message);
+}
+
+#[test]
+fn reserved_and_taken_addresses_are_refused() {
+    let d = error_after("subnet: s,", "subnet: s, address: 10.0.1.3,");
+    assert!(d.help.unwrap().contains("reserved"));
+    let text = SMALL
+        .replace("subnet: t,", "subnet: t, address: 10.0.2.9,")
+        .replace(
+            "checks:",
+            "  w3: {host: h2, vpc: v, subnet: t, address: 10.0.2.9}\nchecks:",
+        );
+    let errors = parse(&text).unwrap_err();
+    assert!(errors.to_string().contains("taken by `w2`"), "{errors}");
+}
+
+#[test]
+fn ports_of_a_rule_for_all_protocols_are_refused_not_ignored() {
+    let d = error_after("protocol: tcp, ports", "ports");
+    assert_eq!(place(&d), (15, 14));
+}
+
+#[test]
+fn a_rule_naming_no_group_of_its_vpc_is_refused() {
+    let d = error_after("[any, self]", "[any, wbe]");
+    assert_eq!(d.help.as_deref(), Some("did you mean `web`?"));
+}
+
+#[test]
+fn a_key_given_twice_is_refused() {
+    let d = error_after("  h2: {zone: b}", "  h1: {zone: b}");
+    assert_eq!(place(&d), (4, 3));
+    assert!(d.message.contains("twice"), "{}", d.message);
+}
+
+#[test]
+fn ipv6_checks_need_ipv6_at_both_ends() {
+    let d = error_after("port: 80, expect", "port: 80, family: v6, expect");
+    assert!(d.message.contains("don't both have IPv6"), "{}", d.message);
+}
+
+#[test]
+fn text_that_is_not_yaml_is_refused_with_its_place() {
+    let d = error_after("hosts:", "hosts: [");
+    assert!(d.message.starts_with("not YAML"), "{}", d.message);
+    assert!(d.span.line >= 2);
+}
+
+#[test]
+fn aliases_can_not_exhaust_memory() {
+    let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for n in 1..12 {
+        let refs = vec![format!("*a{}", n - 1); 10].join(", ");
+        text.push_str(&format!("a{n}: &a{n} [{refs}]\n"));
+    }
+    let errors = parse(&text).unwrap_err();
+    assert!(errors.to_string().contains("more than 500000"), "{errors}");
+}
+
+#[test]
+fn a_route_needs_a_workload_that_forwards() {
+    let table = "    route_tables:\n      main:\n        routes:\n          - {destination: 10.9.0.0/16, via: w1}\n    security_groups:";
+    let d = error_after("    security_groups:", table);
+    assert!(d.help.unwrap().contains("source_dest_check: false"));
+}
+
+#[test]
+fn an_underlay_too_small_for_ipv6_inside_is_refused() {
+    let d = error_after("hosts:", "underlay: {mtu: 1320}\nhosts:");
+    assert_eq!(place(&d), (2, 17));
+}

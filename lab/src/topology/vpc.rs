@@ -1,0 +1,289 @@
+//! The part of the file that a tenant owns: a VPC, its subnets, tables and groups.
+
+use std::str::FromStr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use weft_model::{IcmpMatch, PortMatch, PortRange, Prefix, Protocol};
+
+use super::{
+    GroupSpec, Ipv6, ItemName, PeerSpec, RouteSpec, RouteTableSpec, RuleSpec, SubnetSpec,
+    TargetSpec, VpcSpec,
+    read::{Fields, Reader},
+    source::{At, Span},
+    yaml::Node,
+};
+
+const VPC_KEYS: [&str; 5] = ["cidr", "ipv6", "subnets", "route_tables", "security_groups"];
+const SUBNET_KEYS: [&str; 4] = ["cidr", "zone", "ipv6", "route_table"];
+const GROUP_KEYS: [&str; 3] = ["description", "ingress", "egress"];
+const ROUTE_KEYS: [&str; 3] = ["destination", "via", "blackhole"];
+
+pub(super) fn vpc(r: &mut Reader, key: &At<String>, node: &Node) -> Option<VpcSpec> {
+    let fields = r.fields(node, key.span, "a VPC", &VPC_KEYS);
+    let name = r.parsed(key, "vpcs");
+    if fields.get("cidr").is_none() {
+        r.error(key.span, format!("VPC `{}` needs `cidr`", key.value));
+    }
+    let blocks = Reader::list(fields.get("cidr"))
+        .iter()
+        .filter_map(|n| r.value(n, "cidr"))
+        .collect();
+    let ipv6 = ipv6(r, &fields, Ipv6::None);
+    let has6 = ipv6.is_some();
+    let subnets = r
+        .entries(fields.get("subnets"), "subnets")
+        .iter()
+        .filter_map(|(key, node)| subnet(r, key, node, has6))
+        .collect();
+    let route_tables = r
+        .entries(fields.get("route_tables"), "route_tables")
+        .iter()
+        .filter_map(|(key, node)| route_table(r, key, node))
+        .collect();
+    let groups = r
+        .entries(fields.get("security_groups"), "security_groups")
+        .iter()
+        .filter_map(|(key, node)| group(r, key, node))
+        .collect();
+    Some(VpcSpec {
+        name: name?,
+        blocks,
+        ipv6,
+        subnets,
+        route_tables,
+        groups,
+    })
+}
+
+fn ipv6<T: FromStr<Err: std::fmt::Display>>(
+    r: &mut Reader,
+    fields: &Fields<'_>,
+    default: Ipv6<T>,
+) -> At<Ipv6<T>> {
+    let span = fields.key_span("ipv6");
+    let Some(text) = fields.get("ipv6").and_then(|n| r.text(n, "ipv6")) else {
+        return At::new(default, span);
+    };
+    match text.value.as_str() {
+        "none" | "false" => At::new(Ipv6::None, text.span),
+        "auto" | "true" => At::new(Ipv6::Auto, text.span),
+        _ => r
+            .parsed(&text, "ipv6 is `auto`, `none` or a block")
+            .map_or(At::new(default, span), |block: At<T>| {
+                block.map(Ipv6::Block)
+            }),
+    }
+}
+
+fn subnet(r: &mut Reader, key: &At<String>, node: &Node, has6: bool) -> Option<SubnetSpec> {
+    let what = format!("subnet `{}`", key.value);
+    let fields = r.fields(node, key.span, "a subnet", &SUBNET_KEYS);
+    let default6 = if has6 { Ipv6::Auto } else { Ipv6::None };
+    let name = r.parsed(key, "subnets");
+    let cidr = r.required(&fields, "cidr", &what);
+    let zone = r.required(&fields, "zone", &what);
+    Some(SubnetSpec {
+        ipv6: ipv6(r, &fields, default6),
+        route_table: r.optional(&fields, "route_table"),
+        name: name?,
+        cidr: cidr?,
+        zone: zone?,
+    })
+}
+
+fn route_table(r: &mut Reader, key: &At<String>, node: &Node) -> Option<RouteTableSpec> {
+    let fields = r.fields(node, key.span, "a route table", &["routes"]);
+    let name = r.parsed(key, "route_tables")?;
+    let routes = Reader::list(fields.get("routes"))
+        .iter()
+        .filter_map(|node| route(r, node))
+        .collect();
+    Some(RouteTableSpec { name, routes })
+}
+
+fn route(r: &mut Reader, node: &Node) -> Option<RouteSpec> {
+    let fields = r.fields(node, node.span, "a route", &ROUTE_KEYS);
+    let destination = r.required(&fields, "destination", "a route");
+    let via = r.optional::<ItemName>(&fields, "via");
+    let blackhole = r.flag(&fields, "blackhole", false);
+    let target = match (via, blackhole) {
+        (Some(workload), false) => TargetSpec::Workload(workload),
+        (None, true) => TargetSpec::Blackhole,
+        _ => {
+            let help = "`via: WORKLOAD` sends to a workload that forwards, `blackhole: true` drops";
+            r.error_help(
+                node.span,
+                "a route has either `via` or `blackhole: true`",
+                help,
+            );
+            return None;
+        }
+    };
+    Some(RouteSpec {
+        destination: destination?,
+        target,
+    })
+}
+
+fn group(r: &mut Reader, key: &At<String>, node: &Node) -> Option<GroupSpec> {
+    let fields = r.fields(node, key.span, "a security group", &GROUP_KEYS);
+    let name: At<ItemName> = r.parsed(key, "security_groups")?;
+    let description = r
+        .optional::<String>(&fields, "description")
+        .map(|d| d.value);
+    let ingress = rules(r, fields.get("ingress"), "from", &name);
+    let egress = fields
+        .get("egress")
+        .map(|node| rules(r, Some(node), "to", &name));
+    Some(GroupSpec {
+        description: description.unwrap_or_else(|| format!("{} of the lab", name.value)),
+        name,
+        ingress,
+        egress,
+    })
+}
+
+fn rules(r: &mut Reader, node: Option<&Node>, end: &str, group: &At<ItemName>) -> Vec<RuleSpec> {
+    let mut rules = Vec::new();
+    for node in Reader::list(node) {
+        rule(r, node, end, group, &mut rules);
+    }
+    rules
+}
+
+/// One entry of the file is as many rules as it lists ports and peers.
+fn rule(r: &mut Reader, node: &Node, end: &str, group: &At<ItemName>, rules: &mut Vec<RuleSpec>) {
+    let known = ["protocol", "ports", "type", "code", end, "description"];
+    let fields = r.fields(node, node.span, "a rule", &known);
+    if fields.get(end).is_none() {
+        let help = format!("`{end}` is a CIDR, a group's name, `self`, `any`, or a list of these");
+        r.error_help(node.span, format!("a rule needs `{end}`"), help);
+    }
+    let description = r
+        .optional::<String>(&fields, "description")
+        .map(|d| d.value);
+    let traffic = traffic(r, &fields);
+    let peers: Vec<PeerSpec> = Reader::list(fields.get(end))
+        .iter()
+        .flat_map(|n| peers(r, n, end, group))
+        .collect();
+    for traffic in traffic {
+        rules.extend(peers.iter().map(|peer| RuleSpec {
+            span: node.span,
+            traffic,
+            peer: peer.clone(),
+            description: description.clone(),
+        }));
+    }
+}
+
+fn traffic(r: &mut Reader, fields: &Fields<'_>) -> Vec<PortMatch> {
+    let protocol = fields.get("protocol").and_then(|n| r.text(n, "protocol"));
+    let word = protocol.as_ref().map_or("all", |p| p.value.as_str());
+    match word {
+        "tcp" | "6" => ports(r, fields, PortMatch::Tcp),
+        "udp" | "17" => ports(r, fields, PortMatch::Udp),
+        "icmp" | "1" => vec![PortMatch::Icmp(icmp(r, fields))],
+        "icmpv6" | "58" => vec![PortMatch::Icmpv6(icmp(r, fields))],
+        "all" => {
+            only_for(
+                r,
+                fields,
+                &["ports", "type", "code"],
+                "a rule for all protocols",
+            );
+            vec![PortMatch::All]
+        }
+        _ => {
+            only_for(r, fields, &["ports", "type", "code"], "this protocol");
+            let text = At::new(word.to_owned(), protocol.map_or(fields.span, |p| p.span));
+            let number = r.parsed::<Protocol>(&text, "protocol");
+            number
+                .map(|n| PortMatch::Protocol(n.value))
+                .into_iter()
+                .collect()
+        }
+    }
+}
+
+/// Refuses fields that mean nothing here: an ignored `ports` would open more than was meant.
+fn only_for(r: &mut Reader, fields: &Fields<'_>, keys: &[&str], what: &str) {
+    for key in keys {
+        if fields.get(key).is_some() {
+            r.error(fields.key_span(key), format!("{what} has no `{key}`"));
+        }
+    }
+}
+
+fn ports(r: &mut Reader, fields: &Fields<'_>, make: fn(PortRange) -> PortMatch) -> Vec<PortMatch> {
+    only_for(r, fields, &["type", "code"], "TCP or UDP");
+    match fields.get("ports") {
+        None => vec![make(PortRange::ALL)],
+        node => Reader::list(node)
+            .iter()
+            .filter_map(|n| r.value(n, "ports"))
+            .map(|range| make(range.value))
+            .collect(),
+    }
+}
+
+fn icmp(r: &mut Reader, fields: &Fields<'_>) -> Option<IcmpMatch> {
+    only_for(r, fields, &["ports"], "ICMP");
+    let kind = r.optional::<u8>(fields, "type").map(|n| n.value);
+    let code = r.optional::<u8>(fields, "code").map(|n| n.value);
+    if kind.is_none() && code.is_some() {
+        r.error(fields.key_span("code"), "`code` needs `type`");
+    }
+    kind.map(|kind| IcmpMatch { kind, code })
+}
+
+fn peers(r: &mut Reader, node: &Node, end: &str, group: &At<ItemName>) -> Vec<PeerSpec> {
+    let Some(text) = r.text(node, end) else {
+        return Vec::new();
+    };
+    match text.value.as_str() {
+        "self" => vec![PeerSpec::Group(At::new(group.value.clone(), text.span))],
+        "any" => anywhere(),
+        cidr if cidr.contains('/') => r
+            .parsed::<Prefix>(&text, end)
+            .map(|p| PeerSpec::Cidr(p.value))
+            .into_iter()
+            .collect(),
+        _ => named(r, &text, end).into_iter().collect(),
+    }
+}
+
+fn named(r: &mut Reader, text: &At<String>, end: &str) -> Option<PeerSpec> {
+    if text.value.parse::<std::net::IpAddr>().is_ok() {
+        let help = format!(
+            "one address is {}/{}",
+            text.value,
+            if text.value.contains(':') { 128 } else { 32 }
+        );
+        r.error_help(text.span, format!("{end}: a CIDR has a length"), help);
+        return None;
+    }
+    r.parsed(text, end).map(PeerSpec::Group)
+}
+
+/// Both families: every IPv4 and every IPv6 address.
+pub(super) fn anywhere() -> Vec<PeerSpec> {
+    let nets: [IpNet; 2] = [Ipv4Net::default().into(), Ipv6Net::default().into()];
+    nets.into_iter()
+        .filter_map(|net| Prefix::new(net).ok())
+        .map(PeerSpec::Cidr)
+        .collect()
+}
+
+/// The rule of a group that says nothing of egress: all of it.
+pub(crate) fn all_egress(span: Span) -> Vec<RuleSpec> {
+    anywhere()
+        .into_iter()
+        .map(|peer| RuleSpec {
+            span,
+            traffic: PortMatch::All,
+            peer,
+            description: None,
+        })
+        .collect()
+}
