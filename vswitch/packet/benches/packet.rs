@@ -1,5 +1,5 @@
 //! What the parsers and the segmentation cost: `cargo bench -p weft-packet`.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::hint::black_box;
 
@@ -49,7 +49,7 @@ fn sums(c: &mut Criterion) {
         let bytes = vec![0x5a; length];
         group.throughput(Throughput::Bytes(length as u64));
         group.bench_function(length.to_string(), |b| {
-            b.iter(|| Sum::of(black_box(&bytes)).checksum())
+            b.iter(|| Sum::of(black_box(&bytes)).checksum());
         });
     }
 }
