@@ -3,6 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use weft_model::{InterfaceId, Mac, Prefix, RouteTableId, SecurityGroupId, Vni};
+use weft_packet::Malformed;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $code:literal,)*) => {
@@ -119,6 +120,8 @@ pub enum DropObject {
     Mac(Mac),
     /// A VXLAN network.
     Vni(Vni),
+    /// What is wrong with the packet.
+    Malformed(Malformed),
 }
 
 impl fmt::Display for DropObject {
@@ -131,6 +134,7 @@ impl fmt::Display for DropObject {
             Self::Address(address) => address.fmt(f),
             Self::Mac(mac) => mac.fmt(f),
             Self::Vni(vni) => write!(f, "vni {vni}"),
+            Self::Malformed(malformed) => f.write_str(malformed.code()),
         }
     }
 }

@@ -4,21 +4,26 @@ use std::{net::IpAddr, sync::Arc};
 
 use weft_packet::offload::Offload;
 
-use crate::{Config, Counters, DropReason, Frame, Limits, Now, PortIndex, Sink, Verdict};
+use crate::{
+    Config, Counters, DropReason, Frame, Limits, Now, PortIndex, Sink, Verdict,
+    flow::{Flow, FlowReport},
+    pipeline::Core,
+};
 
 /// The pipeline with the flows of the ports that its worker owns.
 #[derive(Debug)]
 pub struct Engine {
     config: Option<Arc<Config>>,
-    counters: Counters,
+    core: Core,
 }
 
 impl Engine {
-    /// Without a configuration: it drops everything.
-    pub fn new(_limits: Limits, _seed: u64) -> Self {
+    /// Without a configuration it drops everything. `seed` is drawn at random by the caller, so
+    /// that nobody can aim at the flow table's hashes; tests give a fixed one.
+    pub fn new(limits: Limits, seed: u64) -> Self {
         Self {
             config: None,
-            counters: Counters::default(),
+            core: Core::new(limits, seed),
         }
     }
 
@@ -30,43 +35,66 @@ impl Engine {
     /// The egress half, on the worker of the port that sent the frame.
     pub fn from_port(
         &mut self,
-        _now: Now,
-        _port: PortIndex,
-        _frame: Frame<'_>,
-        _sink: &mut impl Sink,
+        now: Now,
+        port: PortIndex,
+        frame: Frame<'_>,
+        sink: &mut impl Sink,
     ) -> Verdict {
-        Verdict::Drop(DropReason::PortUnknown.into())
+        match &self.config {
+            Some(config) => self.core.from_port(config, now, port, frame, sink),
+            None => self.unconfigured(),
+        }
     }
 
-    /// The ingress half of a frame from a port of the same host.
+    /// The ingress half of a frame from a port of the same host, on the worker of the port that
+    /// gets it.
     pub fn to_port(
         &mut self,
-        _now: Now,
-        _port: PortIndex,
-        _frame: Frame<'_>,
+        now: Now,
+        port: PortIndex,
+        frame: Frame<'_>,
         _sink: &mut impl Sink,
     ) -> Verdict {
-        Verdict::Drop(DropReason::PortUnknown.into())
+        match &self.config {
+            Some(config) => self.core.to_port(config, now, port, &frame),
+            None => self.unconfigured(),
+        }
     }
 
-    /// The ingress half of a VXLAN packet: `payload` is the UDP payload, `offload` speaks of the
-    /// inner frame. On delivery the inner frame is `payload[8..]`.
+    /// The ingress half of a VXLAN packet from the underlay address `source`: `payload` is the UDP
+    /// payload, `offload` speaks of the inner frame. On delivery the inner frame is `payload[8..]`.
     pub fn from_tunnel(
         &mut self,
-        _now: Now,
-        _source: IpAddr,
-        _payload: &mut [u8],
-        _offload: Offload,
+        now: Now,
+        source: IpAddr,
+        payload: &mut [u8],
+        offload: Offload,
         _sink: &mut impl Sink,
     ) -> Verdict {
-        Verdict::Drop(DropReason::PortUnknown.into())
+        match &self.config {
+            Some(config) => self.core.from_tunnel(config, now, source, payload, offload),
+            None => self.unconfigured(),
+        }
     }
 
     /// Ends idle flows, looking at no more than `budget` of them.
-    pub fn tick(&mut self, _now: Now, _budget: usize) {}
+    pub fn tick(&mut self, now: Now, budget: usize) {
+        self.core.tick(self.config.as_deref(), now, budget);
+    }
 
     /// What was counted so far.
     pub fn counters(&self) -> &Counters {
-        &self.counters
+        &self.core.counters
+    }
+
+    /// The connections of a port, in no order.
+    pub fn flows(&self, now: Now, port: PortIndex) -> impl Iterator<Item = FlowReport> {
+        let flows = self.core.flows.of_port(now, port);
+        flows.map(move |flow: &Flow| flow.report(now))
+    }
+
+    fn unconfigured(&mut self) -> Verdict {
+        self.core.counters.drops.add(DropReason::PortUnknown);
+        Verdict::Drop(DropReason::PortUnknown.into())
     }
 }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod counters;
 pub mod drop;
 mod engine;
+pub mod flow;
 pub mod frame;
 pub mod limits;
 pub mod port;
@@ -20,6 +21,7 @@ pub mod time;
 pub mod verdict;
 
 mod hash;
+mod pipeline;
 
 pub use config::Config;
 pub use counters::Counters;

@@ -68,9 +68,7 @@ fn answer_ip(
         L4::Icmp { kind, .. } if ip.protocol == protocol::ICMPV6 => {
             nd::answer(site, headers, frame, ip, kind, out)?
         }
-        L4::Udp { src, dst } if ip.fragment.is_none() => {
-            dhcp(site, frame, ip, (src, dst), out)?
-        }
+        L4::Udp { src, dst } if ip.fragment.is_none() => dhcp(site, frame, ip, (src, dst), out)?,
         _ => Heard::Pass,
     };
     if heard == Heard::Pass && site.is_router(ip.dst) {
@@ -117,12 +115,7 @@ fn payload<'a>(frame: &'a [u8], ip: &Ip) -> &'a [u8] {
     datagram.get(UDP..length).unwrap_or_default()
 }
 
-fn dhcp4(
-    site: &Site<'_>,
-    payload: &[u8],
-    src: Ipv4Addr,
-    out: &mut Vec<u8>,
-) -> Result<Heard, Drop> {
+fn dhcp4(site: &Site<'_>, payload: &[u8], src: Ipv4Addr, out: &mut Vec<u8>) -> Result<Heard, Drop> {
     if src != Ipv4Addr::UNSPECIFIED && !site.owns4(src) {
         let object = DropObject::Address(src.into());
         return Err(Drop::because(DropReason::SpoofedAddress, object));
@@ -132,9 +125,16 @@ fn dhcp4(
     };
     let broadcast = answer.to == Ipv4Addr::BROADCAST;
     let envelope = Envelope {
-        dst_mac: if broadcast { Mac::BROADCAST } else { site.port.mac },
+        dst_mac: if broadcast {
+            Mac::BROADCAST
+        } else {
+            site.port.mac
+        },
         src_mac: Mac::ROUTER,
-        addresses: Addresses::V4 { src: site.router4(), dst: answer.to },
+        addresses: Addresses::V4 {
+            src: site.router4(),
+            dst: answer.to,
+        },
         ttl: build::TTL,
     };
     let ports = (dhcp4::SERVER_PORT, dhcp4::CLIENT_PORT);
@@ -143,12 +143,7 @@ fn dhcp4(
     Ok(Heard::Answered)
 }
 
-fn dhcp6(
-    site: &Site<'_>,
-    payload: &[u8],
-    src: Ipv6Addr,
-    out: &mut Vec<u8>,
-) -> Result<Heard, Drop> {
+fn dhcp6(site: &Site<'_>, payload: &[u8], src: Ipv6Addr, out: &mut Vec<u8>) -> Result<Heard, Drop> {
     if !site.may_speak6(src) {
         let object = DropObject::Address(src.into());
         return Err(Drop::because(DropReason::SpoofedAddress, object));
@@ -159,7 +154,10 @@ fn dhcp6(
     let envelope = Envelope {
         dst_mac: site.port.mac,
         src_mac: Mac::ROUTER,
-        addresses: Addresses::V6 { src: SubnetConfig::router_link_local(), dst: src },
+        addresses: Addresses::V6 {
+            src: SubnetConfig::router_link_local(),
+            dst: src,
+        },
         ttl: build::TTL,
     };
     let ports = (dhcp6::SERVER_PORT, dhcp6::CLIENT_PORT);

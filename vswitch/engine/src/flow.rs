@@ -1,0 +1,18 @@
+//! Connections: one entry per port and connection, for both of its directions.
+
+mod class;
+mod entry;
+mod key;
+mod report;
+mod table;
+mod tcp;
+#[cfg(test)]
+mod tests;
+
+pub use self::report::{FlowReport, FlowStatus};
+pub(crate) use self::{
+    entry::{Flags, Flow, NextHop, Opening},
+    key::{FlowKey, is_query_reply},
+    table::{FlowTable, Full},
+    tcp::is_opening,
+};

@@ -1,0 +1,64 @@
+//! How long an idle flow is kept, by what it is and how far it got.
+
+use crate::{limits::Timeouts, time::Now};
+
+/// Time as flows keep it: units of 2^20 nanoseconds, a little over a millisecond. 32 bits of them
+/// last 52 days, ten times the longest timeout.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tick(u32);
+
+impl Tick {
+    #[inline]
+    pub(crate) const fn of(now: Now) -> Self {
+        Self((now.0 >> 20) as u32)
+    }
+
+    /// Units since `earlier`.
+    #[inline]
+    pub(crate) const fn since(self, earlier: Self) -> u32 {
+        self.0.wrapping_sub(earlier.0)
+    }
+
+    /// Nanoseconds since `earlier`.
+    pub(crate) const fn nanoseconds_since(self, earlier: Self) -> u64 {
+        (self.since(earlier) as u64) << 20
+    }
+}
+
+/// Which timeout applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Class {
+    TcpHandshake,
+    TcpEstablished,
+    TcpClosing,
+    TcpClosed,
+    UdpOneWay,
+    UdpStream,
+    Other,
+}
+
+/// The timeouts of the classes, in ticks.
+#[derive(Debug, Clone)]
+pub(crate) struct Timers([u32; 7]);
+
+impl Timers {
+    pub(crate) fn new(timeouts: &Timeouts) -> Self {
+        // At least one unit, and well under the clock's wrap.
+        let ticks = |nanoseconds: u64| (nanoseconds >> 20).clamp(1, 1 << 31) as u32;
+        Self([
+            ticks(timeouts.tcp_handshake),
+            ticks(timeouts.tcp_established),
+            ticks(timeouts.tcp_closing),
+            ticks(timeouts.tcp_closed),
+            ticks(timeouts.udp_one_way),
+            ticks(timeouts.udp_stream),
+            ticks(timeouts.other),
+        ])
+    }
+
+    #[inline]
+    pub(crate) fn of(&self, class: Class) -> u32 {
+        self.0[class as usize]
+    }
+}

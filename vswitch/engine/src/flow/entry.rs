@@ -1,0 +1,273 @@
+//! One connection's entry: two cache lines.
+
+use weft_model::{Mac, RuleId};
+
+use super::{
+    class::{Class, Tick},
+    key::FlowKey,
+    tcp::{TcpState, is_opening},
+};
+use crate::{
+    config::{Direction, HostSlot},
+    counters::Tally,
+    port::PortIndex,
+    time::Now,
+};
+
+/// Where a flow's packets go when they leave the port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NextHop {
+    /// Nothing was resolved yet: so far packets only came in.
+    Unknown,
+    /// A port of this host.
+    Local(PortIndex),
+    /// Another host, whatever its VTEP is by then.
+    Tunnel(HostSlot),
+}
+
+/// What is so or not about a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flags(u8);
+
+impl Flags {
+    /// The port began it.
+    pub(crate) const BEGUN_HERE: u8 = 1;
+    /// The other side was heard.
+    pub(crate) const REPLIED: u8 = 1 << 1;
+    /// It is a conversation: no longer the first to make room.
+    pub(crate) const SETTLED: u8 = 1 << 2;
+    /// Its packets are judged by the rules of the day.
+    pub(crate) const UNTRACKED: u8 = 1 << 3;
+    /// It was untracked, and its rule is gone.
+    pub(crate) const BLOCKED: u8 = 1 << 4;
+    /// Packets out of the port are routed between subnets.
+    pub(crate) const ROUTED: u8 = 1 << 5;
+    /// The entry is free.
+    pub(crate) const FREE: u8 = 1 << 7;
+
+    pub(crate) const fn new(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    #[inline]
+    pub(crate) const fn has(self, bit: u8) -> bool {
+        self.0 & bit != 0
+    }
+
+    #[inline]
+    pub(crate) const fn set(&mut self, bit: u8, on: bool) {
+        if on {
+            self.0 |= bit;
+        } else {
+            self.0 &= !bit;
+        }
+    }
+}
+
+/// A connection.
+#[derive(Debug, Clone)]
+#[repr(C, align(64))]
+pub(crate) struct Flow {
+    // The first line: what every packet is checked against.
+    pub(crate) key: FlowKey,
+    pub(super) seen: Tick,
+    /// The VPC's generation under which packets out of the port were judged.
+    pub(crate) egress_generation: u32,
+    /// The same for packets to the port.
+    pub(crate) ingress_generation: u32,
+    /// What `next_kind` says: a port or a host's slot.
+    next: u32,
+    next_kind: NextKind,
+    pub(crate) flags: Flags,
+    pub(crate) tcp: TcpState,
+    pub(super) class: Class,
+    // The second: what it does.
+    pub(crate) egress: Tally,
+    pub(crate) ingress: Tally,
+    pub(crate) rule: RuleId,
+    /// The host that its packets come from; [`NOWHERE`] before the first.
+    origin: u32,
+    pub(super) created: Tick,
+    /// The MAC of the next interface.
+    pub(crate) next_mac: Mac,
+    /// The inner source MAC that was judged with the origin.
+    origin_mac: Mac,
+}
+
+const _: () = assert!(size_of::<Flow>() == 128, "two cache lines");
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum NextKind {
+    Unknown,
+    Local,
+    Tunnel,
+}
+
+/// No host has this slot: slots count from zero and a host takes hundreds of bytes.
+const NOWHERE: u32 = u32::MAX;
+
+/// What a new flow starts from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening {
+    pub(crate) key: FlowKey,
+    pub(crate) direction: Direction,
+    pub(crate) rule: RuleId,
+    pub(crate) untracked: bool,
+    /// The flags of its first segment, if it is TCP.
+    pub(crate) tcp_flags: Option<u8>,
+}
+
+impl Flow {
+    pub(crate) fn open(now: Now, opening: &Opening) -> Self {
+        let mut flags = Flags::new(0);
+        flags.set(Flags::BEGUN_HERE, opening.direction == Direction::Egress);
+        flags.set(Flags::UNTRACKED, opening.untracked);
+        let tcp = opening.tcp_flags.map_or(TcpState::None, TcpState::first);
+        let mut flow = Self {
+            key: opening.key,
+            seen: Tick::of(now),
+            egress_generation: 0,
+            ingress_generation: 0,
+            flags,
+            tcp,
+            class: Class::Other,
+            next: 0,
+            next_kind: NextKind::Unknown,
+            next_mac: Mac::ROUTER,
+            origin: NOWHERE,
+            origin_mac: Mac::ROUTER,
+            rule: opening.rule,
+            created: Tick::of(now),
+            egress: Tally::default(),
+            ingress: Tally::default(),
+        };
+        flow.classify();
+        flow
+    }
+
+    /// Begins anew in place, after another SYN that policy allowed; its counters go on.
+    pub(crate) fn reopen(&mut self, now: Now, opening: &Opening) {
+        let fresh = Self::open(now, opening);
+        // Where it stands among the unsettled is the table's to change; the way stays as resolved.
+        let mut flags = fresh.flags;
+        for kept in [Flags::SETTLED, Flags::ROUTED] {
+            flags.set(kept, self.flags.has(kept));
+        }
+        self.flags = flags;
+        self.tcp = fresh.tcp;
+        self.rule = fresh.rule;
+        self.classify();
+    }
+
+    #[inline]
+    pub(crate) fn next(&self) -> NextHop {
+        match self.next_kind {
+            NextKind::Unknown => NextHop::Unknown,
+            NextKind::Local => NextHop::Local(PortIndex(self.next)),
+            NextKind::Tunnel => NextHop::Tunnel(HostSlot(self.next)),
+        }
+    }
+
+    pub(crate) fn set_next(&mut self, next: NextHop, mac: Mac, routed: bool) {
+        (self.next_kind, self.next) = match next {
+            NextHop::Unknown => (NextKind::Unknown, 0),
+            NextHop::Local(port) => (NextKind::Local, port.0),
+            NextHop::Tunnel(host) => (NextKind::Tunnel, host.0),
+        };
+        self.next_mac = mac;
+        self.flags.set(Flags::ROUTED, routed);
+    }
+
+    /// Where its packets come from: the host, with the inner source MAC.
+    #[inline]
+    pub(crate) fn origin(&self) -> Option<(HostSlot, Mac)> {
+        (self.origin != NOWHERE).then_some((HostSlot(self.origin), self.origin_mac))
+    }
+
+    pub(crate) fn set_origin(&mut self, host: HostSlot, mac: Mac) {
+        (self.origin, self.origin_mac) = (host.0, mac);
+    }
+
+    pub(crate) fn began(&self) -> Direction {
+        if self.flags.has(Flags::BEGUN_HERE) {
+            Direction::Egress
+        } else {
+            Direction::Ingress
+        }
+    }
+
+    /// A packet of it passed. True where that made it a settled conversation.
+    #[inline]
+    pub(crate) fn pass(
+        &mut self,
+        now: Now,
+        direction: Direction,
+        bytes: usize,
+        tcp_flags: Option<u8>,
+    ) -> bool {
+        self.seen = Tick::of(now);
+        let tally = match direction {
+            Direction::Egress => &mut self.egress,
+            Direction::Ingress => &mut self.ingress,
+        };
+        tally.add(bytes);
+        let from_initiator = direction == self.began();
+        let before = (self.flags, self.tcp);
+        if !from_initiator {
+            self.flags.set(Flags::REPLIED, true);
+        }
+        if let Some(flags) = tcp_flags {
+            let local = direction == Direction::Egress;
+            self.tcp = self.tcp.after(flags, local, from_initiator);
+        }
+        if before != (self.flags, self.tcp) {
+            return self.settle();
+        }
+        false
+    }
+
+    fn settle(&mut self) -> bool {
+        let conversation = self.flags.has(Flags::REPLIED) && !self.tcp.is_opening();
+        let newly = conversation && !self.flags.has(Flags::SETTLED);
+        self.flags.set(
+            Flags::SETTLED,
+            conversation || self.flags.has(Flags::SETTLED),
+        );
+        self.classify();
+        newly
+    }
+
+    fn classify(&mut self) {
+        let replied = self.flags.has(Flags::REPLIED);
+        self.class = match self.tcp {
+            TcpState::None if self.key.protocol() != UDP => Class::Other,
+            TcpState::None if replied => Class::UdpStream,
+            TcpState::None => Class::UdpOneWay,
+            state => state.class(replied),
+        };
+    }
+
+    /// A refused packet of it was seen: it stays as it is, refused.
+    pub(crate) fn refuse(&mut self, now: Now) {
+        self.seen = Tick::of(now);
+    }
+
+    /// Whether a segment asks for a connection other than this one: it is judged as the first of
+    /// a new one. A repeated SYN of the same handshake doesn't.
+    #[inline]
+    pub(crate) fn is_reopened_by(&self, direction: Direction, tcp_flags: Option<u8>) -> bool {
+        let same_handshake = self.tcp.is_opening() && self.began() == direction;
+        tcp_flags.is_some_and(is_opening) && (!same_handshake || self.flags.has(Flags::BLOCKED))
+    }
+
+    #[inline]
+    pub(crate) fn generation(&self, direction: Direction) -> u32 {
+        match direction {
+            Direction::Egress => self.egress_generation,
+            Direction::Ingress => self.ingress_generation,
+        }
+    }
+}
+
+const UDP: u8 = weft_packet::headers::protocol::UDP;

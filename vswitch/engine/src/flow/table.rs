@@ -1,0 +1,323 @@
+//! The flows of one worker: bounded in all and per port.
+//!
+//! A port's flood fills the port's own allowance. Within it, the oldest flow that never became a
+//! conversation makes room for a new one; conversations stay, and no port can evict another's.
+
+use hashbrown::HashTable;
+
+use super::{
+    class::{Tick, Timers},
+    entry::{Flags, Flow, Opening},
+    key::FlowKey,
+};
+use crate::{counters::FlowCounters, limits::Limits, port::PortIndex, time::Now};
+
+/// The end of a list.
+const NIL: u32 = u32::MAX;
+
+/// Where the entry of a hash is.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    hash: u32,
+    at: u32,
+}
+
+/// An entry's place among its port's unsettled flows, or among the free entries (`next` only).
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    prev: u32,
+    next: u32,
+}
+
+/// One port's share.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    port: PortIndex,
+    flows: u32,
+    /// Unsettled flows, the oldest first.
+    head: u32,
+    tail: u32,
+}
+
+/// Why there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    Table,
+    Allowance,
+}
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct FlowTable {
+    seed: foldhash::fast::FixedState,
+    slots: HashTable<Slot>,
+    flows: Vec<Flow>,
+    links: Vec<Link>,
+    free: u32,
+    shares: Vec<Option<Share>>,
+    limit: usize,
+    limit_per_port: u32,
+    timers: Timers,
+    /// Where the next sweep goes on.
+    hand: usize,
+    pub(crate) counters: FlowCounters,
+}
+
+/// The table wants all 64 bits: it picks by the low ones and tags by the top seven.
+#[inline]
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl FlowTable {
+    pub(crate) fn new(limits: &Limits, seed: u64) -> Self {
+        Self {
+            seed: foldhash::fast::FixedState::with_seed(seed),
+            slots: HashTable::new(),
+            flows: Vec::new(),
+            links: Vec::new(),
+            free: NIL,
+            shares: Vec::new(),
+            limit: limits.flows.min(NIL as usize),
+            limit_per_port: u32::try_from(limits.flows_per_port).unwrap_or(u32::MAX),
+            timers: Timers::new(&limits.timeouts),
+            hand: 0,
+            counters: FlowCounters::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, key: &FlowKey) -> u32 {
+        key.hash(&self.seed)
+    }
+
+    /// The live flow with this key. One that has been idle too long is as good as gone.
+    #[inline]
+    pub(crate) fn find(&self, now: Now, key: &FlowKey, hash: u32) -> Option<usize> {
+        let flows = &self.flows;
+        let found = self.slots.find(spread(hash), |slot| {
+            slot.hash == hash && flows[slot.at as usize].key == *key
+        })?;
+        let at = found.at as usize;
+        (!self.is_idle(now, &self.flows[at])).then_some(at)
+    }
+
+    #[inline]
+    fn is_idle(&self, now: Now, flow: &Flow) -> bool {
+        Tick::of(now).since(flow.seen) > self.timers.of(flow.class)
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, at: usize) -> &Flow {
+        &self.flows[at]
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, at: usize) -> &mut Flow {
+        &mut self.flows[at]
+    }
+
+    /// A packet of the flow passed.
+    #[inline]
+    pub(crate) fn pass(
+        &mut self,
+        now: Now,
+        at: usize,
+        direction: crate::config::Direction,
+        bytes: usize,
+        tcp_flags: Option<u8>,
+    ) {
+        if self.flows[at].pass(now, direction, bytes, tcp_flags) {
+            self.unlink(at);
+        }
+    }
+
+    /// Makes room for a flow and puts it there.
+    pub(crate) fn insert(&mut self, now: Now, opening: &Opening, hash: u32) -> Result<usize, Full> {
+        // An idle one with the same key may still lie there.
+        if let Some(at) = self.lookup(&opening.key, hash) {
+            self.remove(at);
+        }
+        let port = opening.key.port();
+        if let Err(full) = self.admit(now, port) {
+            self.counters.refused += 1;
+            return Err(full);
+        }
+        let at = self.take(Flow::open(now, opening));
+        let slot = Slot {
+            hash,
+            at: at as u32,
+        };
+        self.slots
+            .insert_unique(spread(hash), slot, |slot| spread(slot.hash));
+        self.link(at);
+        self.share_mut(port).flows += 1;
+        self.counters.created += 1;
+        self.counters.live += 1;
+        Ok(at)
+    }
+
+    /// Ends a flow.
+    pub(crate) fn remove(&mut self, at: usize) {
+        let key = self.flows[at].key;
+        let hash = self.hash(&key);
+        if let Ok(entry) = self
+            .slots
+            .find_entry(spread(hash), |slot| slot.at as usize == at)
+        {
+            entry.remove();
+        }
+        self.unlink(at);
+        if let Some(share) = self.share_of(key.port()) {
+            share.flows -= 1;
+        }
+        self.flows[at].flags = Flags::new(Flags::FREE);
+        self.links[at] = Link {
+            prev: NIL,
+            next: self.free,
+        };
+        self.free = at as u32;
+        self.counters.live -= 1;
+        self.counters.expired += 1;
+    }
+
+    /// Ends idle flows and those of ports that are gone, looking at `budget` entries at most.
+    pub(crate) fn sweep(&mut self, now: Now, budget: usize, is_live: impl Fn(PortIndex) -> bool) {
+        for _ in 0..budget.min(self.flows.len()) {
+            self.hand = if self.hand + 1 < self.flows.len() {
+                self.hand + 1
+            } else {
+                0
+            };
+            let flow = &self.flows[self.hand];
+            if flow.flags.has(Flags::FREE) {
+                continue;
+            }
+            if self.is_idle(now, flow) || !is_live(flow.key.port()) {
+                self.remove(self.hand);
+            }
+        }
+    }
+
+    /// Every flow of a port that isn't idle, with its index.
+    pub(crate) fn of_port(&self, now: Now, port: PortIndex) -> impl Iterator<Item = &Flow> {
+        self.flows.iter().filter(move |flow| {
+            !flow.flags.has(Flags::FREE) && flow.key.port() == port && !self.is_idle(now, flow)
+        })
+    }
+
+    fn lookup(&self, key: &FlowKey, hash: u32) -> Option<usize> {
+        let same = |slot: &Slot| slot.hash == hash && self.flows[slot.at as usize].key == *key;
+        self.slots
+            .find(spread(hash), same)
+            .map(|slot| slot.at as usize)
+    }
+
+    /// Whether the port may have one more, once its oldest unsettled flow made room if need be.
+    fn admit(&mut self, now: Now, port: PortIndex) -> Result<(), Full> {
+        let full = self.counters.live as usize >= self.limit;
+        let share = *self.share_mut(port);
+        if share.flows < self.limit_per_port && !full {
+            return Ok(());
+        }
+        // The sweep may not have come by yet; the hand looks at a few more for this one.
+        if full {
+            self.sweep(now, 16, |_| true);
+            if (self.counters.live as usize) < self.limit && share.flows < self.limit_per_port {
+                return Ok(());
+            }
+        }
+        let oldest = self.share_mut(port).head;
+        if oldest != NIL {
+            self.remove(oldest as usize);
+            self.counters.expired -= 1;
+            self.counters.evicted += 1;
+            return Ok(());
+        }
+        Err(if full { Full::Table } else { Full::Allowance })
+    }
+
+    fn take(&mut self, flow: Flow) -> usize {
+        if self.free == NIL {
+            self.flows.push(flow);
+            self.links.push(Link {
+                prev: NIL,
+                next: NIL,
+            });
+            return self.flows.len() - 1;
+        }
+        let at = self.free as usize;
+        self.free = self.links[at].next;
+        self.flows[at] = flow;
+        at
+    }
+
+    /// The port's share, while this is still the port in that slot.
+    fn share_of(&mut self, port: PortIndex) -> Option<&mut Share> {
+        let share = self.shares.get_mut(port.slot())?.as_mut()?;
+        (share.port == port).then_some(share)
+    }
+
+    /// The port's share; a new port in the slot starts afresh, and what is left of the old one's
+    /// flows goes with the sweep.
+    fn share_mut(&mut self, port: PortIndex) -> &mut Share {
+        let slot = port.slot();
+        if slot >= self.shares.len() {
+            self.shares.resize(slot + 1, None);
+        }
+        let fresh = Share {
+            port,
+            flows: 0,
+            head: NIL,
+            tail: NIL,
+        };
+        let share = self.shares[slot].get_or_insert(fresh);
+        if share.port != port {
+            *share = fresh;
+        }
+        share
+    }
+
+    /// Appends to the port's unsettled flows.
+    fn link(&mut self, at: usize) {
+        let share = self.share_mut(self.flows[at].key.port());
+        let last = std::mem::replace(&mut share.tail, at as u32);
+        if last == NIL {
+            share.head = at as u32;
+        } else {
+            self.links[last as usize].next = at as u32;
+        }
+        self.links[at] = Link {
+            prev: last,
+            next: NIL,
+        };
+    }
+
+    /// Takes it off the port's unsettled flows, if it is among them.
+    fn unlink(&mut self, at: usize) {
+        let Link { prev, next } = std::mem::replace(
+            &mut self.links[at],
+            Link {
+                prev: NIL,
+                next: NIL,
+            },
+        );
+        let port = self.flows[at].key.port();
+        let Some(share) = self.share_of(port) else {
+            return;
+        };
+        let (is_head, is_tail) = (share.head == at as u32, share.tail == at as u32);
+        if is_head {
+            share.head = next;
+        }
+        if is_tail {
+            share.tail = prev;
+        }
+        if prev != NIL {
+            self.links[prev as usize].next = next;
+        }
+        if next != NIL {
+            self.links[next as usize].prev = prev;
+        }
+    }
+}

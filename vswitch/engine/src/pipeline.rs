@@ -1,0 +1,136 @@
+//! A packet's way: the egress half at the port that sent it, the ingress half at the port that gets
+//! it. Each half is one lookup for a packet of a known connection; the rest is for first packets,
+//! odd packets and changes of configuration.
+
+mod egress;
+mod fragments;
+mod ingress;
+mod judge;
+mod refuse;
+mod revise;
+mod way;
+
+use std::net::IpAddr;
+
+use weft_packet::{
+    Malformed,
+    headers::{Headers, Ip, L4},
+};
+
+use self::fragments::Fragments;
+use crate::{
+    config::{Config, PortView},
+    counters::Counters,
+    drop::{Drop, DropObject, DropReason},
+    flow::{FlowKey, FlowTable},
+    limits::Limits,
+    port::PortIndex,
+    service::limit::TokenBucket,
+    time::Now,
+    verdict::Verdict,
+};
+
+/// All of an engine but its configuration, which a packet only reads.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) flows: FlowTable,
+    pub(crate) counters: Counters,
+    fragments: Fragments,
+    /// ICMP errors that each port may still be sent.
+    errors: Vec<Option<(PortIndex, TokenBucket)>>,
+    limits: Limits,
+    /// Where answers and fragments are built.
+    scratch: Vec<u8>,
+}
+
+/// A parsed packet at its port.
+#[derive(Clone, Copy)]
+struct Packet<'a> {
+    now: Now,
+    view: PortView<'a>,
+    headers: &'a Headers,
+    ip: &'a Ip,
+    /// The connection that it would be part of, and its hash.
+    flow: Option<(FlowKey, u32)>,
+}
+
+impl Packet<'_> {
+    fn port(&self) -> PortIndex {
+        self.view.port.index
+    }
+
+    fn generation(&self) -> u32 {
+        self.view.vpc.generation
+    }
+
+    fn tcp_flags(&self) -> Option<u8> {
+        tcp_flags(self.ip)
+    }
+
+    /// For the outer source port: the same for all packets of a connection.
+    fn entropy(&self) -> u32 {
+        self.flow.map_or(0, |(_, hash)| hash)
+    }
+}
+
+fn tcp_flags(ip: &Ip) -> Option<u8> {
+    match ip.l4_kind {
+        L4::Tcp { flags, .. } => Some(flags),
+        _ => None,
+    }
+}
+
+impl Core {
+    pub(crate) fn new(limits: Limits, seed: u64) -> Self {
+        Self {
+            flows: FlowTable::new(&limits, seed),
+            counters: Counters::default(),
+            fragments: Fragments::new(&limits),
+            errors: Vec::new(),
+            limits,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Ends what is idle or lost its port.
+    pub(crate) fn tick(&mut self, config: Option<&Config>, now: Now, budget: usize) {
+        let is_live = |port| config.is_some_and(|config| config.port(port).is_some());
+        self.flows.sweep(now, budget, is_live);
+        self.fragments.expire(now, budget);
+        self.counters.flows = self.flows.counters;
+    }
+
+    /// Counts a drop, at the port where it is known.
+    fn dropped(&mut self, config: &Config, port: Option<PortIndex>, drop: Drop) -> Verdict {
+        self.counters.drops.add(drop.reason);
+        if let Some(port) = port.filter(|&port| config.port(port).is_some()) {
+            self.counters.port_mut(port).drops.add(drop.reason);
+        }
+        self.counters.flows = self.flows.counters;
+        Verdict::Drop(drop)
+    }
+}
+
+fn malformed(malformed: Malformed) -> Drop {
+    let reason = match malformed {
+        Malformed::EthernetTruncated => DropReason::FrameTooShort,
+        _ => DropReason::Malformed,
+    };
+    Drop::because(reason, DropObject::Malformed(malformed))
+}
+
+/// VLAN tags (IEEE 802.1Q and 802.1ad) have their own reason: people do configure them.
+fn unknown(ethertype: u16) -> Drop {
+    match ethertype {
+        0x8100 | 0x88a8 | 0x9100 => DropReason::Vlan.into(),
+        _ => DropReason::EthertypeUnknown.into(),
+    }
+}
+
+/// Whether nobody in particular is at the address: never forwarded.
+fn is_for_many(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => a.is_multicast() || a.is_broadcast() || a.is_unspecified(),
+        IpAddr::V6(a) => a.is_multicast() || a.is_unspecified(),
+    }
+}

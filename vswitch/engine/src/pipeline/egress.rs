@@ -1,0 +1,273 @@
+//! Out of a port.
+
+use weft_model::Mac;
+use weft_packet::{
+    headers::{Body, Headers, Ip, L4},
+    icmp,
+};
+
+use super::{Core, Packet, is_for_many, malformed, tcp_flags, unknown, way::Way};
+use crate::{
+    config::{Config, Direction, PortView},
+    drop::{Drop, DropObject, DropReason},
+    flow::{Flags, FlowKey},
+    frame::Frame,
+    port::PortIndex,
+    service::{self, Heard},
+    time::Now,
+    verdict::{Sink, Verdict},
+};
+
+const OUT: Direction = Direction::Egress;
+
+impl Core {
+    pub(crate) fn from_port(
+        &mut self,
+        config: &Config,
+        now: Now,
+        port: PortIndex,
+        frame: Frame<'_>,
+        sink: &mut impl Sink,
+    ) -> Verdict {
+        let length = frame.bytes.len();
+        match self.egress(config, now, port, frame, sink) {
+            Ok(verdict) => {
+                self.counters.port_mut(port).egress.add(length);
+                verdict
+            }
+            Err(drop) => self.dropped(config, Some(port), drop),
+        }
+    }
+
+    #[inline]
+    fn egress(
+        &mut self,
+        config: &Config,
+        now: Now,
+        port: PortIndex,
+        frame: Frame<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<Verdict, Drop> {
+        let view = config.view(port).ok_or(DropReason::PortUnknown)?;
+        let headers = Headers::parse(frame.bytes).map_err(malformed)?;
+        if headers.src != view.port.mac {
+            let object = DropObject::Mac(headers.src);
+            return Err(Drop::because(DropReason::SpoofedMac, object));
+        }
+        let ip = match &headers.body {
+            Body::Ip(ip) => ip,
+            Body::Arp(_) => return self.serve_arp(&view, &headers, frame.bytes, sink),
+            Body::Other(ethertype) => return Err(unknown(*ethertype)),
+        };
+        frame.offload.check(ip).map_err(malformed)?;
+        let key = FlowKey::of(port, OUT, ip);
+        let packet = Packet {
+            now,
+            view,
+            headers: &headers,
+            ip,
+            flow: key.map(|key| (key, self.flows.hash(&key))),
+        };
+        if let Some(at) = self.current(&packet, OUT)
+            && !headers.dst.is_group()
+        {
+            return self.pass_out(&packet, at, frame, sink);
+        }
+        let verdict = self.first_out(&packet, frame, sink);
+        self.counters.flows = self.flows.counters;
+        verdict
+    }
+
+    /// The packet's flow, if nothing about it needs another look.
+    #[inline]
+    pub(super) fn current(&self, packet: &Packet<'_>, direction: Direction) -> Option<usize> {
+        let (key, hash) = packet.flow?;
+        let at = self.flows.find(packet.now, &key, hash)?;
+        let flow = self.flows.get(at);
+        let current = flow.generation(direction) == packet.generation()
+            && !flow.flags.has(Flags::BLOCKED)
+            && packet.ip.fragment.is_none()
+            && !flow.is_reopened_by(direction, tcp_flags(packet.ip));
+        current.then_some(at)
+    }
+
+    #[inline]
+    fn pass_out(
+        &mut self,
+        packet: &Packet<'_>,
+        at: usize,
+        frame: Frame<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<Verdict, Drop> {
+        let length = frame.bytes.len();
+        let way = Way::of(self.flows.get(at));
+        let verdict = self.send(packet, way, frame, sink)?;
+        self.flows
+            .pass(packet.now, at, OUT, length, packet.tcp_flags());
+        Ok(verdict)
+    }
+
+    fn serve_arp(
+        &mut self,
+        view: &PortView<'_>,
+        headers: &Headers,
+        bytes: &[u8],
+        sink: &mut impl Sink,
+    ) -> Result<Verdict, Drop> {
+        self.serve(view, headers, bytes, sink)?;
+        Ok(Verdict::Consumed)
+    }
+
+    /// Offers the frame to the services; true where it was theirs.
+    fn serve(
+        &mut self,
+        view: &PortView<'_>,
+        headers: &Headers,
+        bytes: &[u8],
+        sink: &mut impl Sink,
+    ) -> Result<bool, Drop> {
+        match service::answer(view, headers, bytes, &mut self.scratch)? {
+            Heard::Pass => Ok(false),
+            Heard::Absorbed => Ok(true),
+            Heard::Answered => {
+                self.counters.answered += 1;
+                sink.to_port(view.port.index, &self.scratch);
+                Ok(true)
+            }
+        }
+    }
+
+    /// A packet without a current flow.
+    #[inline(never)]
+    fn first_out(
+        &mut self,
+        packet: &Packet<'_>,
+        frame: Frame<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<Verdict, Drop> {
+        if self.serve(&packet.view, packet.headers, frame.bytes, sink)? {
+            return Ok(Verdict::Consumed);
+        }
+        check_sender(&packet.view, packet.headers, packet.ip)?;
+        if packet.ip.l4_kind == L4::LaterFragment {
+            self.fragments.follow(packet, OUT)?;
+            return self.send_alone(packet, frame, sink);
+        }
+        let sent = match packet.flow {
+            Some((key, hash)) => match self.flows.find(packet.now, &key, hash) {
+                Some(at) => self.again_out(packet, at, frame, sink),
+                None => self.open_out(packet, frame, sink),
+            },
+            None => self.stateless_out(packet, frame, sink),
+        };
+        self.fragments.settle(packet, OUT, sent)
+    }
+
+    /// A packet of a flow that has to be looked at again.
+    fn again_out(
+        &mut self,
+        packet: &Packet<'_>,
+        at: usize,
+        frame: Frame<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<Verdict, Drop> {
+        if !self.revise(packet, at, OUT)? {
+            return self.send_alone(packet, frame, sink);
+        }
+        let way = match Way::resolve(&packet.view, packet.ip.dst) {
+            Ok(way) => way,
+            Err(drop) => {
+                self.flows.remove(at);
+                return Err(drop);
+            }
+        };
+        self.direct(packet, at, way);
+        self.pass_out(packet, at, frame, sink)
+    }
+
+    /// The first packet of a connection.
+    fn open_out(
+        &mut self,
+        packet: &Packet<'_>,
+        frame: Frame<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<Verdict, Drop> {
+        if packet.is_stray_reply() {
+            return self.stateless_out(packet, frame, sink);
+        }
+        let rule = packet.allowed(OUT)?;
+        let way = Way::resolve(&packet.view, packet.ip.dst)?;
+        let at = self.open(packet, OUT, rule)?;
+        self.direct(packet, at, way);
+        self.pass_out(packet, at, frame, sink)
+    }
+
+    /// A packet that no connection is made of.
+    fn stateless_out(
+        &mut self,
+        packet: &Packet<'_>,
+        frame: Frame<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<Verdict, Drop> {
+        if !self.is_related(packet, OUT, frame.bytes) {
+            packet.allowed(OUT)?;
+        }
+        self.send_alone(packet, frame, sink)
+    }
+
+    /// Sends what was judged without a flow.
+    fn send_alone(
+        &mut self,
+        packet: &Packet<'_>,
+        frame: Frame<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<Verdict, Drop> {
+        let way = Way::resolve(&packet.view, packet.ip.dst)?;
+        self.send(packet, way, frame, sink)
+    }
+
+    fn direct(&mut self, packet: &Packet<'_>, at: usize, way: Way) {
+        let flow = self.flows.get_mut(at);
+        flow.set_next(way.next, way.mac, way.routed);
+        flow.egress_generation = packet.generation();
+    }
+
+    /// Whether it is an ICMP error about a connection of the port: such pass without a rule.
+    pub(super) fn is_related(
+        &self,
+        packet: &Packet<'_>,
+        direction: Direction,
+        bytes: &[u8],
+    ) -> bool {
+        if !icmp::is_error(packet.ip) {
+            return false;
+        }
+        let Ok(quote) = icmp::embedded(bytes, packet.ip) else {
+            return false;
+        };
+        let key = FlowKey::quoted(packet.port(), direction, &quote);
+        // An error goes to whoever sent what it quotes.
+        let Some(key) = key.filter(|_| quote.src == packet.ip.dst) else {
+            return false;
+        };
+        let hash = self.flows.hash(&key);
+        let found = self.flows.find(packet.now, &key, hash);
+        found.is_some_and(|at| !self.flows.get(at).flags.has(Flags::BLOCKED))
+    }
+}
+
+/// What a port may send: to somebody in particular, and from its own address unless it forwards.
+fn check_sender(view: &PortView<'_>, headers: &Headers, ip: &Ip) -> Result<(), Drop> {
+    if headers.dst.is_group() || is_for_many(ip.dst) {
+        return Err(DropReason::Multicast.into());
+    }
+    // Even a forwarder never speaks for the router, nor for nobody.
+    let impossible = is_for_many(ip.src) || view.subnet().is_router(ip.src) || ip.src.is_loopback();
+    let foreign = view.port.source_dest_check && !view.port.owns(ip.src);
+    if foreign || impossible {
+        let object = DropObject::Address(ip.src);
+        return Err(Drop::because(DropReason::SpoofedAddress, object));
+    }
+    debug_assert_ne!(headers.src, Mac::ROUTER, "no port has the router's MAC");
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! To a port: from another port of this host, or out of the tunnel.
+
+use std::net::IpAddr;
+
+use weft_model::Mac;
+use weft_packet::{
+    headers::{Body, Headers, Ip, L4},
+    nd, vxlan,
+};
+
+use super::{Core, Packet, is_for_many, malformed, unknown};
+use crate::{
+    config::{Config, Direction, HostSlot, PortView},
+    drop::{Drop, DropObject, DropReason},
+    flow::FlowKey,
+    frame::Frame,
+    port::PortIndex,
+    time::Now,
+    verdict::Verdict,
+};
+
+const IN: Direction = Direction::Ingress;
+
+/// Where a packet comes from.
+#[derive(Clone, Copy)]
+enum Entrance {
+    /// Another port of this host, whose egress half vouches for it.
+    Here,
+    /// The underlay address of a tunnel packet.
+    Tunnel(IpAddr),
+}
+
+impl Core {
+    pub(crate) fn to_port(
+        &mut self,
+        config: &Config,
+        now: Now,
+        port: PortIndex,
+        frame: &Frame<'_>,
+    ) -> Verdict {
+        let parse = || Headers::parse(frame.bytes).map_err(malformed);
+        let result = match (config.view(port), parse()) {
+            (None, _) => Err(DropReason::PortUnknown.into()),
+            (_, Err(drop)) => Err(drop),
+            (Some(view), Ok(headers)) => self.ingress(now, view, &headers, Entrance::Here, frame),
+        };
+        self.arrived(config, Some(port), frame.bytes.len(), result)
+    }
+
+    pub(crate) fn from_tunnel(
+        &mut self,
+        config: &Config,
+        now: Now,
+        source: IpAddr,
+        payload: &mut [u8],
+        offload: weft_packet::offload::Offload,
+    ) -> Verdict {
+        let (headers, view) = match locate(config, source, payload) {
+            Ok(found) => found,
+            Err(drop) => return self.dropped(config, None, drop),
+        };
+        let frame = Frame {
+            bytes: payload.get_mut(vxlan::HEADER..).unwrap_or_default(),
+            offload,
+        };
+        let result = self.ingress(now, view, &headers, Entrance::Tunnel(source), &frame);
+        self.arrived(config, Some(view.port.index), frame.bytes.len(), result)
+    }
+
+    #[inline]
+    fn arrived(
+        &mut self,
+        config: &Config,
+        port: Option<PortIndex>,
+        length: usize,
+        result: Result<PortIndex, Drop>,
+    ) -> Verdict {
+        match result {
+            Ok(port) => {
+                self.counters.port_mut(port).ingress.add(length);
+                Verdict::Deliver(port)
+            }
+            Err(drop) => self.dropped(config, port, drop),
+        }
+    }
+
+    #[inline]
+    fn ingress(
+        &mut self,
+        now: Now,
+        view: PortView<'_>,
+        headers: &Headers,
+        entrance: Entrance,
+        frame: &Frame<'_>,
+    ) -> Result<PortIndex, Drop> {
+        let ip = match &headers.body {
+            Body::Ip(ip) => ip,
+            // Every switch answers ARP itself: none crosses.
+            Body::Arp(_) => return Err(DropReason::EthertypeUnknown.into()),
+            Body::Other(ethertype) => return Err(unknown(*ethertype)),
+        };
+        frame.offload.check(ip).map_err(malformed)?;
+        let port = view.port.index;
+        let key = FlowKey::of(port, IN, ip);
+        let packet = Packet {
+            now,
+            view,
+            headers,
+            ip,
+            flow: key.map(|key| (key, self.flows.hash(&key))),
+        };
+        let length = frame.bytes.len();
+        if let Some(at) = self.current(&packet, IN)
+            && self.is_from_there(&packet, at, entrance)
+        {
+            self.flows.pass(now, at, IN, length, packet.tcp_flags());
+            return Ok(port);
+        }
+        let result = self.first_in(&packet, entrance, frame.bytes);
+        self.counters.flows = self.flows.counters;
+        result.map(|()| port)
+    }
+
+    /// Whether the flow was judged with packets from there.
+    #[inline]
+    fn is_from_there(&self, packet: &Packet<'_>, at: usize, entrance: Entrance) -> bool {
+        let Some((host, mac)) = self.flows.get(at).origin() else {
+            return false;
+        };
+        match entrance {
+            Entrance::Here => host == HostSlot::OWN,
+            Entrance::Tunnel(source) => {
+                mac == packet.headers.src && packet.view.config.tunnels().vtep(host) == Some(source)
+            }
+        }
+    }
+
+    /// A packet without a current flow.
+    #[inline(never)]
+    fn first_in(
+        &mut self,
+        packet: &Packet<'_>,
+        entrance: Entrance,
+        bytes: &[u8],
+    ) -> Result<(), Drop> {
+        let host = check_origin(packet, entrance)?;
+        check_receiver(&packet.view, packet.headers, packet.ip)?;
+        if packet.ip.l4_kind == L4::LaterFragment {
+            return self.fragments.follow(packet, IN);
+        }
+        let passed = match packet.flow {
+            Some((key, hash)) => match self.flows.find(packet.now, &key, hash) {
+                Some(at) => self.again_in(packet, at, host, bytes.len()),
+                None => self.open_in(packet, host, bytes),
+            },
+            None => self.stateless_in(packet, bytes),
+        };
+        self.fragments.settle(packet, IN, passed)
+    }
+
+    fn again_in(
+        &mut self,
+        packet: &Packet<'_>,
+        at: usize,
+        host: HostSlot,
+        length: usize,
+    ) -> Result<(), Drop> {
+        if self.revise(packet, at, IN)? {
+            self.accept(packet, at, host, length);
+        }
+        Ok(())
+    }
+
+    fn open_in(&mut self, packet: &Packet<'_>, host: HostSlot, bytes: &[u8]) -> Result<(), Drop> {
+        if packet.is_stray_reply() {
+            return self.stateless_in(packet, bytes);
+        }
+        let rule = packet.allowed(IN)?;
+        let at = self.open(packet, IN, rule)?;
+        self.accept(packet, at, host, bytes.len());
+        Ok(())
+    }
+
+    fn stateless_in(&mut self, packet: &Packet<'_>, bytes: &[u8]) -> Result<(), Drop> {
+        if !self.is_related(packet, IN, bytes) {
+            packet.allowed(IN)?;
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, packet: &Packet<'_>, at: usize, host: HostSlot, length: usize) {
+        let flow = self.flows.get_mut(at);
+        flow.set_origin(host, packet.headers.src);
+        flow.ingress_generation = packet.generation();
+        self.flows
+            .pass(packet.now, at, IN, length, packet.tcp_flags());
+    }
+}
+
+/// The local port that a tunnel packet's inner frame is addressed to.
+#[inline]
+fn locate<'a>(
+    config: &'a Config,
+    source: IpAddr,
+    payload: &[u8],
+) -> Result<(Headers, PortView<'a>), Drop> {
+    let vni = vxlan::parse(payload).map_err(|malformed| {
+        Drop::because(DropReason::VxlanMalformed, DropObject::Malformed(malformed))
+    })?;
+    let inner = payload.get(vxlan::HEADER..).unwrap_or_default();
+    let headers = Headers::parse(inner).map_err(malformed)?;
+    let port = config.endpoint(vni, headers.dst);
+    if let Some(view) = port.and_then(|port| config.view(port)) {
+        return Ok((headers, view));
+    }
+    Err(
+        match (config.tunnels().host(source), config.vpc_by_vni(vni)) {
+            (None, _) => Drop::because(DropReason::VtepUnknown, DropObject::Address(source)),
+            (_, None) => Drop::because(DropReason::VniUnknown, DropObject::Vni(vni)),
+            _ => Drop::because(
+                DropReason::DestinationElsewhere,
+                DropObject::Mac(headers.dst),
+            ),
+        },
+    )
+}
+
+/// The host that the packet comes from, once it is sure that the inner source is there.
+fn check_origin(packet: &Packet<'_>, entrance: Entrance) -> Result<HostSlot, Drop> {
+    let Entrance::Tunnel(source) = entrance else {
+        return Ok(HostSlot::OWN);
+    };
+    let (view, mac) = (&packet.view, packet.headers.src);
+    let Some(host) = view.config.tunnels().host(source) else {
+        let object = DropObject::Address(source);
+        return Err(Drop::because(DropReason::VtepUnknown, object));
+    };
+    // A host with an interface that forwards may send on what others began.
+    let forwards = view.vpc.mappings.forwards(host);
+    let entry = view.mapping(packet.ip.src);
+    match entry.filter(|entry| entry.host_slot == host) {
+        Some(entry) if entry.mac == mac || mac == Mac::ROUTER || forwards => Ok(host),
+        Some(_) => Err(Drop::because(DropReason::InnerMac, DropObject::Mac(mac))),
+        None if forwards => Ok(host),
+        None => {
+            let object = DropObject::Address(packet.ip.src);
+            Err(Drop::because(DropReason::SourceElsewhere, object))
+        }
+    }
+}
+
+/// What a port may get: what is for itself, unless it forwards; never what only a router says.
+fn check_receiver(view: &PortView<'_>, headers: &Headers, ip: &Ip) -> Result<(), Drop> {
+    if headers.dst.is_group() || is_for_many(ip.dst) {
+        return Err(DropReason::Multicast.into());
+    }
+    if view.port.source_dest_check && !view.port.owns(ip.dst) {
+        let object = DropObject::Address(ip.dst);
+        return Err(Drop::because(DropReason::NotForPort, object));
+    }
+    // Neighbour discovery never crosses a switch: each answers for all.
+    let discovery = nd::kind::ROUTER_SOLICITATION..=nd::kind::REDIRECT;
+    match ip.l4_kind {
+        L4::Icmp { kind, .. } if !ip.is_v4() && discovery.contains(&kind) => {
+            Err(DropReason::RogueRouter.into())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,74 @@
+//! Known connections that need another look: the configuration changed, a SYN came, or the rule of
+//! an untracked one is gone.
+
+use weft_model::Protocol;
+
+use super::{
+    Core, Packet,
+    judge::{denied, groups_of},
+};
+use crate::{
+    config::{Direction, PortView, Traffic},
+    drop::Drop,
+    flow::{Flags, Flow},
+};
+
+impl Core {
+    /// Looks at a packet's flow again. True where the packet goes on as part of it; false where it
+    /// goes on by itself, judged alone.
+    pub(super) fn revise(
+        &mut self,
+        packet: &Packet<'_>,
+        at: usize,
+        direction: Direction,
+    ) -> Result<bool, Drop> {
+        let flow = self.flows.get_mut(at);
+        let stale = flow.generation(direction) != packet.generation();
+        let flags = packet.tcp_flags();
+        let opening = flags.is_some_and(crate::flow::is_opening);
+        if opening && (stale || flow.is_reopened_by(direction, flags)) {
+            // Refused, the SYN alone is dropped: the old connection isn't its to end.
+            let rule = packet.allowed(direction)?;
+            if let Some(opening) = packet.opening(direction, rule) {
+                flow.reopen(packet.now, &opening);
+            }
+            return Ok(true);
+        }
+        // A tracked connection outlives its rule.
+        if !flow.flags.has(Flags::UNTRACKED) || judge_again(&packet.view, flow) {
+            return Ok(true);
+        }
+        flow.refuse(packet.now);
+        if flow.began() == direction {
+            return Err(denied(&packet.view, direction));
+        }
+        // The other way may have a rule of its own; it opens nothing back.
+        packet.allowed(direction)?;
+        Ok(false)
+    }
+}
+
+/// Judges an untracked connection by the rules of the day, as its first packet would be.
+fn judge_again(view: &PortView<'_>, flow: &mut Flow) -> bool {
+    let (began, remote) = (flow.began(), flow.key.remote());
+    let (local_port, remote_port) = flow.key.ports();
+    let port = match began {
+        Direction::Egress => remote_port,
+        Direction::Ingress => local_port,
+    };
+    let traffic = match Protocol(flow.key.protocol()) {
+        Protocol::TCP => Traffic::Tcp(port),
+        Protocol::UDP => Traffic::Udp(port),
+        Protocol(other) => Traffic::Other(other),
+    };
+    let policy = &view.port.policy;
+    let rule = policy.allows(began, remote, groups_of(view, remote), traffic);
+    flow.flags.set(Flags::BLOCKED, rule.is_none());
+    let Some(rule) = rule else {
+        return false;
+    };
+    flow.rule = rule;
+    let untracked = policy.untracked(began, remote, traffic);
+    flow.flags.set(Flags::UNTRACKED, untracked);
+    true
+}
