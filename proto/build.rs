@@ -4,14 +4,15 @@ use std::{error::Error, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "weft/v1/types.proto",
     "weft/v1/api.proto",
     "weft/sync/v1/sync.proto",
+    "weft/host/v1/host.proto",
 ];
 
 /// Messages that the CLI prints as JSON, with their nested types.
-const PRINTED: [&str; 17] = [
+const PRINTED: [&str; 27] = [
     ".weft.v1.Meta",
     ".weft.v1.Region",
     ".weft.v1.Zone",
@@ -29,6 +30,16 @@ const PRINTED: [&str; 17] = [
     ".weft.v1.Interface",
     ".weft.v1.Attachment",
     ".weft.v1.HostRefusal",
+    ".weft.host.v1.StatusResponse",
+    ".weft.host.v1.Controller",
+    ".weft.host.v1.Worker",
+    ".weft.host.v1.FlowTable",
+    ".weft.host.v1.Port",
+    ".weft.host.v1.Tally",
+    ".weft.host.v1.DropsResponse",
+    ".weft.host.v1.Flow",
+    ".weft.host.v1.PortsResponse",
+    ".weft.host.v1.FlowsResponse",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

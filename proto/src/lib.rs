@@ -33,5 +33,20 @@ pub mod sync {
     }
 }
 
+/// What a vswitch says of itself on its own socket: `weft.host.v1`.
+pub mod host {
+    /// Version 1.
+    pub mod v1 {
+        #![allow(
+            missing_docs,
+            clippy::all,
+            clippy::pedantic,
+            unreachable_pub,
+            unused_qualifications
+        )]
+        tonic::include_proto!("weft.host.v1");
+    }
+}
+
 /// The encoded descriptors of every file, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weft.bin"));
