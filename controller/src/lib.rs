@@ -1,1 +1,14 @@
+//! The controller of a Weft cloud: one daemon that keeps the cloud's resources, serves the API to
+//! people and programs (north), and tells each host's vswitch what it needs to know (south).
+#![forbid(unsafe_code)]
 
+pub mod core;
+mod north;
+pub mod options;
+mod server;
+pub mod south;
+
+pub use self::{
+    options::Options,
+    server::{Error, Server, run},
+};

@@ -95,6 +95,17 @@ impl Fields {
         if text.is_empty() {
             return Err(self.refuse(field, "is required"));
         }
+        self.text(field, text)
+    }
+
+    /// A field whose type has an empty form of its own.
+    ///
+    /// # Errors
+    /// When it is not of the type's form.
+    pub fn text<T>(&mut self, field: &str, text: &str) -> Result<T, Reported>
+    where
+        T: FromStr<Err: fmt::Display>,
+    {
         text.parse().map_err(|error| self.refuse(field, error))
     }
 

@@ -1,0 +1,166 @@
+//! What holds for every call: a request id in the answer and in the log, a limit to how many run
+//! at once, and a limit to how long one takes.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use http::{HeaderName, HeaderValue, Request, Response};
+use tokio::sync::Semaphore;
+use tonic::{Status, body::Body};
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+use super::status;
+
+/// Names a call in the answer's metadata and in the log; a caller may choose it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Unary calls that run at once, over all connections. One takes far less than a millisecond
+/// beside its share of a commit, so this is a bound on memory, not on throughput.
+const CALLS: usize = 1024;
+
+/// Waits at once: each holds little but its place.
+const WAITS: usize = 4096;
+
+/// How long a unary call may take: it waits for a commit or two.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Limits shared by all connections.
+#[derive(Clone)]
+pub(crate) struct CallLayer {
+    calls: Arc<Semaphore>,
+    waits: Arc<Semaphore>,
+}
+
+impl CallLayer {
+    pub(crate) fn new() -> Self {
+        Self {
+            calls: Arc::new(Semaphore::new(CALLS)),
+            waits: Arc::new(Semaphore::new(WAITS)),
+        }
+    }
+
+    fn limits(&self, path: &str) -> Limits {
+        if path == "/weft.v1.Operations/Wait" {
+            let places = Some(Arc::clone(&self.waits));
+            return Limits {
+                places,
+                timeout: None,
+            };
+        }
+        if path.starts_with("/weft.v1.") {
+            let places = Some(Arc::clone(&self.calls));
+            return Limits {
+                places,
+                timeout: Some(TIMEOUT),
+            };
+        }
+        // Streams, which bound themselves.
+        Limits {
+            places: None,
+            timeout: None,
+        }
+    }
+}
+
+struct Limits {
+    places: Option<Arc<Semaphore>>,
+    timeout: Option<Duration>,
+}
+
+impl<S> Layer<S> for CallLayer {
+    type Service = Calls<S>;
+
+    fn layer(&self, inner: S) -> Calls<S> {
+        let layer = self.clone();
+        Calls { layer, inner }
+    }
+}
+
+/// Watches over the calls to `inner`.
+#[derive(Clone)]
+pub(crate) struct Calls<S> {
+    layer: CallLayer,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Calls<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let id = request_id(&request);
+        let limits = self.layer.limits(request.uri().path());
+        let path = request.uri().path();
+        let span = tracing::info_span!("call", method = path, request_id = ?id);
+        let answer = self.inner.call(request);
+        let call = async move {
+            let started = Instant::now();
+            let mut response = limits.run(answer).await?;
+            response.headers_mut().insert(REQUEST_ID, id);
+            let code = Status::from_header_map(response.headers())
+                .map_or(tonic::Code::Ok, |status| status.code());
+            tracing::debug!(?code, elapsed = ?started.elapsed(), "answered");
+            Ok(response)
+        };
+        Box::pin(call.instrument(span))
+    }
+}
+
+impl Limits {
+    async fn run<E>(
+        self,
+        answer: impl Future<Output = Result<Response<Body>, E>>,
+    ) -> Result<Response<Body>, E> {
+        let _place = match self.places.map(Semaphore::try_acquire_owned) {
+            Some(Err(_)) => {
+                let message = "too many calls run already: try again a little later";
+                return Ok(status::overloaded(message.to_owned()).into_http());
+            }
+            Some(Ok(place)) => Some(place),
+            None => None,
+        };
+        let Some(timeout) = self.timeout else {
+            return answer.await;
+        };
+        tokio::time::timeout(timeout, answer)
+            .await
+            .unwrap_or_else(|_| {
+                let message = format!("the call took longer than {timeout:?}");
+                Ok(status::late(message).into_http())
+            })
+    }
+}
+
+/// The caller's id for the call where it is short and printable, or else a new one.
+fn request_id(request: &Request<Body>) -> HeaderValue {
+    let given = request.headers().get(REQUEST_ID);
+    let fits = |id: &&HeaderValue| {
+        (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    match given.filter(fits) {
+        Some(id) => id.clone(),
+        None => fresh_id(),
+    }
+}
+
+fn fresh_id() -> HeaderValue {
+    use std::hash::{BuildHasher as _, RandomState};
+    let bits = RandomState::new().hash_one(0);
+    HeaderValue::try_from(format!("{bits:016x}")).expect("hex digits are visible ASCII")
+}

@@ -1,0 +1,51 @@
+//! Each kind of resource: its fields, its messages, its commands.
+
+mod host;
+mod interface;
+mod region;
+mod route_table;
+mod security_group;
+mod subnet;
+mod vpc;
+mod zone;
+
+pub(super) use self::{
+    host::Hosts, interface::Interfaces, region::Regions, route_table::RouteTables,
+    security_group::SecurityGroups, subnet::Subnets, vpc::Vpcs, zone::Zones,
+};
+
+/// The names that every kind's implementation needs.
+mod prelude {
+    pub(super) use weft_model::{
+        Change, Cloud, Kind, Resource, Revision, VpcId,
+        ops::{self, Entropy, OpError, Settings},
+    };
+    pub(super) use weft_proto::{
+        convert::{Fields, Reported},
+        v1 as wire,
+    };
+
+    pub(super) use super::{
+        super::{
+            North, Service,
+            kind::{self, Exposed, label},
+            mask::{Mask, Paths},
+            methods,
+            service::service,
+        },
+        given_by_controller,
+    };
+
+    /// What an operation answers.
+    pub(super) type Changes = Result<Vec<Change>, OpError>;
+}
+
+use self::prelude::{Fields, Reported};
+
+/// Refuses a field that only the controller fills: to ignore it would surprise whoever set it.
+fn given_by_controller(fields: &mut Fields, field: &str, text: &str) -> Result<(), Reported> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    Err(fields.refuse(field, "is given by the controller: leave it out"))
+}

@@ -1,0 +1,139 @@
+//! VPCs.
+
+use weft_model::{
+    Vpc,
+    ops::vpc::{Draft, Update},
+};
+
+use super::prelude::*;
+
+/// Blocks in one request at most; the quota is far below.
+const BLOCKS: usize = 256;
+
+pub(in crate::north) struct Vpcs;
+
+impl Exposed for Vpcs {
+    const KIND: Kind = Kind::Vpc;
+    const FIELD: &'static str = "vpc";
+    const KEY: &'static str = "id";
+    const PATHS: Paths = Paths {
+        mutable: &["secondary_cidr_blocks", "ipv6_cidr_blocks", "meta.name"],
+        fixed: &[
+            "id",
+            "region",
+            "vni",
+            "cidr_block",
+            "main_route_table",
+            "default_security_group",
+            "meta",
+        ],
+    };
+
+    type Key = VpcId;
+    type Model = Vpc;
+    type Wire = wire::Vpc;
+    type Draft = Draft;
+    type Update = Update;
+    type CreateRequest = wire::CreateVpcRequest;
+    type UpdateRequest = wire::UpdateVpcRequest;
+    type Answer = wire::VpcResponse;
+    type Page = wire::ListVpcsResponse;
+
+    fn of(resource: &Resource) -> Option<&Vpc> {
+        match resource {
+            Resource::Vpc(vpc) => Some(vpc),
+            _ => None,
+        }
+    }
+
+    fn key(vpc: &Vpc) -> VpcId {
+        vpc.id
+    }
+
+    fn key_text(vpc: &wire::Vpc) -> &str {
+        &vpc.id
+    }
+
+    fn show(_cloud: &Cloud, vpc: &Vpc) -> wire::Vpc {
+        vpc.into()
+    }
+
+    fn in_vpc(cloud: &Cloud, vpc: VpcId) -> Option<impl Iterator<Item = &Vpc>> {
+        Some(cloud.vpc(vpc).into_iter())
+    }
+
+    fn read_draft(
+        fields: &mut Fields,
+        request: &wire::CreateVpcRequest,
+        vpc: &wire::Vpc,
+    ) -> Result<Draft, Reported> {
+        let given = [
+            ("id", &vpc.id),
+            ("main_route_table", &vpc.main_route_table),
+            ("default_security_group", &vpc.default_security_group),
+        ];
+        let given = given.map(|(field, text)| given_by_controller(fields, field, text));
+        if vpc.vni != 0 {
+            fields.refuse("vni", "is given by the controller: leave it out");
+        }
+        let region = fields.required("region", &vpc.region);
+        let primary = fields.required("cidr_block", &vpc.cidr_block);
+        let secondary = &vpc.secondary_cidr_blocks;
+        let secondary = fields.all("secondary_cidr_blocks", BLOCKS, secondary);
+        let ipv6 = fields.all("ipv6_cidr_blocks", BLOCKS, &vpc.ipv6_cidr_blocks);
+        let label = label(fields, vpc.meta.as_ref());
+        given.into_iter().collect::<Result<(), _>>()?;
+        Ok(Draft {
+            region: region?,
+            primary: primary?,
+            secondary: secondary?,
+            ipv6: ipv6?,
+            assign_ipv6: request.assign_ipv6,
+            label: label?,
+        })
+    }
+
+    fn read_update(fields: &mut Fields, mask: &Mask, vpc: &wire::Vpc) -> Result<Update, Reported> {
+        let secondary = mask.pick("secondary_cidr_blocks", || {
+            let secondary = &vpc.secondary_cidr_blocks;
+            fields.all("secondary_cidr_blocks", BLOCKS, secondary)
+        });
+        let ipv6 = mask.pick("ipv6_cidr_blocks", || {
+            fields.all("ipv6_cidr_blocks", BLOCKS, &vpc.ipv6_cidr_blocks)
+        });
+        let label = mask.pick("meta.name", || label(fields, vpc.meta.as_ref()));
+        Ok(Update {
+            secondary: secondary?,
+            ipv6: ipv6?,
+            label: label?,
+        })
+    }
+
+    fn create(
+        cloud: &Cloud,
+        settings: &Settings,
+        draft: Draft,
+        entropy: &mut dyn Entropy,
+    ) -> Changes {
+        ops::vpc::create(cloud, settings, draft, entropy)
+    }
+
+    fn update(
+        cloud: &Cloud,
+        settings: &Settings,
+        id: VpcId,
+        update: Update,
+        etag: Option<Revision>,
+    ) -> Changes {
+        ops::vpc::update(cloud, settings, id, update, etag)
+    }
+
+    fn delete(cloud: &Cloud, id: VpcId, etag: Option<Revision>) -> Changes {
+        ops::vpc::delete(cloud, id, etag)
+    }
+}
+
+service!(
+    Vpcs, vpcs_server::Vpcs, Vpc vpc vpcs,
+    CreateVpcRequest UpdateVpcRequest VpcResponse ListVpcsResponse {}
+);

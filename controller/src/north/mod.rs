@@ -1,0 +1,83 @@
+//! The north API: `weft.v1`, for people and programs.
+
+mod call;
+mod kind;
+mod kinds;
+mod mask;
+mod methods;
+mod operations;
+mod page;
+mod service;
+mod status;
+
+use std::{marker::PhantomData, sync::Arc};
+
+use tonic::service::Routes;
+use weft_model::HostName;
+use weft_proto::v1 as wire;
+
+pub(crate) use self::call::CallLayer;
+use self::{
+    kinds::{Hosts, Interfaces, Regions, RouteTables, SecurityGroups, Subnets, Vpcs, Zones},
+    operations::Operations,
+};
+use crate::{core::Core, south::Hub};
+
+/// What every service of the API works with.
+pub(crate) struct North {
+    core: Arc<Core>,
+    hub: Hub,
+}
+
+/// The service of one kind of resource.
+struct Service<K> {
+    north: Arc<North>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Service<K> {
+    fn new(north: &Arc<North>) -> Self {
+        Self {
+            north: Arc::clone(north),
+            kind: PhantomData,
+        }
+    }
+}
+
+/// The largest request, in bytes: ten thousand rules or routes fit.
+const MESSAGE: usize = 4 << 20;
+
+/// Adds every service of the API.
+pub(crate) fn routes(core: Arc<Core>, hub: Hub) -> Routes {
+    let north = Arc::new(North { core, hub });
+    let mut routes = Routes::builder();
+    macro_rules! add {
+        ($($module:ident::$server:ident($kind:ty);)*) => {
+            $(routes.add_service(
+                wire::$module::$server::new(Service::<$kind>::new(&north))
+                    .max_decoding_message_size(MESSAGE),
+            );)*
+        };
+    }
+    add! {
+        regions_server::RegionsServer(Regions);
+        zones_server::ZonesServer(Zones);
+        hosts_server::HostsServer(Hosts);
+        vpcs_server::VpcsServer(Vpcs);
+        subnets_server::SubnetsServer(Subnets);
+        route_tables_server::RouteTablesServer(RouteTables);
+        security_groups_server::SecurityGroupsServer(SecurityGroups);
+        interfaces_server::InterfacesServer(Interfaces);
+        operations_server::OperationsServer(Operations);
+    }
+    routes.routes()
+}
+
+impl North {
+    fn host_status(&self, host: &HostName) -> wire::HostStatus {
+        self.hub
+            .status(host)
+            .as_ref()
+            .map_or_else(Default::default, Into::into)
+    }
+}

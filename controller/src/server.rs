@@ -1,0 +1,269 @@
+//! The daemon: opens the store, serves people and hosts, and goes down in order.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use futures::stream::select_all;
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+use tonic::transport::server::TcpIncoming;
+use tonic_health::{
+    ServingStatus,
+    server::{HealthReporter, health_reporter},
+};
+use weft_model::{Change, Revision};
+use weft_store::{RedbStore, StoreError};
+
+use crate::{
+    Options,
+    core::{Core, Downstream, load},
+    north::{self, CallLayer},
+    south::{Hub, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, Timings},
+};
+
+/// Calls at once on one connection.
+const STREAMS: u32 = 256;
+
+/// How long calls may take to end once the daemon is told to stop. Streams to hosts end at once,
+/// so what remains are waits.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Why the controller can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log filter can't be read.
+    #[error("--log: {0}")]
+    Log(#[from] tracing_subscriber::filter::ParseError),
+    /// The data directory can't be made.
+    #[error(
+        "the data directory {} can't be made: {source}; name another one with --data",
+        .path.display()
+    )]
+    Data {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The store can't be opened or read, or failed while running.
+    #[error("the store: {0}")]
+    Store(#[from] StoreError),
+    /// An address can't be listened on.
+    #[error("can't listen on {address}: {source}; name another address with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The operating system refused a thread, a signal handler or the like.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The descriptors of the API can't be served.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// Serving ended by itself.
+    #[error("serving: {0}")]
+    Serve(#[from] tonic::transport::Error),
+}
+
+impl Error {
+    fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+}
+
+/// Runs the controller until SIGTERM or SIGINT. Logs to standard error.
+///
+/// # Errors
+/// When it can't start, or its store fails.
+pub fn run(options: Options) -> Result<(), Error> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&options.log)?;
+    // Where a subscriber is set already, its owner decides what is logged.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .try_init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::system("starting the runtime"))?;
+    let ended = runtime.block_on(async {
+        let stop = stop_signal()?;
+        Server::bind(&options)?.serve(stop).await
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
+    let watch = |kind| signal(kind).map_err(Error::system("watching for signals"));
+    let (mut terminate, mut interrupt) = (
+        watch(SignalKind::terminate())?,
+        watch(SignalKind::interrupt())?,
+    );
+    Ok(async move {
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal, "stopping");
+    })
+}
+
+impl Downstream for Hub {
+    fn commit(&self, revision: Revision, changes: &[Change]) {
+        Self::commit(self, revision, changes);
+    }
+}
+
+/// A controller whose store is open and whose addresses are bound.
+pub struct Server {
+    listeners: Vec<TcpIncoming>,
+    addresses: Vec<SocketAddr>,
+    core: Arc<Core>,
+    hub: Hub,
+    failure: oneshot::Receiver<StoreError>,
+}
+
+impl Server {
+    /// Opens the store and binds the addresses. Needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// When the store can't be opened or an address can't be bound.
+    pub fn bind(options: &Options) -> Result<Self, Error> {
+        let store = open_store(&options.data)?;
+        let view = load(&store)?;
+        let listeners = options
+            .listen
+            .iter()
+            .map(|&address| listen(address))
+            .collect::<Result<Vec<_>, _>>()?;
+        let addresses: Vec<_> = listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect();
+        tracing::info!(?addresses, revision = %view.revision, "serving");
+        let hub = Hub::new(&view.cloud, view.revision, Timings::default());
+        let (core, failure) = Core::start(
+            Arc::new(RwLock::new(view)),
+            Box::new(store),
+            options.settings(),
+            Arc::new(hub.clone()),
+        )
+        .map_err(Error::system("starting the writer"))?;
+        Ok(Self {
+            listeners,
+            addresses,
+            core: Arc::new(core),
+            hub,
+            failure,
+        })
+    }
+
+    /// The addresses bound, in the order of the options.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Serves until `stop`, then ends what runs and closes the store.
+    ///
+    /// # Errors
+    /// When the store fails meanwhile.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        let Self {
+            listeners,
+            core,
+            hub,
+            mut failure,
+            ..
+        } = self;
+        let (health, health_service) = health_reporter();
+        report(&health, ServingStatus::Serving).await;
+        let (stopping, stopped) = oneshot::channel::<()>();
+        let mut serving = Box::pin(
+            tonic::transport::Server::builder()
+                .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+                .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+                .max_concurrent_streams(STREAMS)
+                .layer(CallLayer::new())
+                .add_routes(north::routes(Arc::clone(&core), hub.clone()))
+                .add_service(hub.service())
+                .add_service(health_service)
+                .add_service(
+                    tonic_reflection::server::Builder::configure()
+                        .register_encoded_file_descriptor_set(weft_proto::DESCRIPTORS)
+                        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                        .build_v1()?,
+                )
+                .serve_with_incoming_shutdown(select_all(listeners), async {
+                    // An error means that the sender is dropped, which is the same.
+                    let _ = stopped.await;
+                }),
+        );
+        let failed = tokio::select! {
+            ended = &mut serving => return ended.map_err(Error::Serve),
+            error = &mut failure => error.ok(),
+            () = stop => None,
+        };
+        report(&health, ServingStatus::NotServing).await;
+        hub.close();
+        drop(stopping);
+        if tokio::time::timeout(GRACE, serving).await.is_err() {
+            tracing::warn!("calls that still ran after {GRACE:?} were cut off");
+        }
+        close(core).await;
+        failed.map_or(Ok(()), |error| Err(Error::Store(error)))
+    }
+}
+
+fn open_store(data: &Path) -> Result<RedbStore, Error> {
+    std::fs::create_dir_all(data).map_err(|source| Error::Data {
+        path: data.to_owned(),
+        source,
+    })?;
+    Ok(RedbStore::open(data.join("cloud.redb"))?)
+}
+
+fn listen(address: SocketAddr) -> Result<TcpIncoming, Error> {
+    let listener =
+        TcpIncoming::bind(address).map_err(|source| Error::Listen { address, source })?;
+    // Small answers must not wait for more (Nagle); a peer that vanished must not stay for hours.
+    Ok(listener
+        .with_nodelay(Some(true))
+        .with_keepalive(Some(Duration::from_secs(60))))
+}
+
+/// Of the server as a whole, and of each of its services.
+async fn report(health: &HealthReporter, status: ServingStatus) {
+    let files = FileDescriptorSet::decode(weft_proto::DESCRIPTORS).unwrap_or_default();
+    health.set_service_status("", status).await;
+    for file in files.file {
+        for service in &file.service {
+            let name = format!("{}.{}", file.package(), service.name());
+            health.set_service_status(name, status).await;
+        }
+    }
+}
+
+/// Waits on a thread that may block: the last group is flushed to disk.
+async fn close(core: Arc<Core>) {
+    if let Err(error) = tokio::task::spawn_blocking(move || core.close()).await {
+        tracing::error!(%error, "closing the store");
+    }
+}
