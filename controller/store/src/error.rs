@@ -90,6 +90,6 @@ pub enum StoreError {
         /// What was being done.
         what: &'static str,
         /// What failed.
-        source: Box<redb::Error>,
+        source: Box<::redb::Error>,
     },
 }

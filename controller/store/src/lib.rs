@@ -3,12 +3,19 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod memory;
+pub mod redb;
+mod stage;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use weft_model::{Change, Resource, Revision};
 
 pub use self::{
     error::StoreError,
+    memory::MemoryStore,
+    redb::RedbStore,
     watch::{Commit, Watch, WatchError},
 };
 

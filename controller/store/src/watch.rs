@@ -36,6 +36,8 @@ pub enum WatchError {
 
 #[derive(Debug, Default)]
 struct Queue {
+    /// Commits up to this one are known to the watcher.
+    after: Revision,
     commits: VecDeque<Commit>,
     lagged: bool,
     closed: bool,
@@ -101,11 +103,6 @@ impl Broadcast {
         }
     }
 
-    /// The newest commit told.
-    pub(crate) fn newest(&self) -> Revision {
-        self.newest
-    }
-
     /// Tells every watcher.
     pub(crate) fn publish(&mut self, commit: Commit) {
         self.newest = commit.revision;
@@ -132,6 +129,7 @@ impl Broadcast {
         }
         let missed = self.history.iter().filter(|c| c.revision > after).cloned();
         let queue = Queue {
+            after,
             commits: missed.collect(),
             ..Queue::default()
         };
@@ -150,6 +148,10 @@ impl Broadcast {
 /// Whether the watcher still wants more.
 fn push(shared: &Shared, commit: &Commit, limit: usize) -> bool {
     let mut queue = shared.lock();
+    if commit.revision <= queue.after {
+        // A load can be ahead of what watchers were told.
+        return true;
+    }
     if queue.commits.len() >= limit {
         queue.lagged = true;
         queue.commits.clear();
