@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
 };
 
 use weft_model::{
@@ -16,7 +17,7 @@ use super::{
     tenant::Eni,
 };
 use crate::{
-    Drop, DropReason, Encap, Engine, Frame, Limits, Now, PortIndex, Sink, Verdict,
+    Config, Drop, DropReason, Encap, Engine, Frame, Limits, Now, PortIndex, Sink, Verdict,
     config::{Tables, TablesOptions},
 };
 
@@ -162,6 +163,11 @@ impl Net {
             host.tables.apply(delta).unwrap();
         }
         host.engine.set_config(host.tables.publish());
+    }
+
+    /// What the host's engine works by.
+    pub fn config(&self, host: usize) -> Arc<Config> {
+        self.hosts[host].tables.publish()
     }
 
     pub fn port_of(&self, eni: &Eni) -> PortIndex {

@@ -1,0 +1,4 @@
+//! What the engine promises, as sentences: scenarios on whole overlays in memory.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod services;
