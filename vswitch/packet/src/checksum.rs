@@ -83,30 +83,44 @@ fn address(address: IpAddr) -> u64 {
     }
 }
 
-/// Four independent sums of 32-bit halves: no carry to chase, so the compiler vectorises it. Each
-/// gains less than 2^33 per 32 bytes, so nothing short of gigabytes overflows.
+/// Eight independent sums of 32-bit halves: no carry to chase, so the compiler vectorises it. Each
+/// gains less than 2^33 per 64 bytes, so nothing short of gigabytes overflows.
 #[inline]
 fn sum(bytes: &[u8]) -> u64 {
-    let (blocks, rest) = bytes.as_chunks::<32>();
+    let (blocks, rest) = bytes.as_chunks::<64>();
     let mut lanes = [0u64; 8];
     for block in blocks {
-        for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
-            *lane += u64::from(u32::from_ne_bytes(*word));
+        let words = block.as_chunks::<8>().0;
+        for (index, lane) in lanes.iter_mut().enumerate() {
+            *lane += halves(words[index]);
         }
     }
     lanes.iter().sum::<u64>() + tail(rest)
 }
 
 #[inline]
+fn halves(word: [u8; 8]) -> u64 {
+    let word = u64::from_ne_bytes(word);
+    (word & 0xffff_ffff) + (word >> 32)
+}
+
+/// Less than a block: without a call to copy the odd bytes, as headers end here too.
+#[inline]
 fn tail(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<4>();
-    let whole: u64 = words
-        .iter()
-        .map(|w| u64::from(u32::from_ne_bytes(*w)))
-        .sum();
-    let mut last = [0; 4];
-    last[..rest.len()].copy_from_slice(rest);
-    whole + u64::from(u32::from_ne_bytes(last))
+    let (words, rest) = bytes.as_chunks::<8>();
+    let (fours, rest) = rest.as_chunks::<4>();
+    let last = match *rest {
+        [a] => [a, 0, 0, 0],
+        [a, b] => [a, b, 0, 0],
+        [a, b, c] => [a, b, c, 0],
+        _ => [0; 4],
+    };
+    words.iter().map(|word| halves(*word)).sum::<u64>()
+        + fours
+            .iter()
+            .map(|four| u64::from(u32::from_ne_bytes(*four)))
+            .sum::<u64>()
+        + u64::from(u32::from_ne_bytes(last))
 }
 
 /// The checksum after one 16-bit word that it covers went from `old` to `new` (RFC 1624 equation

@@ -15,7 +15,7 @@ fn cut(frame: &[u8], mtu: usize) -> Result<Vec<Vec<u8>>, Refused> {
     let mut pieces = Vec::new();
     let ip = samples::ip(frame);
     fragment(frame, &ip, mtu, &mut Vec::new(), |piece| {
-        pieces.push(piece.to_vec())
+        pieces.push(piece.to_vec());
     })?;
     Ok(pieces)
 }

@@ -83,7 +83,7 @@ fn a_partial_checksum_of_a_small_frame_is_completed() {
 #[test]
 fn a_frame_with_nothing_left_to_do_goes_as_it_came() {
     for frame in samples::all() {
-        assert_eq!(cut(&frame, Offload::NONE), [frame.clone()]);
+        assert_eq!(cut(&frame, Offload::NONE), std::slice::from_ref(&frame));
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Fragment, IPV6, Ip, MAX_EXTENSIONS, layer4, parse::check_fragment, p
 use crate::{Malformed, wire::array};
 
 /// An IPv6 packet whose header starts at `l3`.
-#[inline]
+#[inline(always)]
 pub(super) fn parse(frame: &[u8], l3: usize) -> Result<Ip, Malformed> {
     let b = array::<IPV6>(frame, l3).ok_or(Malformed::Ipv6Truncated)?;
     if b[0] >> 4 != 6 {

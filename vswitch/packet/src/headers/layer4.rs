@@ -10,7 +10,7 @@ const ECHO: [u8; 2] = [8, 0];
 const ECHO6: [u8; 2] = [128, 129];
 
 /// What the bytes `at` of `frame` say as `protocol`.
-#[inline]
+#[inline(always)]
 pub(super) fn parse(
     frame: &[u8],
     v4: bool,
@@ -42,7 +42,7 @@ fn later(protocol: u8, fragment: Fragment) -> Result<L4, Malformed> {
     Ok(L4::LaterFragment)
 }
 
-#[inline]
+#[inline(always)]
 fn tcp(b: &[u8], start: usize) -> Result<L4, Malformed> {
     let h = array::<TCP>(b, 0).ok_or(Malformed::TcpTruncated)?;
     let header = usize::from(h[12] >> 4) * 4;
@@ -62,7 +62,7 @@ fn tcp(b: &[u8], start: usize) -> Result<L4, Malformed> {
 
 /// Bytes past UDP's own length are nobody's, and receivers drop them. A first fragment shows less
 /// than its length says.
-#[inline]
+#[inline(always)]
 fn udp(b: &[u8], fragment: bool) -> Result<L4, Malformed> {
     let h = array::<UDP>(b, 0).ok_or(Malformed::UdpTruncated)?;
     let length = usize::from(u16::from_be_bytes([h[4], h[5]]));
@@ -75,7 +75,7 @@ fn udp(b: &[u8], fragment: bool) -> Result<L4, Malformed> {
     })
 }
 
-#[inline]
+#[inline(always)]
 fn icmp(b: &[u8], echo: [u8; 2]) -> Result<L4, Malformed> {
     let h = array::<8>(b, 0).ok_or(Malformed::IcmpTruncated)?;
     let id = match echo.contains(&h[0]) {

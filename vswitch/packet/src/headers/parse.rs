@@ -51,7 +51,7 @@ fn arp(frame: &[u8]) -> Result<Arp, Malformed> {
 }
 
 /// An IPv4 packet whose header starts at `l3`.
-#[inline]
+#[inline(always)]
 fn ipv4(frame: &[u8], l3: usize) -> Result<Ip, Malformed> {
     let b = array::<20>(frame, l3).ok_or(Malformed::Ipv4Truncated)?;
     let (l4, end) = ipv4_bounds(b, l3, frame.len())?;
@@ -76,7 +76,7 @@ fn ipv4(frame: &[u8], l3: usize) -> Result<Ip, Malformed> {
 }
 
 /// Offsets of layer 4 and of the packet's end.
-#[inline]
+#[inline(always)]
 fn ipv4_bounds(b: &[u8; 20], l3: usize, frame: usize) -> Result<(usize, usize), Malformed> {
     if b[0] >> 4 != 4 {
         return Err(Malformed::Ipv4Version);
