@@ -15,6 +15,8 @@ pub mod zone;
 
 mod error;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     error::{OpError, Violation},
