@@ -10,8 +10,8 @@ use std::{
 };
 
 use weft_model::{
-    Attachment, Change, HostName, Interface, InterfaceId, Resource, ResourceKey, RouteTable,
-    RouteTableId, RouteTarget, SecurityGroupId, Subnet, SubnetId, Vpc, VpcId,
+    Change, HostName, InterfaceId, Resource, ResourceKey, RouteTable, RouteTableId, RouteTarget,
+    SecurityGroupId, Subnet, SubnetId, Vpc, VpcId,
     cloud::Cloud,
     state::{State, StateKey},
 };
@@ -23,6 +23,7 @@ use crate::{
     presence::Presence,
 };
 
+mod interfaces;
 #[cfg(test)]
 mod scale;
 #[cfg(test)]
@@ -273,158 +274,6 @@ fn targets(table: &RouteTable) -> impl Iterator<Item = InterfaceId> {
         RouteTarget::Interface(id) => Some(id),
         RouteTarget::Local | RouteTarget::Blackhole => None,
     })
-}
-
-/// Interfaces: they alone decide which host holds what.
-impl<B> Planner<B> {
-    fn put_interface(&mut self, interface: &Interface, plan: &mut Plan<B>) {
-        match &interface.attachment {
-            Some(place) => self.plug(interface, place, plan),
-            None => self.unplug(interface.id, plan),
-        }
-    }
-
-    fn plug(&mut self, interface: &Interface, place: &Attachment, plan: &mut Plan<B>) {
-        let now = Plugged {
-            host: place.host.clone(),
-            vpc: interface.vpc,
-            groups: derive::sorted(&interface.groups),
-        };
-        // The new place is entered before the old one is left: a host that stays concerned is
-        // not told to forget what it then gets again.
-        self.enter(interface.id, &now, plan);
-        let before = self.plugged.insert(interface.id, now);
-        let mapping = State::Mapping(derive::mapping(interface, place));
-        self.set(&mapping, &Audience::Vpc(interface.vpc), plan);
-        let port = State::Port(derive::port(interface, place));
-        self.set(&port, &Audience::Host(&place.host), plan);
-        match before {
-            Some(before) => self.leave(interface, &before, &place.host, plan),
-            None => self.refresh_tables_to(interface.id, plan),
-        }
-    }
-
-    fn leave(
-        &mut self,
-        interface: &Interface,
-        before: &Plugged,
-        host: &HostName,
-        plan: &mut Plan<B>,
-    ) {
-        let port = StateKey::Port(interface.id);
-        if before.host != *host {
-            plan.remove(&before.host, port.clone());
-            // An equal body is no change for its audience, yet this host never had it.
-            if let Some(item) = self.items.get(&port) {
-                plan.upsert(host, item);
-            }
-        }
-        self.exit(interface.id, before, before.host != *host, plan);
-    }
-
-    fn unplug(&mut self, id: InterfaceId, plan: &mut Plan<B>) {
-        let Some(before) = self.plugged.remove(&id) else {
-            return;
-        };
-        self.unset(&StateKey::Port(id), &Audience::Host(&before.host), plan);
-        self.unset(&StateKey::Mapping(id), &Audience::Vpc(before.vpc), plan);
-        self.exit(id, &before, true, plan);
-        self.refresh_tables_to(id, plan);
-        self.forget_vpc_if_empty(before.vpc);
-    }
-
-    fn refresh_tables_to(&mut self, interface: InterfaceId, plan: &mut Plan<B>) {
-        let tables: Vec<_> = self
-            .tables_to
-            .get(&interface)
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect();
-        for table in tables {
-            self.refresh_table(table, plan);
-        }
-    }
-
-    fn enter(&mut self, id: InterfaceId, place: &Plugged, plan: &mut Plan<B>) {
-        let host = &place.host;
-        self.presence.add_port(host, id);
-        for &group in &place.groups {
-            if self.presence.join_group(host, group) {
-                self.tell(host, &StateKey::Group(group), plan);
-            }
-        }
-        if self.presence.join_vpc(host, place.vpc) {
-            self.bring_vpc(host, place.vpc, plan);
-        }
-    }
-
-    fn bring_vpc(&self, host: &HostName, vpc: VpcId, plan: &mut Plan<B>) {
-        if plan.is_muted() {
-            return;
-        }
-        let shared = self
-            .vpcs
-            .get(&vpc)
-            .into_iter()
-            .flat_map(|parts| &parts.shared);
-        for item in shared.filter_map(|key| self.items.get(key)) {
-            plan.upsert(host, item);
-        }
-        for peer in self.peers_by(vpc, host) {
-            self.tell(host, &StateKey::Tunnel(peer.clone()), plan);
-            self.tell(peer, &StateKey::Tunnel(host.clone()), plan);
-        }
-    }
-
-    fn exit(&mut self, id: InterfaceId, place: &Plugged, gone: bool, plan: &mut Plan<B>) {
-        let host = &place.host;
-        if gone {
-            self.presence.remove_port(host, id);
-        }
-        for &group in &place.groups {
-            if self.presence.leave_group(host, group) {
-                plan.remove(host, StateKey::Group(group));
-            }
-        }
-        if self.presence.leave_vpc(host, place.vpc) {
-            self.withdraw_vpc(host, place.vpc, plan);
-        }
-    }
-
-    fn withdraw_vpc(&self, host: &HostName, vpc: VpcId, plan: &mut Plan<B>) {
-        let shared = self
-            .vpcs
-            .get(&vpc)
-            .into_iter()
-            .flat_map(|parts| &parts.shared);
-        for key in shared {
-            plan.remove(host, key.clone());
-        }
-        for peer in self.peers_by(vpc, host) {
-            plan.remove(host, StateKey::Tunnel(peer.clone()));
-            plan.remove(peer, StateKey::Tunnel(host.clone()));
-        }
-    }
-
-    /// The hosts that this VPC alone makes peers of the host.
-    fn peers_by<'a>(
-        &'a self,
-        vpc: VpcId,
-        host: &'a HostName,
-    ) -> impl Iterator<Item = &'a HostName> {
-        let others = self
-            .presence
-            .hosts_of_vpc(vpc)
-            .filter(move |other| *other != host);
-        others.filter(move |other| !self.presence.share_another_vpc(host, other, vpc))
-    }
-
-    fn tell(&self, host: &HostName, key: &StateKey, plan: &mut Plan<B>) {
-        if let Some(item) = self.items.get(key) {
-            plan.upsert(host, item);
-        }
-    }
 }
 
 /// Who holds a state.

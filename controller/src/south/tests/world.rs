@@ -3,8 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpListener, task::AbortHandle};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
+use tonic::transport::{Server, server::TcpIncoming};
 use weft_model::{
     Attachment, Change, Cloud, Host, HostName, Interface, InterfaceId, Mac, Meta, Resource,
     ResourceKey, Revision, Route, RouteOrigin, RouteTable, RouteTableId, RouteTarget,
@@ -141,7 +140,7 @@ impl World {
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .add_service(hub.service())
-            .serve_with_incoming(TcpListenerStream::new(listener));
+            .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
         let server = tokio::spawn(server).abort_handle();
         Self {
             cloud,
