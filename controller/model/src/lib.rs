@@ -21,6 +21,9 @@ pub mod state;
 pub mod subnet;
 pub mod vpc;
 
+#[cfg(test)]
+mod tests;
+
 pub use cidr::{Block4, Prefix, SubnetBlock6, VpcBlock6};
 pub use cloud::Cloud;
 pub use group::{IcmpMatch, Peer, PortMatch, Rule, SecurityGroup};

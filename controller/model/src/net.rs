@@ -121,7 +121,9 @@ impl FromStr for Mac {
         let mut bytes = [0; 6];
         let mut parts = text.split(':');
         for byte in &mut bytes {
-            let part = parts.next().filter(|p| p.len() == 2).ok_or_else(error)?;
+            // The standard parser would take a sign for a digit.
+            let is_byte = |p: &&str| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit());
+            let part = parts.next().filter(is_byte).ok_or_else(error)?;
             *byte = u8::from_str_radix(part, 16).map_err(|_| error())?;
         }
         if parts.next().is_some() {
@@ -232,7 +234,7 @@ impl FromStr for Protocol {
             "tcp" => Ok(Self::TCP),
             "udp" => Ok(Self::UDP),
             "icmpv6" => Ok(Self::ICMPV6),
-            number => number.parse().map(Self).map_err(|_| RangeError {
+            number => decimal(number).map(Self).ok_or_else(|| RangeError {
                 value: excerpt(text),
                 kind: "protocol",
                 rule: "tcp, udp, icmp, icmpv6 or a number from 0 to 255",
@@ -329,7 +331,13 @@ impl FromStr for PortRange {
             rule: "PORT or FIRST-LAST, each 0 to 65535",
         };
         let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let parse = |part: &str| part.trim().parse::<u16>().map_err(|_| error());
+        let parse = |part: &str| decimal(part.trim()).ok_or_else(error);
         Self::new(parse(first)?, parse(last)?)
     }
+}
+
+/// Digits only: the standard parser would take a leading `+`.
+fn decimal<T: FromStr>(text: &str) -> Option<T> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
 }

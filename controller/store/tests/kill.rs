@@ -1,6 +1,6 @@
 //! A process that writes is killed at any instant, again and again on the same file: every write
 //! that it acknowledged is there afterwards, and none is there by half.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{
     collections::hash_map::RandomState,
