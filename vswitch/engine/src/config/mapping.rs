@@ -86,6 +86,11 @@ impl<K: Hash + Eq + Clone, V: Clone> Sharded<K, V> {
         self.shard_mut(key).remove(key)
     }
 
+    #[cfg(test)]
+    fn addresses(&self) -> impl Iterator<Item = usize> {
+        self.shards.iter().map(|shard| Arc::as_ptr(shard) as usize)
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.shards.iter().flat_map(|shard| shard.values())
     }
@@ -107,6 +112,13 @@ impl Mappings {
 
     pub(crate) fn by_interface(&self, interface: InterfaceId) -> Option<&MappingEntry> {
         self.by_interface.get(&interface).map(Arc::as_ref)
+    }
+
+    /// Where each shard is, to see which are shared.
+    #[cfg(test)]
+    pub(crate) fn shards(&self) -> Vec<usize> {
+        let both = self.by_address.addresses();
+        both.chain(self.by_interface.addresses()).collect()
     }
 
     pub(crate) fn forwards(&self, host: HostSlot) -> bool {

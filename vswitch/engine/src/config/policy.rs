@@ -143,11 +143,6 @@ impl Rules {
 }
 
 impl Traffic {
-    /// Whether it can be untracked at all.
-    pub(crate) const fn has_ports(self) -> bool {
-        matches!(self, Self::Tcp(_) | Self::Udp(_))
-    }
-
     /// The protocol number.
     pub const fn protocol(self) -> Protocol {
         match self {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use weft_model::{Prefix, RouteTableId, RouteTarget, state::RouteTableState};
+use weft_model::{Prefix, RouteTarget, state::RouteTableState};
 
 use super::prefix_map::PrefixMap;
 
@@ -18,7 +18,6 @@ pub struct RouteEntry {
 /// A route table.
 #[derive(Debug, Clone)]
 pub(crate) struct Routes {
-    pub(crate) id: RouteTableId,
     by_prefix: PrefixMap<RouteEntry>,
 }
 
@@ -32,10 +31,7 @@ impl Routes {
             };
             *by_prefix.entry_or_insert_with(route.destination, || entry) = entry;
         }
-        Self {
-            id: state.id,
-            by_prefix,
-        }
+        Self { by_prefix }
     }
 
     /// The route with the longest prefix that holds the address.

@@ -163,6 +163,14 @@ impl Tables {
             groups: mapping.groups,
             source_dest_check: mapping.source_dest_check,
         };
+        // A resync repeats what is held; that is no change.
+        let held = self
+            .held
+            .get(&vpc)
+            .and_then(|held| self.config.vpc(held.slot));
+        if held.and_then(|vpc| vpc.interface(interface)) == Some(&entry) {
+            return Ok(());
+        }
         if let Some(vpc) = self.touch_home(vpc) {
             vpc.mappings.upsert(entry);
         }
@@ -238,6 +246,9 @@ impl Tables {
             return Err(ApplyError::GroupVpc { group, vpc });
         };
         settle(&mut self.homes.groups, group, vpc)?;
+        if held.groups.get(&group) == Some(&state) {
+            return Ok(());
+        }
         held.groups.insert(group, state);
         self.regroup(vpc, group);
         Ok(())

@@ -55,6 +55,11 @@ impl SubnetConfig {
         }
     }
 
+    /// Whether it is the IPv4 block's broadcast address.
+    pub fn is_broadcast(&self, address: IpAddr) -> bool {
+        address == IpAddr::V4(self.ipv4.net().broadcast())
+    }
+
     /// Whether the address is one of the router's.
     pub fn is_router(&self, address: IpAddr) -> bool {
         match address {

@@ -248,9 +248,23 @@ impl Flow {
         };
     }
 
-    /// A refused packet of it was seen: it stays as it is, refused.
-    pub(crate) fn refuse(&mut self, now: Now) {
+    /// Its rule is gone, and it was never tracked: it stays, to refuse its packets, until both
+    /// sides gave up. Without it the answers would begin a connection that lets it in again.
+    pub(crate) fn block(&mut self, now: Now) {
         self.seen = Tick::of(now);
+        self.flags.set(Flags::BLOCKED, true);
+        self.class = match self.tcp {
+            TcpState::None => Class::UdpOneWay,
+            _ => Class::TcpHandshake,
+        };
+    }
+
+    /// A rule lets it pass, perhaps another than before.
+    pub(crate) fn allow(&mut self, rule: RuleId, untracked: bool) {
+        self.rule = rule;
+        self.flags.set(Flags::BLOCKED, false);
+        self.flags.set(Flags::UNTRACKED, untracked);
+        self.classify();
     }
 
     /// Whether a segment asks for a connection other than this one: it is judged as the first of

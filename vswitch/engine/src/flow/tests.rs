@@ -1,1 +1,316 @@
+use std::{collections::HashMap, net::IpAddr};
 
+use proptest::prelude::*;
+use weft_model::RuleId;
+use weft_packet::headers::{Ip, L4, protocol, tcp_flags};
+
+use super::{FlowKey, FlowTable, Full, Opening};
+use crate::{
+    config::Direction::{self, Egress, Ingress},
+    limits::Limits,
+    port::PortIndex,
+    time::Now,
+};
+
+fn packet(protocol: u8, src: &str, dst: &str, l4_kind: L4) -> Ip {
+    Ip {
+        src: src.parse().unwrap(),
+        dst: dst.parse().unwrap(),
+        protocol,
+        ttl: 64,
+        l3: 14,
+        l4: 34,
+        end: 100,
+        fragment: None,
+        dont_fragment: true,
+        l4_kind,
+    }
+}
+
+fn udp(src: (&str, u16), dst: (&str, u16)) -> Ip {
+    let ports = L4::Udp {
+        src: src.1,
+        dst: dst.1,
+    };
+    packet(protocol::UDP, src.0, dst.0, ports)
+}
+
+fn icmp(src: &str, dst: &str, kind: u8, id: u16) -> Ip {
+    let l4 = L4::Icmp { kind, code: 0, id };
+    packet(protocol::ICMP, src, dst, l4)
+}
+
+const PORT: PortIndex = PortIndex(3);
+
+fn opening(port: PortIndex, number: u16, tcp: Option<u8>) -> Opening {
+    let mut ip = udp(("10.0.0.1", number), ("10.0.0.2", 53));
+    if tcp.is_some() {
+        ip.protocol = protocol::TCP;
+    }
+    Opening {
+        key: FlowKey::of(port, Egress, &ip).unwrap(),
+        direction: Egress,
+        rule: RuleId::from_bits(7),
+        untracked: false,
+        tcp_flags: tcp,
+    }
+}
+
+struct Fixture {
+    table: FlowTable,
+    now: Now,
+}
+
+impl Fixture {
+    fn new(flows: usize, flows_per_port: usize) -> Self {
+        let limits = Limits {
+            flows,
+            flows_per_port,
+            ..Limits::default()
+        };
+        Self {
+            table: FlowTable::new(&limits, 1),
+            now: Now::from_secs(100),
+        }
+    }
+
+    fn insert(&mut self, opening: &Opening) -> Result<usize, Full> {
+        let hash = self.table.hash(&opening.key);
+        self.table.insert(self.now, opening, hash)
+    }
+
+    fn has(&self, opening: &Opening) -> bool {
+        let hash = self.table.hash(&opening.key);
+        self.table.find(self.now, &opening.key, hash).is_some()
+    }
+
+    fn pass(&mut self, opening: &Opening, direction: Direction, flags: Option<u8>) {
+        let hash = self.table.hash(&opening.key);
+        let at = self.table.find(self.now, &opening.key, hash).unwrap();
+        self.table.pass(self.now, at, direction, 100, flags);
+    }
+
+    fn after(&mut self, seconds: u64) -> &mut Self {
+        self.now = self.now.plus(seconds * Now::SECOND);
+        self
+    }
+}
+
+#[test]
+fn a_reply_has_the_key_of_its_request() {
+    let there = udp(("10.0.0.1", 1000), ("10.0.0.2", 53));
+    let back = udp(("10.0.0.2", 53), ("10.0.0.1", 1000));
+    assert_eq!(
+        FlowKey::of(PORT, Egress, &there),
+        FlowKey::of(PORT, Ingress, &back)
+    );
+    assert_ne!(
+        FlowKey::of(PORT, Egress, &there),
+        FlowKey::of(PORT, Ingress, &there)
+    );
+}
+
+#[test]
+fn an_echo_of_the_other_side_is_another_connection() {
+    let request = FlowKey::of(PORT, Egress, &icmp("10.0.0.1", "10.0.0.2", 8, 9));
+    let reply = FlowKey::of(PORT, Ingress, &icmp("10.0.0.2", "10.0.0.1", 0, 9));
+    let theirs = FlowKey::of(PORT, Ingress, &icmp("10.0.0.2", "10.0.0.1", 8, 9));
+    let timestamp = FlowKey::of(PORT, Egress, &icmp("10.0.0.1", "10.0.0.2", 13, 9));
+    assert!(request.is_some());
+    assert_eq!(request, reply);
+    assert_ne!(request, theirs);
+    assert_ne!(request, timestamp);
+}
+
+#[test]
+fn ipv4_never_shares_a_key_with_the_ipv6_address_of_the_same_bits() {
+    let v4 = udp(("10.0.0.1", 1), ("10.0.0.2", 2));
+    let v6 = udp(("a00:1::", 1), ("a00:2::", 2));
+    assert_ne!(
+        FlowKey::of(PORT, Egress, &v4),
+        FlowKey::of(PORT, Egress, &v6)
+    );
+    let key = FlowKey::of(PORT, Egress, &v6).unwrap();
+    assert_eq!((key.local(), key.remote()), (v6.src, v6.dst));
+}
+
+#[test]
+fn udp_that_is_never_answered_ends_after_30_seconds_and_answered_after_180() {
+    let mut f = Fixture::new(10, 10);
+    let (alone, answered) = (opening(PORT, 1, None), opening(PORT, 2, None));
+    f.insert(&alone).unwrap();
+    f.insert(&answered).unwrap();
+    f.pass(&answered, Ingress, None);
+    f.after(29);
+    assert!(f.has(&alone) && f.has(&answered));
+    f.after(2);
+    assert!(!f.has(&alone) && f.has(&answered));
+    f.after(150);
+    assert!(!f.has(&answered));
+}
+
+#[test]
+fn established_tcp_is_kept_for_432000_seconds_and_a_closed_one_is_not() {
+    let mut f = Fixture::new(10, 10);
+    let tcp = opening(PORT, 1, Some(tcp_flags::SYN));
+    f.insert(&tcp).unwrap();
+    f.pass(&tcp, Ingress, Some(tcp_flags::SYN | tcp_flags::ACK));
+    f.pass(&tcp, Egress, Some(tcp_flags::ACK));
+    f.after(431_990);
+    assert!(f.has(&tcp));
+    f.pass(&tcp, Ingress, Some(tcp_flags::RST));
+    f.after(11);
+    assert!(!f.has(&tcp));
+}
+
+#[test]
+fn a_syn_that_is_never_answered_does_not_stay() {
+    let mut f = Fixture::new(10, 10);
+    let tcp = opening(PORT, 1, Some(tcp_flags::SYN));
+    f.insert(&tcp).unwrap();
+    f.after(61);
+    assert!(!f.has(&tcp));
+}
+
+#[test]
+fn a_full_share_makes_room_with_its_oldest_unanswered_flow() {
+    let mut f = Fixture::new(100, 3);
+    let flows: Vec<_> = (0..4).map(|n| opening(PORT, n, None)).collect();
+    for flow in &flows[..3] {
+        f.insert(flow).unwrap();
+    }
+    f.pass(&flows[0], Ingress, None);
+    f.insert(&flows[3]).unwrap();
+    let left: Vec<_> = flows.iter().map(|flow| f.has(flow)).collect();
+    assert_eq!(left, [true, false, true, true]);
+    assert_eq!(f.table.counters.evicted, 1);
+}
+
+#[test]
+fn a_share_full_of_conversations_refuses_and_another_port_has_its_own() {
+    let mut f = Fixture::new(100, 2);
+    for n in 0..2 {
+        f.insert(&opening(PORT, n, None)).unwrap();
+        f.pass(&opening(PORT, n, None), Ingress, None);
+    }
+    assert_eq!(f.insert(&opening(PORT, 9, None)), Err(Full::Allowance));
+    assert_eq!(f.table.counters.refused, 1);
+    assert!(f.insert(&opening(PortIndex(4), 9, None)).is_ok());
+}
+
+#[test]
+fn a_full_table_takes_nothing_from_another_port() {
+    let mut f = Fixture::new(3, 3);
+    for n in 0..3 {
+        f.insert(&opening(PORT, n, None)).unwrap();
+    }
+    let other = opening(PortIndex(4), 0, None);
+    assert_eq!(f.insert(&other), Err(Full::Table));
+    assert!((0..3).all(|n| f.has(&opening(PORT, n, None))));
+    f.after(31);
+    assert!(f.insert(&other).is_ok(), "what is idle makes room");
+}
+
+#[test]
+fn the_sweep_takes_the_idle_and_those_of_ports_that_are_gone() {
+    let mut f = Fixture::new(100, 100);
+    for n in 0..10 {
+        f.insert(&opening(PORT, n, None)).unwrap();
+        f.insert(&opening(PortIndex(4), n, None)).unwrap();
+    }
+    f.table.sweep(f.now, 1000, |port| port == PORT);
+    assert_eq!(f.table.counters.live, 10);
+    f.after(31);
+    f.table.sweep(f.now, 4, |_| true);
+    assert_eq!(f.table.of_port(f.now, PORT).count(), 0);
+    assert!(f.table.counters.live >= 6, "the budget bounds the work");
+    f.table.sweep(f.now, 1000, |_| true);
+    assert_eq!(f.table.counters.live, 0);
+}
+
+#[test]
+fn a_new_port_in_the_slot_does_not_inherit_the_old_ones_share() {
+    let mut f = Fixture::new(100, 2);
+    let (old, new) = (PortIndex::new(5, 0), PortIndex::new(5, 1));
+    for n in 0..2 {
+        f.insert(&opening(old, n, None)).unwrap();
+    }
+    for n in 0..2 {
+        f.insert(&opening(new, n, None)).unwrap();
+    }
+    assert_eq!(f.table.counters.evicted, 0);
+    f.table.sweep(f.now, 100, |port| port == new);
+    assert_eq!(f.table.of_port(f.now, new).count(), 2);
+    assert_eq!(f.table.counters.live, 2);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Insert(u32, u16),
+    Answer(u32, u16),
+    Wait(u64),
+    Sweep(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0u32..3, 0u16..12).prop_map(|(port, n)| Step::Insert(port, n)),
+        4 => (0u32..3, 0u16..12).prop_map(|(port, n)| Step::Answer(port, n)),
+        1 => (1u64..60).prop_map(Step::Wait),
+        1 => (0usize..20).prop_map(Step::Sweep),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: the bounds hold, the counts are true, and a live conversation is never
+    /// lost.
+    #[test]
+    fn bounds_hold_and_conversations_stay(steps in prop::collection::vec(step(), 1..200)) {
+        let mut f = Fixture::new(16, 8);
+        // Conversations by key, and when they were last heard.
+        let mut talking: HashMap<(u32, u16), Now> = HashMap::new();
+        for step in steps {
+            match step {
+                Step::Insert(port, n) => {
+                    let opening = opening(PortIndex(port), n, None);
+                    if !f.has(&opening) {
+                        talking.remove(&(port, n));
+                        let _ = f.insert(&opening);
+                    }
+                }
+                Step::Answer(port, n) => {
+                    let opening = opening(PortIndex(port), n, None);
+                    if f.has(&opening) {
+                        f.pass(&opening, Ingress, None);
+                        talking.insert((port, n), f.now);
+                    }
+                }
+                Step::Wait(seconds) => { f.after(seconds); }
+                Step::Sweep(budget) => f.table.sweep(f.now, budget, |_| true),
+            }
+            let now = f.now;
+            talking.retain(|_, heard| now.since(*heard) < 179 * Now::SECOND);
+            for &(port, n) in talking.keys() {
+                prop_assert!(f.has(&opening(PortIndex(port), n, None)));
+            }
+            let per_port: Vec<_> =
+                (0..3).map(|port| f.table.of_port(now, PortIndex(port)).count()).collect();
+            prop_assert!(per_port.iter().all(|&count| count <= 8));
+            prop_assert!(f.table.counters.live <= 16);
+            prop_assert!(per_port.iter().sum::<usize>() <= f.table.counters.live as usize);
+        }
+    }
+
+    #[test]
+    fn keys_differ_where_packets_do(a in 0u8..4, b in 0u8..4, ports in (0u16..3, 0u16..3)) {
+        let addresses = |n: u8| format!("10.0.0.{n}");
+        let ip = udp((&addresses(a), ports.0), (&addresses(b), ports.1));
+        let base = FlowKey::of(PORT, Egress, &ip).unwrap();
+        prop_assert_eq!(base.local(), addresses(a).parse::<IpAddr>().unwrap());
+        prop_assert_eq!(base.ports(), ports);
+        let swapped = udp((&addresses(b), ports.1), (&addresses(a), ports.0));
+        let same = (a, ports.0) == (b, ports.1);
+        prop_assert_eq!(FlowKey::of(PORT, Egress, &swapped).unwrap() == base, same);
+        prop_assert_ne!(FlowKey::of(PortIndex(4), Egress, &ip).unwrap(), base);
+    }
+}

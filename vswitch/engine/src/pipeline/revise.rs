@@ -38,7 +38,7 @@ impl Core {
         if !flow.flags.has(Flags::UNTRACKED) || judge_again(&packet.view, flow) {
             return Ok(true);
         }
-        flow.refuse(packet.now);
+        flow.block(packet.now);
         if flow.began() == direction {
             return Err(denied(&packet.view, direction));
         }
@@ -63,12 +63,9 @@ fn judge_again(view: &PortView<'_>, flow: &mut Flow) -> bool {
     };
     let policy = &view.port.policy;
     let rule = policy.allows(began, remote, groups_of(view, remote), traffic);
-    flow.flags.set(Flags::BLOCKED, rule.is_none());
     let Some(rule) = rule else {
         return false;
     };
-    flow.rule = rule;
-    let untracked = policy.untracked(began, remote, traffic);
-    flow.flags.set(Flags::UNTRACKED, untracked);
+    flow.allow(rule, policy.untracked(began, remote, traffic));
     true
 }

@@ -6,7 +6,7 @@ use weft_model::{InterfaceId, Mac, SecurityGroupId, VpcId, state::Port};
 
 use super::{Tables, settle};
 use crate::{
-    config::{ApplyError, Policy, PortConfig, VpcSlot},
+    config::{ApplyError, Policy, PortConfig},
     hash::Map,
     port::PortIndex,
 };
@@ -148,9 +148,7 @@ impl Tables {
         };
         Arc::make_mut(&mut self.config.ports)[index.slot()] = Some(Arc::new(config));
         Arc::make_mut(&mut self.config.by_interface).insert(interface, index);
-        let endpoints = Arc::make_mut(&mut self.config.endpoints);
-        endpoints.retain(|&(other, _), held| *held != index || other == vni);
-        endpoints.insert((vni, mac), index);
+        Arc::make_mut(&mut self.config.endpoints).insert((vni, mac), index);
         self.touch(slot);
     }
 
@@ -174,9 +172,15 @@ impl Tables {
         let Some(index) = self.config.by_interface.get(&interface).copied() else {
             return;
         };
+        let old = self.config.port(index);
+        let vpc = old.map(|port| port.vpc_slot);
+        let vni = vpc
+            .and_then(|slot| self.config.vpc(slot))
+            .map(|vpc| vpc.vni);
+        if let Some(endpoint) = vni.zip(old.map(|port| port.mac)) {
+            Arc::make_mut(&mut self.config.endpoints).remove(&endpoint);
+        }
         Arc::make_mut(&mut self.config.by_interface).remove(&interface);
-        Arc::make_mut(&mut self.config.endpoints).retain(|_, held| *held != index);
-        let vpc: Option<VpcSlot> = self.config.port(index).map(|port| port.vpc_slot);
         Arc::make_mut(&mut self.config.ports)[index.slot()] = None;
         self.generations[index.slot()] += 1;
         self.free_ports.push_back(index.slot() as u32);

@@ -25,6 +25,10 @@ impl Tables {
                 let by_vni = Arc::make_mut(&mut self.config.by_vni);
                 by_vni.remove(&old);
                 by_vni.insert(vni, slot);
+                if old != vni {
+                    let endpoints = Arc::make_mut(&mut self.config.endpoints);
+                    endpoints.retain(|&(held, _), _| held != old);
+                }
                 self.update_vpc(slot, state);
             }
             None => self.insert_vpc(state),
