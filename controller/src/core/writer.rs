@@ -126,9 +126,9 @@ impl Writer {
             return Ok(None);
         };
         let id = request.id.as_str();
-        let in_group = group.txns.iter().filter_map(|txn| txn.receipt.as_ref());
-        let receipt = match in_group.cloned().find(|receipt| receipt.request_id == id) {
-            Some(receipt) => Some(receipt),
+        let mut in_group = group.txns.iter().filter_map(|txn| txn.receipt.as_ref());
+        let receipt = match in_group.find(|receipt| receipt.request_id == id) {
+            Some(receipt) => Some(receipt.clone()),
             None => self.store.receipt(id)?,
         };
         Ok(receipt.map(|receipt| {
