@@ -1,0 +1,10 @@
+//! The controller as its clients see it: a real server on a loopback port, over a real store.
+
+mod errors;
+mod lifecycle;
+mod masks;
+mod pages;
+mod replay;
+mod restart;
+mod service;
+mod support;
