@@ -1,4 +1,12 @@
 //! What the engine promises, as sentences: scenarios on whole overlays in memory.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod fragments;
+mod groups;
+mod icmp;
+mod isolation;
+mod paths;
+mod routes;
 mod services;
+mod tables;
+mod tcp;
