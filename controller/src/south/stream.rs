@@ -172,7 +172,7 @@ impl Stream {
         if silence > self.hub.timings().silence {
             self.hub.note_silence();
             return Err(Status::deadline_exceeded(format!(
-                "no word for {} s: send heartbeats back",
+                "no word for {} s: send heartbeats",
                 silence.as_secs()
             )));
         }

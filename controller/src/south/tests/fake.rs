@@ -44,7 +44,8 @@ impl Fake {
         let message = wire::FromHost {
             message: Some(message),
         };
-        self.out.send(message).await.unwrap();
+        // Where the stream has ended already, the next to receive learns why.
+        let _ = self.out.send(message).await;
     }
 
     /// Says hello and returns once the controller has taken it.
@@ -83,7 +84,7 @@ impl Fake {
             .ok_or_else(ended)
     }
 
-    /// The next update; heartbeats are sent back.
+    /// The next update; for each heartbeat that comes one goes out.
     pub(super) async fn update(&mut self) -> Result<wire::Update, Status> {
         if let Some(update) = self.early.take() {
             return Ok(update);
