@@ -1,1 +1,19 @@
+//! The vswitch of a host: it follows the controller, keeps the ports' devices, and runs the
+//! datapath around the engine. Without a controller it goes on with the last good state; without
+//! any state it drops.
+#![forbid(unsafe_code)]
 
+mod agent;
+mod daemon;
+mod holdings;
+mod host;
+mod inspect;
+mod lock;
+mod options;
+mod ports;
+
+pub use self::{
+    daemon::{Error, run},
+    lock::LockError,
+    options::{Options, UnderlayMtu},
+};

@@ -4,7 +4,7 @@ mod link;
 mod tap;
 
 use std::{
-    io,
+    fmt, io,
     net::{Ipv4Addr, Ipv6Addr},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -16,13 +16,26 @@ use weft_model::{DeviceName, Mac, Mtu};
 pub use self::link::{LinkError, mtu_of};
 use crate::netns::{self, Identity, NetnsError};
 
-/// What a port's device has to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceSpec {
+/// Where a device is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
     /// The file of the namespace that it is put in.
     pub netns: PathBuf,
     /// Its name there.
     pub device: DeviceName,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.device, self.netns.display())
+    }
+}
+
+/// What a port's device has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceSpec {
+    /// Where it is.
+    pub place: Place,
     /// Its MAC.
     pub mac: Mac,
     /// Its MTU.
@@ -43,8 +56,10 @@ impl DeviceSpec {
     /// The device of a configured port, below the directory of namespaces.
     pub fn new(port: &PortConfig, netns_dir: &Path) -> Self {
         Self {
-            netns: netns_dir.join(port.netns.as_str()),
-            device: port.device.clone(),
+            place: Place {
+                netns: netns_dir.join(port.netns.as_str()),
+                device: port.device.clone(),
+            },
             mac: port.mac,
             mtu: port.mtu,
             ipv4: port.addresses4().collect(),
@@ -69,34 +84,28 @@ pub enum DeviceError {
     )]
     NoTun(io::Error),
     /// The name is taken by a device that is no free TAP.
-    #[error("the name {device} in {netns} is taken by another device or process: {source}")]
+    #[error("the name {place} is taken by another device or process: {source}")]
     Taken {
-        /// The device's name.
-        device: DeviceName,
-        /// The namespace's file.
-        netns: PathBuf,
+        /// Where.
+        place: Place,
         /// The system's reason.
         source: io::Error,
     },
     /// The TAP can't be made or lacks a feature.
-    #[error("can't {step} the TAP {device} in {netns}: {source}{}", capability(.source))]
+    #[error("can't {step} the TAP {place}: {source}{}", capability(.source))]
     Tap {
         /// What was tried.
         step: &'static str,
-        /// The device's name.
-        device: DeviceName,
-        /// The namespace's file.
-        netns: PathBuf,
+        /// Where.
+        place: Place,
         /// The system's reason.
         source: io::Error,
     },
     /// Netlink refused a setting.
-    #[error("the TAP {device} in {netns}: {source}")]
+    #[error("the TAP {place}: {source}")]
     Link {
-        /// The device's name.
-        device: DeviceName,
-        /// The namespace's file.
-        netns: PathBuf,
+        /// Where.
+        place: Place,
         /// What was refused.
         source: LinkError,
     },
@@ -105,7 +114,12 @@ pub enum DeviceError {
 impl DeviceError {
     /// Whether the namespace just isn't there yet.
     pub fn is_pending(&self) -> bool {
-        matches!(self, Self::Netns(NetnsError::Absent(_)))
+        match self {
+            Self::Netns(NetnsError::Absent(_)) => true,
+            // `ip netns add` makes the file first and mounts the namespace on it a moment later.
+            Self::Netns(NetnsError::Enter { source, .. }) => *source == nix::Error::EINVAL,
+            _ => false,
+        }
     }
 }
 
@@ -136,9 +150,9 @@ impl Device {
     /// # Errors
     /// The namespace is absent ([`DeviceError::is_pending`]) or a step is refused.
     pub fn open(spec: &DeviceSpec) -> Result<Self, DeviceError> {
-        let identity = netns::identity(&spec.netns);
-        let fd = netns::within(&spec.netns, || {
-            let fd = tap::open(spec)?;
+        let identity = netns::identity(&spec.place.netns);
+        let fd = netns::within(&spec.place.netns, || {
+            let fd = tap::open(&spec.place)?;
             link::configure(spec).map_err(|source| link_error(spec, source))?;
             Ok::<_, DeviceError>(fd)
         })??;
@@ -155,7 +169,8 @@ impl Device {
     /// Netlink refuses, or the namespace is gone.
     pub fn up(&self) -> Result<(), DeviceError> {
         let spec = &self.spec;
-        netns::within(&spec.netns, || link::up(spec))?.map_err(|source| link_error(spec, source))
+        netns::within(&spec.place.netns, || link::up(spec))?
+            .map_err(|source| link_error(spec, source))
     }
 
     /// Brings MTU and addresses to a newer wish for the same device.
@@ -163,7 +178,7 @@ impl Device {
     /// # Errors
     /// Netlink refuses, or the namespace is gone.
     pub fn reconfigure(&mut self, spec: &DeviceSpec) -> Result<(), DeviceError> {
-        netns::within(&spec.netns, || {
+        netns::within(&spec.place.netns, || {
             link::configure(spec)?;
             link::up(spec)
         })?
@@ -188,7 +203,7 @@ impl Device {
     /// Whether the namespace that it was made in is still the one at its path. An open TAP keeps
     /// a deleted namespace alive, so its owner asks this and lets go.
     pub fn is_home(&self) -> bool {
-        netns::identity(&self.spec.netns) == self.identity
+        netns::identity(&self.spec.place.netns) == self.identity
     }
 
     /// Ends the device: it disappears with its last descriptor.
@@ -200,10 +215,24 @@ impl Device {
     }
 }
 
+/// Ends a device that a former process kept, wherever it came from.
+///
+/// # Errors
+/// The namespace can't be entered, or another process holds the device.
+pub fn discard(place: &Place) -> Result<(), DeviceError> {
+    netns::within(&place.netns, || {
+        let fd = tap::create(place)?;
+        tap::set_persistent(&fd, false).map_err(|source| DeviceError::Tap {
+            step: "end",
+            place: place.clone(),
+            source,
+        })
+    })?
+}
+
 fn link_error(spec: &DeviceSpec, source: LinkError) -> DeviceError {
     DeviceError::Link {
-        device: spec.device.clone(),
-        netns: spec.netns.clone(),
+        place: spec.place.clone(),
         source,
     }
 }

@@ -94,6 +94,7 @@ pub(crate) fn open(vtep: Vtep, workers: usize) -> Result<Vec<Sockets>, UnderlayE
     // The kernel numbers the sockets of a reuseport group as they are bound, and steering picks by
     // that number: so all are bound in worker order before any worker runs.
     let address = SocketAddr::new(vtep.address, vtep.port);
+    socket::probe(address)?;
     let receive: Vec<OwnedFd> = (0..workers)
         .map(|_| socket::receiver(address))
         .collect::<Result<_, _>>()?;

@@ -67,7 +67,7 @@ pub(super) fn configure(spec: &DeviceSpec) -> Result<(), LinkError> {
     skip_duplicate_detection(spec);
     converse(|handle| async move {
         loopback_up(&handle).await?;
-        let index = index_of(&handle, spec.device.as_str()).await?;
+        let index = index_of(&handle, spec.place.device.as_str()).await?;
         set_mac(&handle, index, spec.mac).await?;
         set_sizes(&handle, index, spec).await?;
         set_addresses(&handle, index, spec).await
@@ -76,7 +76,7 @@ pub(super) fn configure(spec: &DeviceSpec) -> Result<(), LinkError> {
 
 pub(super) fn up(spec: &DeviceSpec) -> Result<(), LinkError> {
     converse(|handle| async move {
-        let index = index_of(&handle, spec.device.as_str()).await?;
+        let index = index_of(&handle, spec.place.device.as_str()).await?;
         let link = LinkUnspec::new_with_index(index).up().build();
         let set = handle.link().set(link).execute().await;
         set.map_err(refused("set the link up"))?;
@@ -89,7 +89,7 @@ pub(super) fn up(spec: &DeviceSpec) -> Result<(), LinkError> {
 /// The controller gives each address once, so probing for duplicates only delays the first packet
 /// by a second. Best effort: without IPv6 there is no such file.
 fn skip_duplicate_detection(spec: &DeviceSpec) {
-    let path = format!("/proc/sys/net/ipv6/conf/{}/accept_dad", spec.device);
+    let path = format!("/proc/sys/net/ipv6/conf/{}/accept_dad", spec.place.device);
     let _ = std::fs::write(path, "0");
 }
 

@@ -13,7 +13,7 @@ use libc::c_ulong;
 use tun::Layer;
 use weft_packet::offload::VIRTIO;
 
-use super::{DeviceError, DeviceSpec};
+use super::{DeviceError, Place};
 
 /// Checksums and TCP segmentation, with ECN marks: every kernel since 2.6.27.
 const OFFLOADS: u32 = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
@@ -24,16 +24,15 @@ const OFFLOADS_UDP: u32 = libc::TUN_F_USO4 | libc::TUN_F_USO6;
 const SEND_BUFFER: i32 = 16 << 20;
 
 /// In the namespace of the calling thread.
-pub(super) fn open(spec: &DeviceSpec) -> Result<OwnedFd, DeviceError> {
+pub(super) fn open(place: &Place) -> Result<OwnedFd, DeviceError> {
     let error = |step| {
         move |source| DeviceError::Tap {
             step,
-            device: spec.device.clone(),
-            netns: spec.netns.clone(),
+            place: place.clone(),
             source,
         }
     };
-    let fd = create(spec)?;
+    let fd = create(place)?;
     set_offloads(&fd).map_err(error("set the offloads of"))?;
     ioctl_int(&fd, libc::TUNSETVNETHDRSZ, VIRTIO as i32).map_err(error("set the header of"))?;
     ioctl_int(&fd, libc::TUNSETSNDBUF, SEND_BUFFER).map_err(error("set the send buffer of"))?;
@@ -41,36 +40,32 @@ pub(super) fn open(spec: &DeviceSpec) -> Result<OwnedFd, DeviceError> {
     Ok(fd)
 }
 
-fn create(spec: &DeviceSpec) -> Result<OwnedFd, DeviceError> {
+/// Makes the device or opens the one that was kept, in the namespace of the calling thread.
+pub(super) fn create(place: &Place) -> Result<OwnedFd, DeviceError> {
     // Told apart from a TUNSETIFF that fails.
     std::fs::File::open("/dev/net/tun").map_err(DeviceError::NoTun)?;
     let mut config = tun::Configuration::default();
     config
-        .tun_name(spec.device.as_str())
+        .tun_name(place.device.as_str())
         .layer(Layer::L2)
         // Addresses and the link's state go by netlink, not by the crate's own ioctls.
         .platform_config(|p| {
             p.vnet_hdr(true).ensure_root_privileges(false);
         });
-    let device = tun::create(&config).map_err(|e| create_error(spec, e.into()))?;
-    device.set_nonblock().map_err(|e| create_error(spec, e))?;
+    let device = tun::create(&config).map_err(|e| create_error(place, e.into()))?;
+    device.set_nonblock().map_err(|e| create_error(place, e))?;
     // SAFETY: `into_raw_fd` gives up ownership of an open descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) })
 }
 
-fn create_error(spec: &DeviceSpec, source: io::Error) -> DeviceError {
-    let (device, netns) = (spec.device.clone(), spec.netns.clone());
+fn create_error(place: &Place, source: io::Error) -> DeviceError {
+    let place = place.clone();
     match source.raw_os_error() {
         // Busy: a TAP that another process holds. Invalid: a device of another kind.
-        Some(libc::EBUSY | libc::EINVAL | libc::EEXIST) => DeviceError::Taken {
-            device,
-            netns,
-            source,
-        },
+        Some(libc::EBUSY | libc::EINVAL | libc::EEXIST) => DeviceError::Taken { place, source },
         _ => DeviceError::Tap {
             step: "make",
-            device,
-            netns,
+            place,
             source,
         },
     }

@@ -83,6 +83,12 @@ fn bound(
     }
 }
 
+/// Whether nobody else has the address: `SO_REUSEPORT` would let another vswitch of this user share
+/// it, and take half the packets.
+pub(super) fn probe(address: SocketAddr) -> Result<(), UnderlayError> {
+    bound(address, |_| Ok(())).map(drop)
+}
+
 pub(super) fn receiver(address: SocketAddr) -> Result<OwnedFd, UnderlayError> {
     bound(address, |options| {
         options.set("SO_REUSEPORT", libc::SOL_SOCKET, libc::SO_REUSEPORT, &1i32)?;

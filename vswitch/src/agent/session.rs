@@ -1,0 +1,173 @@
+//! One connection.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{
+    Streaming,
+    transport::{Channel, Endpoint, Uri},
+};
+use weft_model::InterfaceId;
+use weft_proto::sync::v1::{
+    self as wire, from_host::Message as FromHost, port_report::Status, sync_client::SyncClient,
+    to_host::Message as ToHost,
+};
+
+use super::{Agent, SessionError, backoff::Backoff};
+use crate::ports::{Board, PortState};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// A controller that says nothing for this long, neither update nor heartbeat, is lost.
+const SILENCE: Duration = Duration::from_secs(8);
+/// HTTP/2 pings find a dead connection sooner than the silence of a busy controller.
+const KEEPALIVE: Duration = Duration::from_secs(2);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Messages that wait for the transport; past it this side waits too.
+const OUTBOX: usize = 64;
+
+pub(super) struct Session<'a> {
+    agent: &'a Agent,
+    controller: Uri,
+    board: watch::Receiver<Board>,
+    reported: BTreeMap<InterfaceId, PortState>,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(agent: &'a Agent, controller: Uri) -> Self {
+        let mut board = agent.host.ports.board();
+        // A new connection hears of every port.
+        board.mark_changed();
+        Self {
+            agent,
+            controller,
+            board,
+            reported: BTreeMap::new(),
+        }
+    }
+
+    /// Until the connection ends, in whatever way.
+    pub(super) async fn run(mut self, backoff: &mut Backoff) -> Result<(), SessionError> {
+        let channel = connect(&self.controller).await?;
+        let (out, outbound) = mpsc::channel(OUTBOX);
+        send(&out, FromHost::Hello(self.hello())).await?;
+        let mut client = SyncClient::new(channel);
+        let stream = client.stream(ReceiverStream::new(outbound)).await;
+        let mut inbound = stream.map_err(Box::new)?.into_inner();
+        self.serve(&mut inbound, &out, backoff).await
+    }
+
+    fn hello(&self) -> wire::Hello {
+        wire::Hello {
+            host: self.agent.name.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance: self.agent.instance,
+            held: self.agent.host.held(),
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        inbound: &mut Streaming<wire::ToHost>,
+        out: &mpsc::Sender<wire::FromHost>,
+        backoff: &mut Backoff,
+    ) -> Result<(), SessionError> {
+        let mut beats = interval(HEARTBEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sequence = 0;
+        let mut lost = Instant::now() + SILENCE;
+        loop {
+            tokio::select! {
+                message = inbound.message() => {
+                    let message = message.map_err(Box::new)?.ok_or(SessionError::Closed)?;
+                    lost = Instant::now() + SILENCE;
+                    self.heard(backoff);
+                    self.receive(message, out).await?;
+                }
+                _ = beats.tick() => {
+                    sequence += 1;
+                    send(out, FromHost::Heartbeat(wire::Heartbeat { sequence })).await?;
+                }
+                changed = self.board.changed() => {
+                    changed.map_err(|_| SessionError::Closed)?;
+                    self.report(out).await?;
+                }
+                () = sleep_until(lost) => return Err(SessionError::Silent(SILENCE.as_secs())),
+            }
+        }
+    }
+
+    /// The first word proves that the controller knows this host.
+    fn heard(&self, backoff: &mut Backoff) {
+        backoff.reset();
+        self.agent.host.note(|link| {
+            if !link.connected {
+                link.connected = true;
+                link.connections += 1;
+                link.last_error.clear();
+                tracing::info!(controller = link.endpoint, "connected");
+            }
+        });
+    }
+
+    async fn receive(
+        &self,
+        message: wire::ToHost,
+        out: &mpsc::Sender<wire::FromHost>,
+    ) -> Result<(), SessionError> {
+        // Heartbeats have done their work by coming; newer controllers may have newer words.
+        let Some(ToHost::Update(update)) = message.message else {
+            return Ok(());
+        };
+        let ack = tokio::task::block_in_place(|| self.agent.host.apply(&update))?;
+        send(out, FromHost::Ack(ack)).await
+    }
+
+    /// Tells what changed since the last report on this connection.
+    async fn report(&mut self, out: &mpsc::Sender<wire::FromHost>) -> Result<(), SessionError> {
+        let board = self.board.borrow_and_update().clone();
+        for (interface, state) in &board {
+            if self.reported.get(interface) != Some(state) {
+                send(out, FromHost::Port(report(*interface, state))).await?;
+            }
+        }
+        self.reported = board;
+        Ok(())
+    }
+}
+
+async fn connect(controller: &Uri) -> Result<Channel, SessionError> {
+    Endpoint::from(controller.clone())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .connect()
+        .await
+        .map_err(SessionError::Connect)
+}
+
+async fn send(out: &mpsc::Sender<wire::FromHost>, message: FromHost) -> Result<(), SessionError> {
+    let message = wire::FromHost {
+        message: Some(message),
+    };
+    out.send(message).await.map_err(|_| SessionError::Closed)
+}
+
+fn report(interface: InterfaceId, state: &PortState) -> wire::PortReport {
+    let (status, reason) = match state {
+        PortState::Pending(reason) => (Status::Pending, reason.clone()),
+        PortState::Up => (Status::Up, String::new()),
+        PortState::Failed(reason) => (Status::Failed, reason.clone()),
+    };
+    wire::PortReport {
+        interface: interface.to_string(),
+        status: status.into(),
+        reason,
+    }
+}

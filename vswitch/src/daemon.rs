@@ -1,0 +1,190 @@
+//! Starting and ending.
+
+use std::{
+    io,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+use weft_datapath::{
+    Datapath, DatapathOptions, StartError, Vtep, WorkerError,
+    device::{LinkError, mtu_of},
+};
+use weft_engine::{Limits, config::TablesOptions};
+use weft_model::Mtu;
+
+use crate::{
+    agent::Agent,
+    holdings::Holdings,
+    host::Host,
+    inspect::{self, Inspector},
+    lock::{LockError, RunLock},
+    options::{Options, UnderlayMtu},
+    ports::{Ports, PortsOptions},
+};
+
+/// Why the vswitch could not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log filter can't be read.
+    #[error("--log: {0}")]
+    Log(#[from] tracing_subscriber::filter::ParseError),
+    /// The run directory is held or can't be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// No TAP can ever be made here.
+    #[error(
+        "can't open /dev/net/tun: {0}; load the `tun` module (modprobe tun) and let this user \
+         read and write the device"
+    )]
+    NoTun(io::Error),
+    /// The underlay's MTU can't be found out.
+    #[error("--underlay-mtu auto: the device of {vtep}: {source}; is it an address of this host?")]
+    MtuUnknown {
+        /// The VTEP.
+        vtep: IpAddr,
+        /// Why not.
+        source: LinkError,
+    },
+    /// The underlay can't carry what IPv6 needs at least.
+    #[error(
+        "the underlay's MTU of {underlay} bytes leaves less than 1280 inside the tunnel: raise it"
+    )]
+    MtuTooSmall {
+        /// The underlay's MTU, in bytes.
+        underlay: u32,
+    },
+    /// The datapath can't start.
+    #[error(transparent)]
+    Datapath(#[from] StartError),
+    /// A worker hangs.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// The operating system refused a thread, a signal handler or the like.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::System { what, source }
+}
+
+/// Runs the vswitch until SIGTERM or SIGINT. Logs to standard error.
+///
+/// # Errors
+/// When it can't start, or a worker hangs.
+pub fn run(options: &Options) -> Result<(), Error> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&options.log)?;
+    // Where a subscriber is set already, its owner decides what is logged.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .try_init();
+    let run_dir = options.run_dir();
+    let _lock = RunLock::take(&run_dir)?;
+    let host = start(options)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(system("starting the runtime"))?;
+    let ended = runtime.block_on(serve(options, &host));
+    // Sessions and inspections end with their runtime, so the ports are ours again.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    if let Ok(host) = Arc::try_unwrap(host) {
+        host.ports.stop(options.remove_ports_on_exit);
+    }
+    ended
+}
+
+/// Everything that runs on threads of its own.
+fn start(options: &Options) -> Result<Arc<Host>, Error> {
+    open_tun().map_err(Error::NoTun)?;
+    let mut holdings = Holdings::new(TablesOptions {
+        host: options.host.clone(),
+        vtep: options.vtep,
+        mtu: inside_mtu(options)?,
+    });
+    let datapath = DatapathOptions {
+        vtep: vtep(options),
+        workers: options.workers(),
+        limits: Limits::default(),
+        seed: random()?,
+    };
+    let datapath = Arc::new(Datapath::start(&datapath, holdings.publish())?);
+    let ports = Ports::start(PortsOptions {
+        netns_dir: options.netns_dir.clone(),
+        run_dir: options.run_dir(),
+        datapath: Arc::clone(&datapath),
+    })
+    .map_err(system("starting the ports' thread"))?;
+    Ok(Arc::new(Host::new(holdings, datapath, ports)))
+}
+
+async fn serve(options: &Options, host: &Arc<Host>) -> Result<(), Error> {
+    let watch = |kind| signal(kind).map_err(system("watching for signals"));
+    let mut terminate = watch(SignalKind::terminate())?;
+    let mut interrupt = watch(SignalKind::interrupt())?;
+    let agent = Agent {
+        name: options.host.clone(),
+        controllers: options.controller.clone(),
+        instance: random()?,
+        host: Arc::clone(host),
+    };
+    let inspector = Inspector {
+        host: Arc::clone(host),
+        vtep: vtep(options),
+        started: Instant::now(),
+    };
+    let socket = options.run_dir().join(inspect::SOCKET);
+    tracing::info!(host = %options.host, vtep = %options.vtep, "started");
+    tokio::select! {
+        ended = agent.run() => Ok(ended?),
+        served = inspect::serve(&socket, inspector) => {
+            served.map_err(system("serving the inspection socket"))
+        }
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    }
+}
+
+const fn vtep(options: &Options) -> Vtep {
+    Vtep {
+        address: options.vtep,
+        port: options.vxlan_port,
+    }
+}
+
+fn open_tun() -> io::Result<()> {
+    let mut tun = std::fs::OpenOptions::new();
+    tun.read(true).write(true).open("/dev/net/tun").map(drop)
+}
+
+fn inside_mtu(options: &Options) -> Result<Mtu, Error> {
+    let underlay = match options.underlay_mtu {
+        UnderlayMtu::Bytes(mtu) => u32::from(mtu),
+        UnderlayMtu::Auto => mtu_of(options.vtep).map_err(|source| Error::MtuUnknown {
+            vtep: options.vtep,
+            source,
+        })?,
+    };
+    // The loopback's is 65536, one more than IP can carry.
+    Mtu::try_from(underlay.min(u16::MAX.into()))
+        .ok()
+        .and_then(|mtu| mtu.inside_vxlan(options.vtep.is_ipv6()))
+        .ok_or(Error::MtuTooSmall { underlay })
+}
+
+fn random() -> Result<u64, Error> {
+    getrandom::u64().map_err(|error| Error::System {
+        what: "drawing random bits",
+        source: io::Error::other(error),
+    })
+}

@@ -1,0 +1,88 @@
+//! This host's state, where the agent writes it and the inspection reads it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use weft_datapath::{Datapath, WorkerError};
+use weft_engine::Config;
+use weft_proto::sync::v1 as wire;
+
+use crate::{holdings::Holdings, ports::Ports};
+
+/// How the stream from the controller is doing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Link {
+    pub(crate) endpoint: String,
+    pub(crate) connected: bool,
+    pub(crate) revision: u64,
+    pub(crate) connections: u64,
+    pub(crate) updates: u64,
+    pub(crate) resources: u64,
+    pub(crate) last_error: String,
+}
+
+pub(crate) struct Host {
+    holdings: Mutex<Holdings>,
+    link: Mutex<Link>,
+    pub(crate) datapath: Arc<Datapath>,
+    pub(crate) ports: Ports,
+}
+
+/// A panic elsewhere leaves plain values that are still the best there is.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Host {
+    pub(crate) fn new(holdings: Holdings, datapath: Arc<Datapath>, ports: Ports) -> Self {
+        Self {
+            holdings: Mutex::new(holdings),
+            link: Mutex::default(),
+            datapath,
+            ports,
+        }
+    }
+
+    /// Applies an update, and returns once all workers judge by it. Takes milliseconds.
+    ///
+    /// # Errors
+    /// A worker hangs: nothing more can be promised of this host.
+    pub(crate) fn apply(&self, update: &wire::Update) -> Result<wire::Ack, WorkerError> {
+        let mut holdings = lock(&self.holdings);
+        let applied = holdings.apply(update);
+        self.datapath.publish(Arc::clone(&applied.config))?;
+        if applied.concerns_ports {
+            self.ports.reconcile(applied.config);
+        }
+        if !update.more {
+            self.ports.settled();
+        }
+        self.note(|link| {
+            link.updates += 1;
+            link.resources += (update.resources.len() + update.removed.len()) as u64;
+            if !update.more {
+                link.revision = link.revision.max(update.revision);
+            }
+        });
+        Ok(applied.ack)
+    }
+
+    pub(crate) fn held(&self) -> Vec<wire::Held> {
+        lock(&self.holdings).held()
+    }
+
+    pub(crate) fn census(&self) -> std::collections::BTreeMap<&'static str, u64> {
+        lock(&self.holdings).census()
+    }
+
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.datapath.config()
+    }
+
+    pub(crate) fn link(&self) -> Link {
+        lock(&self.link).clone()
+    }
+
+    pub(crate) fn note(&self, change: impl FnOnce(&mut Link)) {
+        change(&mut lock(&self.link));
+    }
+}

@@ -1,0 +1,218 @@
+//! The local inspection API on a Unix socket in the run directory.
+
+use std::{collections::BTreeMap, io, path::Path, sync::Arc, time::Instant};
+
+use tokio::net::UnixListener;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::{Request, Response, Status};
+use weft_datapath::{Vtep, WorkerSnapshot};
+use weft_engine::{
+    config::{PortConfig, owner},
+    counters::{DropCounts, Tally},
+};
+use weft_proto::host::v1::{
+    self as wire,
+    inspect_server::{Inspect, InspectServer},
+    port::State,
+};
+
+use crate::{host::Host, ports::PortState};
+
+/// The socket's name in the run directory.
+pub(crate) const SOCKET: &str = "vswitch.sock";
+
+/// Serves until the process ends.
+pub(crate) async fn serve(path: &Path, inspector: Inspector) -> io::Result<()> {
+    // The run lock is held, so a socket that is there is a dead process's.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    tonic::transport::Server::builder()
+        .add_service(InspectServer::new(inspector))
+        .serve_with_incoming(UnixListenerStream::new(listener))
+        .await
+        .map_err(io::Error::other)
+}
+
+/// Answers from the host's state.
+pub(crate) struct Inspector {
+    pub(crate) host: Arc<Host>,
+    pub(crate) vtep: Vtep,
+    pub(crate) started: Instant,
+}
+
+impl Inspector {
+    /// Workers answer between two batches: milliseconds.
+    fn snapshots(&self) -> Result<Vec<WorkerSnapshot>, Status> {
+        let take = || self.host.datapath.snapshot();
+        tokio::task::block_in_place(take).map_err(|error| Status::unavailable(error.to_string()))
+    }
+}
+
+#[tonic::async_trait]
+impl Inspect for Inspector {
+    async fn status(
+        &self,
+        _: Request<wire::StatusRequest>,
+    ) -> Result<Response<wire::StatusResponse>, Status> {
+        let config = self.host.config();
+        let link = self.host.link();
+        let workers = self.snapshots()?;
+        let held = self.host.census().into_iter();
+        Ok(Response::new(wire::StatusResponse {
+            host: config.host().to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            vtep: self.vtep.address.to_string(),
+            vxlan_port: self.vtep.port.into(),
+            mtu: config.mtu().into(),
+            controller: Some(wire::Controller {
+                endpoint: link.endpoint,
+                connected: link.connected,
+                revision: link.revision,
+                connections: link.connections,
+                updates: link.updates,
+                resources: link.resources,
+                last_error: link.last_error,
+            }),
+            workers: workers.iter().enumerate().map(worker).collect(),
+            held: held.map(|(kind, n)| (kind.to_owned(), n)).collect(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+        }))
+    }
+
+    async fn ports(
+        &self,
+        _: Request<wire::PortsRequest>,
+    ) -> Result<Response<wire::PortsResponse>, Status> {
+        let config = self.host.config();
+        let board = self.host.ports.board().borrow().clone();
+        let workers = self.snapshots()?;
+        let ports = config.ports().map(|(_, port)| {
+            let state = board.get(&port.interface);
+            let id = owner(port.mac, workers.len());
+            describe(port, state, id, workers.get(id))
+        });
+        Ok(Response::new(wire::PortsResponse {
+            ports: ports.collect(),
+        }))
+    }
+
+    async fn drops(
+        &self,
+        _: Request<wire::DropsRequest>,
+    ) -> Result<Response<wire::DropsResponse>, Status> {
+        let mut drops = BTreeMap::new();
+        for worker in self.snapshots()? {
+            for (reason, count) in worker.engine.drops.iter() {
+                *drops.entry(reason.code().to_owned()).or_insert(0) += count;
+            }
+        }
+        Ok(Response::new(wire::DropsResponse {
+            drops: drops.into_iter().collect(),
+        }))
+    }
+
+    async fn flows(
+        &self,
+        _: Request<wire::FlowsRequest>,
+    ) -> Result<Response<wire::FlowsResponse>, Status> {
+        Err(Status::unimplemented("flows aren't listed yet"))
+    }
+}
+
+fn worker((id, snapshot): (usize, &WorkerSnapshot)) -> wire::Worker {
+    let flows = snapshot.engine.flows;
+    wire::Worker {
+        id: id as u32,
+        ports: snapshot.ports as u64,
+        flows: Some(wire::FlowTable {
+            live: flows.live,
+            created: flows.created,
+            expired: flows.expired,
+            evicted: flows.evicted,
+            refused: flows.refused,
+        }),
+        counters: counters(snapshot),
+    }
+}
+
+fn counters(snapshot: &WorkerSnapshot) -> std::collections::HashMap<String, u64> {
+    let (worker, sent, engine) = (&snapshot.worker, &snapshot.sent, &snapshot.engine);
+    let named = [
+        ("underlay_received", worker.received),
+        ("underlay_received_bytes", worker.received_bytes),
+        ("underlay_receives", worker.receives),
+        ("underlay_receive_truncated", worker.receive_truncated),
+        ("underlay_receive_errors", worker.receive_errors),
+        ("underlay_sent", sent.packets),
+        ("underlay_sent_bytes", sent.bytes),
+        ("underlay_sends", sent.sends),
+        ("underlay_send_too_big", sent.too_big),
+        ("underlay_send_full", sent.full),
+        ("underlay_send_refused", sent.refused),
+        ("underlay_send_malformed", sent.malformed),
+        ("tap_malformed", worker.tap_malformed),
+        ("taps_lost", worker.taps_lost),
+        ("tap_full", worker.tap_full),
+        ("tap_refused", worker.tap_refused),
+        ("handed_over", worker.handed_over),
+        ("handover_full", worker.handover_full),
+        ("made_full", worker.made_full),
+        ("icmp_errors", engine.icmp_errors),
+        ("icmp_errors_suppressed", engine.icmp_errors_suppressed),
+        ("answered", engine.answered),
+        ("fragmented", engine.fragmented),
+    ];
+    named.map(|(name, n)| (name.to_owned(), n)).into()
+}
+
+fn describe(
+    port: &PortConfig,
+    state: Option<&PortState>,
+    worker: usize,
+    snapshot: Option<&WorkerSnapshot>,
+) -> wire::Port {
+    let (state, reason) = match state {
+        Some(PortState::Up) => (State::Up, ""),
+        Some(PortState::Pending(reason)) => (State::Pending, reason.as_str()),
+        Some(PortState::Failed(reason)) => (State::Failed, reason.as_str()),
+        None => (State::Unspecified, ""),
+    };
+    let counters = snapshot
+        .and_then(|snapshot| snapshot.engine.port(port.index))
+        .cloned()
+        .unwrap_or_default();
+    let v4 = port.addresses4().map(|address| address.to_string());
+    let v6 = port.ipv6.iter().map(ToString::to_string);
+    wire::Port {
+        interface: port.interface.to_string(),
+        vpc: port.vpc.to_string(),
+        subnet: port.subnet_id.to_string(),
+        mac: port.mac.to_string(),
+        addresses: v4.chain(v6).collect(),
+        netns: port.netns.to_string(),
+        device: port.device.to_string(),
+        state: state.into(),
+        reason: reason.to_owned(),
+        egress: Some(tally(counters.egress)),
+        ingress: Some(tally(counters.ingress)),
+        drops: drops(&counters.drops),
+        worker: worker as u32,
+    }
+}
+
+fn tally(tally: Tally) -> wire::Tally {
+    wire::Tally {
+        packets: tally.packets,
+        bytes: tally.bytes,
+    }
+}
+
+fn drops(counts: &DropCounts) -> std::collections::HashMap<String, u64> {
+    let named = counts
+        .iter()
+        .map(|(reason, n)| (reason.code().to_owned(), n));
+    named.collect()
+}

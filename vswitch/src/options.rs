@@ -1,0 +1,160 @@
+//! What the command line says.
+
+use std::{net::IpAddr, path::PathBuf, str::FromStr};
+
+use clap::Args;
+use tonic::transport::Uri;
+use weft_datapath::MAX_WORKERS;
+use weft_model::{HostName, Mtu};
+
+/// Workers without `--workers`: more than this share one host's memory bandwidth anyway.
+const DEFAULT_WORKERS: usize = 8;
+
+/// How the vswitch runs.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// This host's name, as the controller knows it
+    #[arg(long, value_name = "NAME", env = "WEFT_HOST")]
+    pub host: HostName,
+
+    /// The underlay address of this host's tunnel: an address of this machine
+    #[arg(long, value_name = "ADDRESS")]
+    pub vtep: IpAddr,
+
+    /// A controller to follow; when several are given, they are tried in turn
+    #[arg(long, value_name = "URL", env = "WEFT_CONTROLLER", required = true, value_parser = endpoint)]
+    pub controller: Vec<Uri>,
+
+    /// Where the workloads' network namespaces are
+    #[arg(long, value_name = "DIR", default_value = "/run/netns")]
+    pub netns_dir: PathBuf,
+
+    /// Where this vswitch keeps its lock and its socket [default: /run/weft/HOST]
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+
+    /// Worker threads, 1 to 64 [default: one per core, at most 8]
+    #[arg(long, value_name = "N", value_parser = workers)]
+    pub workers: Option<usize>,
+
+    /// The underlay's MTU in bytes; `auto` takes that of the VTEP's device
+    #[arg(long, value_name = "auto|N", default_value = "auto")]
+    pub underlay_mtu: UnderlayMtu,
+
+    /// The UDP port of every VTEP
+    #[arg(long, value_name = "PORT", default_value_t = 4789)]
+    pub vxlan_port: u16,
+
+    /// On SIGTERM, remove the ports' devices too: the default keeps them, with the workloads'
+    /// connections, for the next vswitch
+    #[arg(long)]
+    pub remove_ports_on_exit: bool,
+
+    /// What to log: a level, or levels by module as weft=debug,h2=warn
+    #[arg(long, value_name = "FILTER", env = "WEFT_LOG", default_value = "info")]
+    pub log: String,
+}
+
+impl Options {
+    pub(crate) fn run_dir(&self) -> PathBuf {
+        match &self.run_dir {
+            Some(dir) => dir.clone(),
+            None => PathBuf::from("/run/weft").join(self.host.as_str()),
+        }
+    }
+
+    pub(crate) fn workers(&self) -> usize {
+        self.workers.unwrap_or_else(|| {
+            let cores = std::thread::available_parallelism();
+            cores.map_or(1, usize::from).min(DEFAULT_WORKERS)
+        })
+    }
+}
+
+/// The underlay's MTU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnderlayMtu {
+    /// That of the device which holds the VTEP.
+    Auto,
+    /// This.
+    Bytes(Mtu),
+}
+
+impl FromStr for UnderlayMtu {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let bytes: u32 = text
+            .parse()
+            .map_err(|_| "`auto` or a number of bytes is wanted".to_owned())?;
+        let mtu = Mtu::try_from(bytes).map_err(|error| error.to_string())?;
+        Ok(Self::Bytes(mtu))
+    }
+}
+
+fn endpoint(text: &str) -> Result<Uri, String> {
+    let wanted = || "http://ADDRESS:PORT is wanted".to_owned();
+    let uri: Uri = text.parse().map_err(|_| wanted())?;
+    if uri.scheme_str() == Some("http") && uri.authority().is_some() {
+        Ok(uri)
+    } else {
+        Err(wanted())
+    }
+}
+
+fn workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=MAX_WORKERS).contains(&count) => Ok(count),
+        _ => Err(format!("a number from 1 to {MAX_WORKERS} is wanted")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn parse(more: &[&str]) -> Result<Options, clap::Error> {
+        let least = [
+            "vswitch",
+            "--host",
+            "h1",
+            "--vtep",
+            "10.0.0.1",
+            "--controller",
+        ];
+        let arguments = least.iter().chain(more);
+        Cli::try_parse_from(arguments).map(|cli| cli.options)
+    }
+
+    #[test]
+    fn the_least_command_line_has_sound_defaults() {
+        let options = parse(&["http://10.0.0.9:7400"]).unwrap();
+        assert_eq!(options.run_dir(), PathBuf::from("/run/weft/h1"));
+        assert_eq!(options.underlay_mtu, UnderlayMtu::Auto);
+        assert!((1..=8).contains(&options.workers()));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_name() {
+        for (more, named) in [
+            (&["10.0.0.9:7400"][..], "--controller"),
+            (&["http://c:1", "--workers", "0"], "--workers"),
+            (&["http://c:1", "--workers", "65"], "--workers"),
+            (&["http://c:1", "--underlay-mtu", "1000"], "--underlay-mtu"),
+        ] {
+            let error = parse(more).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}
