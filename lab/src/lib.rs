@@ -1,5 +1,44 @@
 //! Weft clouds in network namespaces: from one topology file to real packets, and away again.
 
+pub mod api;
+pub mod apply;
+mod commands;
+mod error;
+mod print;
+pub mod probe;
 pub mod runtime;
 pub mod scenario;
 pub mod topology;
+
+use std::process::ExitCode;
+
+pub use commands::{Global, LabCommand};
+pub use error::LabError;
+pub use print::Format;
+
+/// Runs a lab command; call it before starting threads or an async runtime.
+pub fn run(command: LabCommand, global: &Global) -> ExitCode {
+    match commands::dispatch(command, global) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            print::progress(&format!("{}{error}", prefix(&error)));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// A rejected topology brings its own.
+const fn prefix(error: &LabError) -> &'static str {
+    match error {
+        LabError::Topology(_) => "",
+        _ => "error: ",
+    }
+}
+
+/// The address of a living lab's controller, as `unix:///...`.
+///
+/// # Errors
+/// When there is no such lab.
+pub fn controller_url(lab: &str) -> Result<String, LabError> {
+    commands::select(Some(lab)).map(|dir| dir.controller_uri())
+}

@@ -17,6 +17,7 @@ use std::{
 };
 
 pub use source::{At, Diagnostic, Rejected, Span};
+pub(crate) use vpc::all_egress;
 use weft_model::{Block4, HostName, Mtu, PortMatch, Prefix, SubnetBlock6, VpcBlock6, ZoneName};
 
 /// The region that a lab's zones are part of.

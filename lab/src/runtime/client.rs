@@ -144,9 +144,14 @@ impl Control {
 
     /// The program is in another session, so the terminal's signals must be carried to it.
     fn forward_signals(&self) {
-        let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGHUP]
-            .into_iter()
-            .collect();
+        let signals: SigSet = [
+            Signal::SIGINT,
+            Signal::SIGTERM,
+            Signal::SIGQUIT,
+            Signal::SIGHUP,
+        ]
+        .into_iter()
+        .collect();
         let (Ok(()), Ok(mut stream)) = (signals.thread_block(), self.stream.try_clone()) else {
             return;
         };

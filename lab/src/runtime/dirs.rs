@@ -236,3 +236,31 @@ impl LabDir {
         }
     }
 }
+
+/// The right to bring a lab up or take it down: one command at a time.
+#[derive(Debug)]
+pub struct Guard {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Nobody waits for this lock: who doesn't get it gives up.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl Labs {
+    /// Takes that right; `None` if another command has it.
+    ///
+    /// # Errors
+    /// When the lock's file can't be made.
+    pub fn guard(&self, name: &LabName) -> Result<Option<Guard>, DirError> {
+        // A dot is in no lab's name, so this is nobody's directory.
+        let path = self.root.join(format!("{name}.lock"));
+        let file = File::create(&path).map_err(DirError::io(&path))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+        Ok(lock.ok().map(|lock| Guard { path, _lock: lock }))
+    }
+}

@@ -82,19 +82,25 @@ pub fn launch(dir: &LabDir, mode: Mode) -> Result<(), LaunchError> {
     // SAFETY: the closure runs between fork and exec in a process of one thread and makes system
     // calls on what was prepared before; it takes no lock and allocates nothing.
     unsafe { command.pre_exec(move || isolation.enter()) };
-    let mut child = command.spawn().map_err(|error| match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES | libc::ENOSPC | libc::EUSERS) => LaunchError::Namespaces(error),
-        _ => LaunchError::Io(error),
-    })?;
+    let mut child = command
+        .spawn()
+        .map_err(|error| match error.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES | libc::ENOSPC | libc::EUSERS) => {
+                LaunchError::Namespaces(error)
+            }
+            _ => LaunchError::Io(error),
+        })?;
     let mut said = String::new();
     if let Some(stdout) = &mut child.stdout {
         stdout.read_to_string(&mut said)?;
     }
     // This is the process that only entered the namespaces; the supervisor is its child.
     child.wait()?;
-    let hello: Hello = serde_json::from_str(said.trim())
-        .map_err(|_| LaunchError::GaveUp(last_words(dir)))?;
-    hello.error.map_or(Ok(()), |why| Err(LaunchError::GaveUp(why)))
+    let hello: Hello =
+        serde_json::from_str(said.trim()).map_err(|_| LaunchError::GaveUp(last_words(dir)))?;
+    hello
+        .error
+        .map_or(Ok(()), |why| Err(LaunchError::GaveUp(why)))
 }
 
 fn last_words(dir: &LabDir) -> String {

@@ -34,10 +34,16 @@ where
 }
 
 fn index(name: &str) -> Result<u32, rtnetlink::Error> {
-    nix::net::if_::if_nametoindex(name).map_err(|e| rtnetlink::Error::NamespaceError(format!("{name}: {e}")))
+    nix::net::if_::if_nametoindex(name)
+        .map_err(|e| rtnetlink::Error::NamespaceError(format!("{name}: {e}")))
 }
 
-async fn address(handle: &Handle, device: &str, address: IpAddr, length: u8) -> Result<(), rtnetlink::Error> {
+async fn address(
+    handle: &Handle,
+    device: &str,
+    address: IpAddr,
+    length: u8,
+) -> Result<(), rtnetlink::Error> {
     let mut request = handle.address().add(index(device)?, address, length);
     // Nobody else is on this wire; waiting for duplicate detection would only delay the lab.
     if address.is_ipv6() {

@@ -22,7 +22,10 @@ use nix::{
 
 /// Runs `work` on a thread inside the namespace. `setns` moves one thread, so no thread that is
 /// used again may do it.
-pub(crate) fn inside<T: Send>(netns: &OwnedFd, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+pub(crate) fn inside<T: Send>(
+    netns: &OwnedFd,
+    work: impl FnOnce() -> io::Result<T> + Send,
+) -> io::Result<T> {
     on_own_thread(|| {
         setns(netns.as_fd(), CloneFlags::CLONE_NEWNET)?;
         work()
@@ -39,7 +42,10 @@ fn on_own_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Re
 }
 
 /// Makes a namespace, keeps it at `path`, prepares it by `work` and opens it.
-pub(crate) fn create(path: &Path, work: impl FnOnce() -> io::Result<()> + Send) -> io::Result<Arc<OwnedFd>> {
+pub(crate) fn create(
+    path: &Path,
+    work: impl FnOnce() -> io::Result<()> + Send,
+) -> io::Result<Arc<OwnedFd>> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;
     }
@@ -47,7 +53,13 @@ pub(crate) fn create(path: &Path, work: impl FnOnce() -> io::Result<()> + Send) 
     on_own_thread(|| {
         unshare(CloneFlags::CLONE_NEWNET)?;
         let own = Path::new("/proc/thread-self/ns/net");
-        mount(Some(own), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+        mount(
+            Some(own),
+            path,
+            None::<&str>,
+            MsFlags::MS_BIND,
+            None::<&str>,
+        )?;
         work()
     })?;
     open(path)

@@ -192,7 +192,10 @@ fn status(name: &str, process: &Process) -> ProcessStatus {
 }
 
 fn start(spec: &Spec) -> io::Result<Pid> {
-    let log = OpenOptions::new().create(true).append(true).open(&spec.log)?;
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&spec.log)?;
     let mut command = command(&spec.argv)?;
     command
         .envs(&spec.env)

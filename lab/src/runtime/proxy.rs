@@ -21,17 +21,15 @@ pub(super) fn start(path: &Path, target: SocketAddr) -> io::Result<()> {
     let _ = std::fs::remove_file(path);
     let listener = UnixListener::bind(path)?;
     let live = Arc::new(AtomicUsize::new(0));
-    thread::Builder::new()
-        .name("proxy".into())
-        .spawn(move || {
-            for client in listener.incoming().flatten() {
-                if live.fetch_add(1, Ordering::Relaxed) >= MOST {
-                    live.fetch_sub(1, Ordering::Relaxed);
-                    continue;
-                }
-                serve(client, target, Arc::clone(&live));
+    thread::Builder::new().name("proxy".into()).spawn(move || {
+        for client in listener.incoming().flatten() {
+            if live.fetch_add(1, Ordering::Relaxed) >= MOST {
+                live.fetch_sub(1, Ordering::Relaxed);
+                continue;
             }
-        })?;
+            serve(client, target, Arc::clone(&live));
+        }
+    })?;
     Ok(())
 }
 

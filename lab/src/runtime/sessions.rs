@@ -59,7 +59,9 @@ fn handle(lab: &Lab, request: Request) -> Answer {
         Request::Stage(stage) => stage::apply(lab, stage),
         Request::Commands { commands } => stage::commands(lab, &commands),
         Request::Signal { process, signal } => signal_process(lab, &process, signal),
-        Request::Forward { .. } | Request::Spawn(_) => Err(io::Error::other("no program runs here")),
+        Request::Forward { .. } | Request::Spawn(_) => {
+            Err(io::Error::other("no program runs here"))
+        }
         Request::Shutdown => Ok(()),
     };
     match done {
@@ -121,10 +123,18 @@ fn program_session(
     })
 }
 
-fn start(lab: &Lab, program: Program, files: Vec<OwnedFd>, ended: mpsc::Sender<i32>) -> io::Result<Pid> {
+fn start(
+    lab: &Lab,
+    program: Program,
+    files: Vec<OwnedFd>,
+    ended: mpsc::Sender<i32>,
+) -> io::Result<Pid> {
     let mut files = files.into_iter();
-    let (Some(stdin), Some(stdout), Some(stderr)) = (files.next(), files.next(), files.next()) else {
-        return Err(io::Error::other("three descriptors must come with a program"));
+    let (Some(stdin), Some(stdout), Some(stderr)) = (files.next(), files.next(), files.next())
+    else {
+        return Err(io::Error::other(
+            "three descriptors must come with a program",
+        ));
     };
     let mut command = command(&program.argv)?;
     command

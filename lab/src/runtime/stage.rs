@@ -25,8 +25,11 @@ pub(super) struct Staged {
 }
 
 impl Staged {
-    /// The namespace of a workload.
+    /// The namespace of a workload, or of a host as `host:NAME`.
     pub(super) fn netns(&self, workload: &str) -> Option<Arc<OwnedFd>> {
+        if let Some(host) = workload.strip_prefix("host:") {
+            return self.hosts.get(host).map(|(_, fd)| Arc::clone(fd));
+        }
         self.workloads.get(workload).map(|(_, fd)| Arc::clone(fd))
     }
 }
@@ -40,11 +43,15 @@ pub(super) fn apply(lab: &Lab, stage: Stage) -> io::Result<()> {
             open_controller(&lab.dir, &stage)?;
         }
         Some(old) if (old.mtu, old.gateway) != (stage.mtu, stage.gateway) => {
-            return Err(io::Error::other("the underlay can't change while the lab is up"));
+            return Err(io::Error::other(
+                "the underlay can't change while the lab is up",
+            ));
         }
         Some(_) => {}
     }
-    state.processes.ensure("controller", controller(&lab.dir, &stage)?)?;
+    state
+        .processes
+        .ensure("controller", controller(&lab.dir, &stage)?)?;
     drop_absent(&lab.dir, &mut state, &stage);
     for place in &stage.workloads {
         add_workload(&lab.dir, &mut state, place)?;
@@ -71,13 +78,23 @@ fn command_name(workload: &str) -> String {
 fn drop_absent(dir: &LabDir, state: &mut State, stage: &Stage) {
     let hosts: BTreeSet<&HostPlace> = stage.hosts.iter().collect();
     let workloads: BTreeSet<&WorkloadPlace> = stage.workloads.iter().collect();
-    let gone: Vec<_> = state.staged.workloads.values().map(|(place, _)| place.clone()).collect();
+    let gone: Vec<_> = state
+        .staged
+        .workloads
+        .values()
+        .map(|(place, _)| place.clone())
+        .collect();
     for place in gone.iter().filter(|p| !workloads.contains(p)) {
         state.processes.remove(&command_name(&place.name));
         state.staged.workloads.remove(&place.name);
         netns::remove(&workload_path(dir, place));
     }
-    let gone: Vec<_> = state.staged.hosts.values().map(|(place, _)| place.clone()).collect();
+    let gone: Vec<_> = state
+        .staged
+        .hosts
+        .values()
+        .map(|(place, _)| place.clone())
+        .collect();
     for place in gone.iter().filter(|p| !hosts.contains(p)) {
         state.processes.remove(&vswitch_name(place.name.as_str()));
         state.staged.hosts.remove(place.name.as_str());
@@ -98,7 +115,10 @@ fn add_workload(dir: &LabDir, state: &mut State, place: &WorkloadPlace) -> io::R
         return Ok(());
     }
     let netns = workload_netns(&workload_path(dir, place), place.forward)?;
-    state.staged.workloads.insert(place.name.clone(), (place.clone(), netns));
+    state
+        .staged
+        .workloads
+        .insert(place.name.clone(), (place.clone(), netns));
     Ok(())
 }
 
@@ -107,7 +127,10 @@ fn add_host(dir: &LabDir, state: &mut State, stage: &Stage, place: &HostPlace) -
     if !state.staged.hosts.contains_key(name) {
         let netns = netns::create(&host_path(dir, place), link::loopback)?;
         link::cable(place, &netns, stage.mtu, stage.prefix_len)?;
-        state.staged.hosts.insert(name.to_owned(), (place.clone(), netns));
+        state
+            .staged
+            .hosts
+            .insert(name.to_owned(), (place.clone(), netns));
     }
     let netns = state.staged.hosts.get(name).map(|(_, fd)| Arc::clone(fd));
     let spec = vswitch(dir, stage, place, netns)?;
@@ -146,7 +169,12 @@ fn controller(dir: &LabDir, stage: &Stage) -> io::Result<Spec> {
     })
 }
 
-fn vswitch(dir: &LabDir, stage: &Stage, place: &HostPlace, netns: Option<Arc<OwnedFd>>) -> io::Result<Spec> {
+fn vswitch(
+    dir: &LabDir,
+    stage: &Stage,
+    place: &HostPlace,
+    netns: Option<Arc<OwnedFd>>,
+) -> io::Result<Spec> {
     let run = dir.run(&place.name);
     fs::create_dir_all(&run)?;
     let namespaces = dir.netns_of_host(&place.name);

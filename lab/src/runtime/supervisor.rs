@@ -28,7 +28,9 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{dirs::LabDir, link, netns, process::Processes, proxy, sessions, stage::Staged, wire::Stage};
+use super::{
+    dirs::LabDir, link, netns, process::Processes, proxy, sessions, stage::Staged, wire::Stage,
+};
 
 /// The controller's port on the underlay's gateway address.
 pub const CONTROLLER_PORT: u16 = 7400;
@@ -121,7 +123,13 @@ fn prepare(dir: &LabDir) -> io::Result<(UnixListener, Flock<File>)> {
         .map_err(|e| context("mounting a tmpfs")(e.into()))?;
     // Where the outer /proc is masked, as in some containers, the kernel refuses a new one. All but
     // `ps` inside the lab works without.
-    if let Err(error) = mount(Some("proc"), "/proc", Some("proc"), quiet | MsFlags::MS_NOEXEC, none) {
+    if let Err(error) = mount(
+        Some("proc"),
+        "/proc",
+        Some("proc"),
+        quiet | MsFlags::MS_NOEXEC,
+        none,
+    ) {
         note(&format!("no /proc of its own: {error}"));
     }
     link::loopback().map_err(context("raising loopback"))?;
@@ -245,8 +253,12 @@ fn keep(lab: &Lab) {
         let now = Instant::now();
         let next = state.processes.restart_due(now);
         let logs = state.processes.logs();
-        let pause = next.map_or(Duration::from_secs(1), |at| at.saturating_duration_since(now));
-        let woken = lab.changed.wait_timeout(state, pause.min(Duration::from_secs(1)));
+        let pause = next.map_or(Duration::from_secs(1), |at| {
+            at.saturating_duration_since(now)
+        });
+        let woken = lab
+            .changed
+            .wait_timeout(state, pause.min(Duration::from_secs(1)));
         drop(woken);
         for log in logs {
             shorten(&log);
@@ -272,13 +284,19 @@ pub(super) fn shut_down(lab: &Lab) -> ! {
         if state.processes.running() == 0 || left.is_zero() {
             std::process::exit(0);
         }
-        drop(lab.changed.wait_timeout(state, left.min(Duration::from_millis(100))));
+        drop(
+            lab.changed
+                .wait_timeout(state, left.min(Duration::from_millis(100))),
+        );
     }
 }
 
 /// Opens the way to the controller.
 pub(super) fn open_controller(dir: &LabDir, stage: &Stage) -> io::Result<()> {
-    proxy::start(&dir.controller(), SocketAddr::new(stage.gateway, CONTROLLER_PORT))
+    proxy::start(
+        &dir.controller(),
+        SocketAddr::new(stage.gateway, CONTROLLER_PORT),
+    )
 }
 
 /// A namespace of a workload on this lab's directory, loopback up.

@@ -1,0 +1,133 @@
+//! What the controller has, by the names that the topology uses.
+
+use std::collections::HashMap;
+
+use weft_proto::v1 as wire;
+
+use crate::{
+    api::{Api, ApiError, name_of},
+    topology::{DEFAULT_GROUP, MAIN_TABLE},
+};
+
+/// A name inside a VPC's name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Where {
+    vpc: String,
+    name: String,
+}
+
+impl Where {
+    /// The item `name` of VPC `vpc`.
+    pub fn new(vpc: &str, name: &str) -> Self {
+        Self {
+            vpc: vpc.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// Everything there is.
+#[derive(Debug, Default)]
+pub struct View {
+    pub(super) zones: HashMap<String, wire::Zone>,
+    pub(super) hosts: HashMap<String, wire::Host>,
+    pub(super) vpcs: HashMap<String, wire::Vpc>,
+    pub(super) subnets: HashMap<Where, wire::Subnet>,
+    pub(super) route_tables: HashMap<Where, wire::RouteTable>,
+    pub(super) groups: HashMap<Where, wire::SecurityGroup>,
+    pub(super) interfaces: HashMap<String, wire::Interface>,
+}
+
+impl View {
+    /// Asks for everything.
+    ///
+    /// # Errors
+    /// When the controller doesn't answer.
+    pub async fn load(api: &Api) -> Result<Self, ApiError> {
+        let mut view = Self {
+            zones: by(api.list_zones().await?, |z| z.zone.clone()),
+            hosts: by(api.list_hosts().await?, |h| h.host.clone()),
+            vpcs: by(api.list_vpcs().await?, |v| {
+                name_of(v.meta.as_ref()).to_owned()
+            }),
+            interfaces: by(api.list_interfaces().await?, |i| {
+                name_of(i.meta.as_ref()).to_owned()
+            }),
+            ..Self::default()
+        };
+        let vpcs: HashMap<String, String> = view
+            .vpcs
+            .iter()
+            .map(|(name, v)| (v.id.clone(), name.clone()))
+            .collect();
+        let inside = |vpc: &str, name: &str| Where::new(vpcs.get(vpc).map_or("", |n| n), name);
+        view.subnets = by(api.list_subnets().await?, |s| {
+            inside(&s.vpc, name_of(s.meta.as_ref()))
+        });
+        view.route_tables = by(api.list_route_tables().await?, |t| {
+            let name = if t.main {
+                MAIN_TABLE
+            } else {
+                name_of(t.meta.as_ref())
+            };
+            inside(&t.vpc, name)
+        });
+        view.groups = by(api.list_security_groups().await?, |g| {
+            inside(&g.vpc, &g.group_name)
+        });
+        Ok(view)
+    }
+
+    /// Notes a new VPC with the table and the group that came with it.
+    pub(super) async fn adopt_vpc(&mut self, api: &Api, vpc: wire::Vpc) -> Result<(), ApiError> {
+        let name = name_of(vpc.meta.as_ref()).to_owned();
+        let get = |id: &str| wire::GetRequest { id: id.to_owned() };
+        let table = api.route_tables().get(get(&vpc.main_route_table)).await;
+        let table = table.map_err(ApiError::of(format!("VPC {name}")))?;
+        let group = api
+            .security_groups()
+            .get(get(&vpc.default_security_group))
+            .await;
+        let group = group.map_err(ApiError::of(format!("VPC {name}")))?;
+        if let Some(table) = table.into_inner().route_table {
+            self.route_tables
+                .insert(Where::new(&name, MAIN_TABLE), table);
+        }
+        if let Some(group) = group.into_inner().security_group {
+            self.groups.insert(Where::new(&name, DEFAULT_GROUP), group);
+        }
+        self.vpcs.insert(name, vpc);
+        Ok(())
+    }
+
+    pub(super) fn vpc_id(&self, name: &str) -> String {
+        self.vpcs
+            .get(name)
+            .map(|v| v.id.clone())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn table_id(&self, vpc: &str, name: &str) -> String {
+        let found = self.route_tables.get(&Where::new(vpc, name));
+        found.map(|t| t.id.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn group_id(&self, vpc: &str, name: &str) -> String {
+        let found = self.groups.get(&Where::new(vpc, name));
+        found.map(|g| g.id.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn subnet_id(&self, vpc: &str, name: &str) -> String {
+        let found = self.subnets.get(&Where::new(vpc, name));
+        found.map(|s| s.id.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn interface_id(&self, workload: &str) -> String {
+        let found = self.interfaces.get(workload);
+        found.map(|i| i.id.clone()).unwrap_or_default()
+    }
+}
+
+fn by<K: Eq + std::hash::Hash, T>(items: Vec<T>, key: impl Fn(&T) -> K) -> HashMap<K, T> {
+    items.into_iter().map(|item| (key(&item), item)).collect()
+}

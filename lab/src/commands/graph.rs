@@ -1,0 +1,150 @@
+//! `weft lab graph`: the topology as a tree, as JSON, or for Graphviz.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::{Global, select, stored};
+use crate::{
+    error::LabError,
+    print::{self, Format},
+    topology::{Topology, VpcSpec, WorkloadSpec},
+};
+
+#[derive(Serialize)]
+struct Node<'t> {
+    workload: &'t str,
+    host: &'t str,
+    zone: String,
+    vpc: &'t str,
+    subnet: &'t str,
+    groups: Vec<&'t str>,
+}
+
+pub(super) fn graph(dot: bool, global: &Global) -> Result<(), LabError> {
+    let topology = stored(&select(global.lab.as_deref())?)?;
+    if global.format == Format::Json {
+        let nodes: Vec<Node<'_>> = topology
+            .workloads
+            .iter()
+            .map(|w| node(&topology, w))
+            .collect();
+        return Ok(print::json(&nodes)?);
+    }
+    let text = if dot {
+        for_graphviz(&topology)
+    } else {
+        tree(&topology)
+    };
+    Ok(print::line(text.trim_end())?)
+}
+
+fn node<'t>(topology: &Topology, w: &'t WorkloadSpec) -> Node<'t> {
+    let zone = topology.subnet_of(w).map(|s| s.zone.to_string());
+    Node {
+        workload: w.name.as_str(),
+        host: w.host.as_str(),
+        zone: zone.unwrap_or_default(),
+        vpc: w.vpc.as_str(),
+        subnet: w.subnet.as_str(),
+        groups: w.groups.iter().map(|g| g.as_str()).collect(),
+    }
+}
+
+/// Writes a line; writing to a string can't fail.
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(out, "{text}");
+}
+
+fn tree(topology: &Topology) -> String {
+    let mut out = String::new();
+    for vpc in &topology.vpcs {
+        let blocks: Vec<String> = vpc.blocks.iter().map(|b| b.to_string()).collect();
+        put(
+            &mut out,
+            format_args!("{} {}", vpc.name.value, blocks.join(" ")),
+        );
+        subnets(&mut out, topology, vpc);
+    }
+    out
+}
+
+fn subnets(out: &mut String, topology: &Topology, vpc: &VpcSpec) {
+    for (n, subnet) in vpc.subnets.iter().enumerate() {
+        let last = n + 1 == vpc.subnets.len();
+        let (branch, stem) = if last {
+            ("└─", "  ")
+        } else {
+            ("├─", "│ ")
+        };
+        let zone = &subnet.zone.value;
+        put(
+            out,
+            format_args!(
+                "{branch} {} {} in {zone}",
+                subnet.name.value, subnet.cidr.value
+            ),
+        );
+        let inside = |w: &&WorkloadSpec| {
+            w.vpc.value == vpc.name.value && w.subnet.value == subnet.name.value
+        };
+        let members: Vec<_> = topology.workloads.iter().filter(inside).collect();
+        for (m, w) in members.iter().enumerate() {
+            let leaf = if m + 1 == members.len() {
+                "└─"
+            } else {
+                "├─"
+            };
+            let groups: Vec<&str> = w.groups.iter().map(|g| g.as_str()).collect();
+            let groups = if groups.is_empty() {
+                "default".into()
+            } else {
+                groups.join(",")
+            };
+            put(
+                out,
+                format_args!(
+                    "{stem} {leaf} {} on {} [{groups}]",
+                    w.name.value, w.host.value
+                ),
+            );
+        }
+    }
+}
+
+fn for_graphviz(topology: &Topology) -> String {
+    let mut out = String::from("graph weft {\n  node [shape=box];\n  underlay [shape=ellipse];\n");
+    for (n, host) in topology.hosts.iter().enumerate() {
+        let name = &host.name.value;
+        put(&mut out, format_args!("  subgraph cluster_{n} {{"));
+        put(
+            &mut out,
+            format_args!("    label=\"{name} ({})\";", host.zone.value),
+        );
+        put(
+            &mut out,
+            format_args!("    \"host {name}\" [label=\"vswitch\"];"),
+        );
+        for w in topology
+            .workloads
+            .iter()
+            .filter(|w| w.host.value == host.name.value)
+        {
+            let label = format!("{}\\n{}/{}", w.name.value, w.vpc.value, w.subnet.value);
+            put(
+                &mut out,
+                format_args!("    \"{}\" [label=\"{label}\"];", w.name.value),
+            );
+            put(
+                &mut out,
+                format_args!("    \"host {name}\" -- \"{}\";", w.name.value),
+            );
+        }
+        put(
+            &mut out,
+            format_args!("  }}\n  underlay -- \"host {name}\";"),
+        );
+    }
+    out.push_str("}\n");
+    out
+}

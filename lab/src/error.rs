@@ -1,0 +1,74 @@
+//! What a lab command can fail with, and its exit code.
+
+use std::io;
+
+use crate::{
+    api::ApiError,
+    runtime::{client::ControlError, dirs::DirError, launch::LaunchError},
+    scenario::ScenarioError,
+    topology::Rejected,
+};
+
+/// Why a lab command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// The topology has errors.
+    #[error("{0}")]
+    Topology(Box<Rejected>),
+    /// The scenario or its parameters.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A file can't be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The labs' directory.
+    #[error(transparent)]
+    Dir(#[from] DirError),
+    /// The lab didn't start.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The lab didn't do as asked.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The controller didn't.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// Which lab is meant?
+    #[error("{0}")]
+    Which(String),
+    /// Devices did not come.
+    #[error("after {seconds} s these devices are not up: {lacking}")]
+    NotReady {
+        /// How long it was waited.
+        seconds: u64,
+        /// What is lacking.
+        lacking: String,
+    },
+    /// The terminal, or this process's own threads.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Checks ran and some failed; they are printed already.
+    #[error("{failed} of {all} checks failed")]
+    Checks {
+        /// How many failed.
+        failed: usize,
+        /// How many ran.
+        all: usize,
+    },
+}
+
+impl LabError {
+    /// 1 failed, 2 wrong usage or topology, 3 the system lacks something.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Topology(_) | Self::Scenario(_) | Self::Which(_) => 2,
+            Self::Launch(LaunchError::NotRoot | LaunchError::Namespaces(_)) => 3,
+            _ => 1,
+        }
+    }
+}

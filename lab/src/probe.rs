@@ -1,0 +1,255 @@
+//! Real packets between namespaces: a process of the lab that reads what to try on its standard
+//! input and says on its standard output what happened.
+
+mod icmp;
+mod listen;
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{runtime::netns, topology::Transport};
+
+/// Probes at once; each is a thread that mostly waits.
+const AT_ONCE: usize = 128;
+
+/// The stack of such a thread: it holds one small packet.
+const STACK: usize = 128 << 10;
+
+/// What goes to the other side and must come back.
+const TOKEN: &[u8; 16] = b"weft-probe-token";
+
+/// How often a datagram or an echo request is sent anew: one may be lost.
+const AGAIN: Duration = Duration::from_millis(300);
+
+/// How long to wait for what must arrive.
+const REACH: Duration = Duration::from_secs(3);
+
+/// How long to wait for what must not: longer than the second after which the kernel sends a SYN
+/// anew, so that one lost packet can't look like a policy.
+const BLOCKED: Duration = Duration::from_millis(1300);
+
+/// Everything to try.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// What must listen before.
+    pub listeners: Vec<Listener>,
+    /// What to send.
+    pub probes: Vec<Probe>,
+}
+
+/// A listener in a namespace, unless something there listens already.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Listener {
+    /// The namespace's file.
+    pub netns: PathBuf,
+    /// TCP, else UDP.
+    pub tcp: bool,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// One try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The sender's namespace.
+    pub netns: PathBuf,
+    /// `tcp`, `udp` or `icmp`.
+    pub transport: String,
+    /// To whom.
+    pub address: IpAddr,
+    /// Which port; 0 for ICMP.
+    pub port: u16,
+    /// Whether the listener at the other side, if any, is the namespace's own program.
+    pub foreign: bool,
+    /// Whether it should arrive: it is waited for longer.
+    pub reach: bool,
+}
+
+/// What came of a try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "observed", rename_all = "snake_case")]
+pub enum Observed {
+    /// The other side answered.
+    Reached {
+        /// Microseconds to the answer.
+        micros: u64,
+    },
+    /// Nothing came back.
+    Timeout,
+    /// The other side was reached and nothing listened.
+    Refused,
+    /// Something on the way said that it can't be reached.
+    Unreachable,
+    /// It could not be tried.
+    Error {
+        /// Why.
+        message: String,
+    },
+}
+
+impl Observed {
+    /// One word for a table.
+    pub fn word(&self) -> String {
+        match self {
+            Self::Reached { .. } => "reached".into(),
+            Self::Timeout => "timed out".into(),
+            Self::Refused => "refused".into(),
+            Self::Unreachable => "unreachable".into(),
+            Self::Error { message } => message.clone(),
+        }
+    }
+
+    /// Whether that is what was expected. A refusal is neither: the packet got there.
+    pub const fn meets(&self, reach: bool) -> bool {
+        match self {
+            Self::Reached { .. } => reach,
+            Self::Timeout | Self::Unreachable => !reach,
+            Self::Refused | Self::Error { .. } => false,
+        }
+    }
+}
+
+/// Runs the plan on standard input.
+///
+/// # Errors
+/// When it can't be read, or the result not be written.
+pub fn run() -> io::Result<()> {
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text)?;
+    let mut plan: Plan = serde_json::from_str(&text)?;
+    listen::start(&mut plan);
+    let observed = all(&plan.probes);
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, &observed)?;
+    out.write_all(b"\n")
+}
+
+fn all(probes: &[Probe]) -> Vec<Observed> {
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<(usize, Observed)>> = Mutex::default();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(probes.len()) {
+            let thread = thread::Builder::new().stack_size(STACK);
+            let worker = || {
+                while let Some((n, probe)) = take(&next, probes) {
+                    let observed = one(probe);
+                    results
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((n, observed));
+                }
+            };
+            // Fewer threads take longer; none leave the untried as errors below.
+            let _ = thread.spawn_scoped(scope, worker);
+        }
+    });
+    let message = "not tried: no thread could be had".to_owned();
+    let mut all = vec![Observed::Error { message }; probes.len()];
+    for (n, observed) in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        all[n] = observed;
+    }
+    all
+}
+
+fn take<'p>(next: &AtomicUsize, probes: &'p [Probe]) -> Option<(usize, &'p Probe)> {
+    let n = next.fetch_add(1, Ordering::Relaxed);
+    Some((n, probes.get(n)?))
+}
+
+fn one(probe: &Probe) -> Observed {
+    let patience = if probe.reach { REACH } else { BLOCKED };
+    let tried =
+        netns::open(&probe.netns).and_then(|fd| netns::inside(&fd, || Ok(send(probe, patience))));
+    match tried {
+        Ok(Ok(time)) => Observed::Reached {
+            micros: u64::try_from(time.as_micros()).unwrap_or(u64::MAX),
+        },
+        Ok(Err(error)) => failure(&error),
+        Err(error) => Observed::Error {
+            message: format!("{}: {error}", probe.netns.display()),
+        },
+    }
+}
+
+fn failure(error: &io::Error) -> Observed {
+    match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Observed::Timeout,
+        io::ErrorKind::ConnectionRefused => Observed::Refused,
+        io::ErrorKind::HostUnreachable => Observed::Unreachable,
+        // Without a route nothing was sent, so nothing was shown.
+        _ => Observed::Error {
+            message: error.to_string(),
+        },
+    }
+}
+
+fn send(probe: &Probe, patience: Duration) -> io::Result<Duration> {
+    let address = SocketAddr::new(probe.address, probe.port);
+    match probe.transport.as_str() {
+        "tcp" => tcp(address, probe.foreign, patience),
+        "udp" => udp(address, patience),
+        _ => icmp::echo(probe.address, patience),
+    }
+}
+
+fn tcp(address: SocketAddr, foreign: bool, patience: Duration) -> io::Result<Duration> {
+    let begin = Instant::now();
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    let time = begin.elapsed();
+    if foreign {
+        return Ok(time);
+    }
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(TOKEN)?;
+    let mut back = [0; TOKEN.len()];
+    stream.read_exact(&mut back)?;
+    same(&back).map(|()| time)
+}
+
+fn udp(address: SocketAddr, patience: Duration) -> io::Result<Duration> {
+    let any: IpAddr = match address {
+        SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(address)?;
+    socket.set_read_timeout(Some(AGAIN))?;
+    let begin = Instant::now();
+    let mut back = [0; 64];
+    while begin.elapsed() < patience {
+        socket.send(TOKEN)?;
+        match socket.recv(&mut back) {
+            Ok(_) => return Ok(begin.elapsed()),
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                ) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+fn same(back: &[u8]) -> io::Result<()> {
+    if back == TOKEN {
+        return Ok(());
+    }
+    Err(io::Error::other("other bytes came back than were sent"))
+}
+
+/// The name of a transport in a plan.
+pub(crate) fn transport(transport: Transport) -> String {
+    transport.to_string()
+}

@@ -1,0 +1,68 @@
+//! Listeners at the far ends, for as long as the process lives.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    thread,
+    time::Duration,
+};
+
+use super::{Listener, Plan, STACK};
+use crate::runtime::netns;
+
+/// How long one connection may hold up the next.
+const HASTE: Duration = Duration::from_secs(1);
+
+/// Starts all listeners, and marks the probes whose far end listens by itself.
+pub(super) fn start(plan: &mut Plan) {
+    let all: BTreeSet<Listener> = plan.listeners.drain(..).collect();
+    let mut foreign = BTreeSet::new();
+    for listener in all {
+        match bind(&listener) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                foreign.insert((listener.tcp, listener.address));
+            }
+            // The probe will show it: nothing answers there.
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "{}: {error}", listener.address);
+            }
+        }
+    }
+    for probe in &mut plan.probes {
+        let address = SocketAddr::new(probe.address, probe.port);
+        probe.foreign |= foreign.contains(&(probe.transport == "tcp", address));
+    }
+}
+
+fn bind(listener: &Listener) -> io::Result<()> {
+    let netns = netns::open(&listener.netns)?;
+    let thread = thread::Builder::new().stack_size(STACK);
+    let address = listener.address;
+    if listener.tcp {
+        let socket = netns::inside(&netns, || TcpListener::bind(address))?;
+        thread.spawn(move || {
+            for stream in socket.incoming().flatten() {
+                // The other side gave up: that is its result to tell.
+                let _ = echo(stream);
+            }
+        })?;
+    } else {
+        let socket = netns::inside(&netns, || UdpSocket::bind(address))?;
+        thread.spawn(move || {
+            let mut buffer = [0; 64];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                let _ = socket.send_to(&buffer[..length], from);
+            }
+        })?;
+    }
+    Ok(())
+}
+
+fn echo(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(HASTE))?;
+    let mut buffer = [0; super::TOKEN.len()];
+    stream.read_exact(&mut buffer)?;
+    stream.write_all(&buffer)
+}
