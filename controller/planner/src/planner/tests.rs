@@ -446,3 +446,58 @@ proptest! {
         prop_assert!(!world.planner.vpcs.contains_key(&vpc_id(3)));
     }
 }
+
+/// What a port can't be without: its VPC, its subnet, its mapping and its groups.
+fn check_references(replica: &BTreeMap<StateKey, State>) -> Result<(), TestCaseError> {
+    for state in replica.values() {
+        let State::Port(port) = state else {
+            continue;
+        };
+        let needs = [
+            StateKey::Vpc(port.vpc),
+            StateKey::Subnet(port.subnet),
+            StateKey::Mapping(port.interface),
+        ];
+        let groups = port.groups.iter().copied().map(StateKey::Group);
+        for key in needs.into_iter().chain(groups) {
+            prop_assert!(
+                replica.contains_key(&key),
+                "{} lacks {key:?}",
+                port.interface
+            );
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// Applied one by one, in the order that the queue sends them, whatever was coalesced.
+    #[test]
+    fn a_host_never_has_a_port_without_what_it_needs(
+        steps in proptest::collection::vec((step(), any::<bool>()), 1..60)
+    ) {
+        let mut world = World::new(two_vpcs());
+        let mut queue = crate::HostQueue::new(None);
+        queue.connect(&crate::queue::Hello::default(), &[], Default::default());
+        let mut replica = BTreeMap::new();
+        for (revision, (step, drain)) in (1..).zip(&steps) {
+            let change = change(&world.cloud, step);
+            let plan = world.apply(&[change]);
+            let edits = plan.edits(&host_name(0)).cloned().unwrap_or_default();
+            queue.enqueue(weft_model::Revision(revision), edits);
+            while let Some(update) = drain.then(|| queue.next_update()).flatten() {
+                for item in &update.upserts {
+                    replica.insert(item.key.clone(), item.body.clone());
+                    check_references(&replica)?;
+                }
+                for key in &update.removals {
+                    replica.remove(key);
+                    check_references(&replica)?;
+                }
+                queue.ack(update.nonce, []).unwrap();
+            }
+        }
+    }
+}
