@@ -41,7 +41,7 @@ impl Engine {
         sink: &mut impl Sink,
     ) -> Verdict {
         match &self.config {
-            Some(config) => self.core.from_port(config, now, port, frame, sink),
+            Some(config) => self.core.leave(config, now, port, frame, sink),
             None => self.unconfigured(),
         }
     }
@@ -56,7 +56,7 @@ impl Engine {
         _sink: &mut impl Sink,
     ) -> Verdict {
         match &self.config {
-            Some(config) => self.core.to_port(config, now, port, &frame),
+            Some(config) => self.core.arrive(config, now, port, &frame),
             None => self.unconfigured(),
         }
     }
@@ -72,7 +72,7 @@ impl Engine {
         _sink: &mut impl Sink,
     ) -> Verdict {
         match &self.config {
-            Some(config) => self.core.from_tunnel(config, now, source, payload, offload),
+            Some(config) => self.core.emerge(config, now, source, payload, offload),
             None => self.unconfigured(),
         }
     }

@@ -21,7 +21,7 @@ use crate::{
 const OUT: Direction = Direction::Egress;
 
 impl Core {
-    pub(crate) fn from_port(
+    pub(crate) fn leave(
         &mut self,
         config: &Config,
         now: Now,

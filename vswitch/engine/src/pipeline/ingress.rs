@@ -10,7 +10,7 @@ use weft_packet::{
 
 use super::{Core, Packet, is_for_many, malformed, unknown};
 use crate::{
-    config::{Config, Direction, HostSlot, PortView},
+    config::{Config, Direction, HostSlot, PortView, VpcConfig},
     drop::{Drop, DropObject, DropReason},
     flow::FlowKey,
     frame::Frame,
@@ -31,7 +31,7 @@ enum Entrance {
 }
 
 impl Core {
-    pub(crate) fn to_port(
+    pub(crate) fn arrive(
         &mut self,
         config: &Config,
         now: Now,
@@ -47,7 +47,7 @@ impl Core {
         self.arrived(config, Some(port), frame.bytes.len(), result)
     }
 
-    pub(crate) fn from_tunnel(
+    pub(crate) fn emerge(
         &mut self,
         config: &Config,
         now: Now,
@@ -213,16 +213,21 @@ fn locate<'a>(
     if let Some(view) = port.and_then(|port| config.view(port)) {
         return Ok((headers, view));
     }
-    Err(
-        match (config.tunnels().host(source), config.vpc_by_vni(vni)) {
-            (None, _) => Drop::because(DropReason::VtepUnknown, DropObject::Address(source)),
-            (_, None) => Drop::because(DropReason::VniUnknown, DropObject::Vni(vni)),
-            _ => Drop::because(
-                DropReason::DestinationElsewhere,
-                DropObject::Mac(headers.dst),
-            ),
-        },
-    )
+    let host = known(config, source)?;
+    let vpc = config.vpc_by_vni(vni);
+    let vpc = vpc.ok_or(Drop::because(DropReason::VniUnknown, DropObject::Vni(vni)))?;
+    // A host that has no business in this VPC is the graver news.
+    if let Body::Ip(ip) = &headers.body {
+        vouch(vpc, host, headers.src, ip.src)?;
+    }
+    let object = DropObject::Mac(headers.dst);
+    Err(Drop::because(DropReason::DestinationElsewhere, object))
+}
+
+/// The host with this VTEP.
+fn known(config: &Config, vtep: IpAddr) -> Result<HostSlot, Drop> {
+    let unknown = Drop::because(DropReason::VtepUnknown, DropObject::Address(vtep));
+    config.tunnels().host(vtep).ok_or(unknown)
 }
 
 /// The host that the packet comes from, once it is sure that the inner source is there.
@@ -230,20 +235,22 @@ fn check_origin(packet: &Packet<'_>, entrance: Entrance) -> Result<HostSlot, Dro
     let Entrance::Tunnel(source) = entrance else {
         return Ok(HostSlot::OWN);
     };
-    let (view, mac) = (&packet.view, packet.headers.src);
-    let Some(host) = view.config.tunnels().host(source) else {
-        let object = DropObject::Address(source);
-        return Err(Drop::because(DropReason::VtepUnknown, object));
-    };
+    let host = known(packet.view.config, source)?;
+    vouch(packet.view.vpc, host, packet.headers.src, packet.ip.src)?;
+    Ok(host)
+}
+
+/// Whether a packet with these inner sources may come from the host.
+fn vouch(vpc: &VpcConfig, host: HostSlot, mac: Mac, address: IpAddr) -> Result<(), Drop> {
     // A host with an interface that forwards may send on what others began.
-    let forwards = view.vpc.mappings.forwards(host);
-    let entry = view.mapping(packet.ip.src);
+    let forwards = vpc.mappings.forwards(host);
+    let entry = vpc.mapping(address);
     match entry.filter(|entry| entry.host_slot == host) {
-        Some(entry) if entry.mac == mac || mac == Mac::ROUTER || forwards => Ok(host),
+        Some(entry) if entry.mac == mac || mac == Mac::ROUTER || forwards => Ok(()),
         Some(_) => Err(Drop::because(DropReason::InnerMac, DropObject::Mac(mac))),
-        None if forwards => Ok(host),
+        None if forwards => Ok(()),
         None => {
-            let object = DropObject::Address(packet.ip.src);
+            let object = DropObject::Address(address);
             Err(Drop::because(DropReason::SourceElsewhere, object))
         }
     }
