@@ -43,11 +43,19 @@ fn measure(store: &RedbStore, batch: usize, rounds: usize) -> Result<(), Box<dyn
 fn main() -> Result<(), Box<dyn Error>> {
     let parent = env::args_os().nth(1).map_or_else(env::temp_dir, Into::into);
     let dir = tempfile::tempdir_in(parent)?;
-    let store = RedbStore::open(dir.path().join("store"))?;
+    let path = dir.path().join("store");
+    let store = RedbStore::open(&path)?;
     for batch in [1, 8, 64] {
         measure(&store, batch, 500)?;
     }
-    let start = Instant::now();
+    drop(store);
+    let mut start = Instant::now();
+    let store = RedbStore::open(&path)?;
+    println!(
+        "open, with the check of the whole file: {:?}",
+        start.elapsed()
+    );
+    start = Instant::now();
     let resources = store.load()?.resources.len();
     println!("load: {resources} resources in {:?}", start.elapsed());
     Ok(())
