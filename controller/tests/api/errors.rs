@@ -55,7 +55,12 @@ async fn every_fault_of_a_request_is_named_and_nothing_is_stored() {
 #[tokio::test]
 async fn names_that_are_too_long_or_hold_control_characters_are_refused() {
     let cloud = Controller::start().await;
-    for name in ["a".repeat(64), "a\u{1b}[31m".to_owned(), "A".to_owned(), "-a".to_owned()] {
+    for name in [
+        "a".repeat(64),
+        "a\u{1b}[31m".to_owned(),
+        "A".to_owned(),
+        "-a".to_owned(),
+    ] {
         let request = wire::CreateRegionRequest {
             region: Some(region(&name)),
             request_id: String::new(),
@@ -79,7 +84,11 @@ async fn names_that_are_too_long_or_hold_control_characters_are_refused() {
 #[tokio::test]
 async fn a_request_without_its_resource_is_refused() {
     let cloud = Controller::start().await;
-    let refused = cloud.hosts().create(wire::CreateHostRequest::default()).await.unwrap_err();
+    let refused = cloud
+        .hosts()
+        .create(wire::CreateHostRequest::default())
+        .await
+        .unwrap_err();
     assert_eq!(faults(&refused), ["host"]);
     let refused = cloud.hosts().get(get("")).await.unwrap_err();
     assert_eq!(faults(&refused), ["id"]);
@@ -113,7 +122,10 @@ async fn a_taken_name_is_refused_by_name() {
     let refused = cloud.regions().create(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::AlreadyExists);
     let info = refused.get_details_resource_info().unwrap();
-    assert_eq!((&*info.resource_type, &*info.resource_name), ("region", "here"));
+    assert_eq!(
+        (&*info.resource_type, &*info.resource_name),
+        ("region", "here")
+    );
 }
 
 #[tokio::test]
@@ -124,8 +136,11 @@ async fn what_is_in_use_is_not_deleted_and_the_error_says_by_whom() {
     let refused = [
         (cloud.regions().delete(delete("here")).await, "here-a"),
         (cloud.zones().delete(delete("here-a")).await, &*subnet.id),
-        (cloud.vpcs().delete(delete(&vpc.id)).await, &*subnet.id),
-        (cloud.subnets().delete(delete(&subnet.id)).await, &*interface.id),
+        (cloud.vpcs().delete(delete(&vpc.id)).await, &*interface.id),
+        (
+            cloud.subnets().delete(delete(&subnet.id)).await,
+            &*interface.id,
+        ),
     ];
     for (refused, by) in refused {
         let refused = refused.unwrap_err();
@@ -149,11 +164,19 @@ async fn a_stale_etag_loses_nothing() {
         etag: etag(read.meta.as_ref()),
         request_id: String::new(),
     };
-    let first = cloud.regions().update(update("first")).await.unwrap().into_inner();
+    let first = cloud
+        .regions()
+        .update(update("first"))
+        .await
+        .unwrap()
+        .into_inner();
     let first = first.region.unwrap();
     assert_ne!(etag(first.meta.as_ref()), etag(read.meta.as_ref()));
     let lost = cloud.regions().update(update("second")).await.unwrap_err();
-    assert_eq!((lost.code(), &*reason(&lost)), (Code::Aborted, "STALE_ETAG"));
+    assert_eq!(
+        (lost.code(), &*reason(&lost)),
+        (Code::Aborted, "STALE_ETAG")
+    );
     let request = wire::DeleteRequest {
         etag: etag(read.meta.as_ref()),
         ..delete("here")
@@ -187,7 +210,10 @@ async fn a_quota_is_named_when_it_is_reached() {
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert_eq!(reason(&refused), "QUOTA_EXCEEDED");
     let failure = refused.get_details_quota_failure().unwrap();
-    assert!(failure.violations[0].subject.contains("here"), "{failure:?}");
+    assert!(
+        failure.violations[0].subject.contains("here"),
+        "{failure:?}"
+    );
 }
 
 #[tokio::test]
@@ -215,7 +241,14 @@ async fn more_faults_than_a_header_holds_are_counted_not_lost() {
         ingress: vec![wire::Rule::default(); 500],
         ..Default::default()
     };
-    let refused = cloud.security_groups().authorize(request).await.unwrap_err();
+    let refused = cloud
+        .security_groups()
+        .authorize(request)
+        .await
+        .unwrap_err();
     assert_eq!(faults(&refused).len(), 16);
-    assert!(refused.message().starts_with("1000 fields are at fault"), "{refused}");
+    assert!(
+        refused.message().starts_with("1000 fields are at fault"),
+        "{refused}"
+    );
 }

@@ -8,11 +8,11 @@ use crate::support::{Controller, delete, get, mask, named, reason};
 
 /// Renames a resource, reads it again, finds it in its list, deletes it and misses it.
 macro_rules! lives {
-    ($client:expr, $key:expr, $update:ident { $one:ident: $resource:expr }, $many:ident) => {{
+    ($client:expr, $key:expr, $update:ident { $one:ident }, $many:ident) => {{
         let mut client = $client;
         let key: String = $key;
         let request = wire::$update {
-            $one: Some($resource),
+            $one: Some($one),
             update_mask: mask(&["meta.name"]),
             ..Default::default()
         };
@@ -41,13 +41,32 @@ async fn regions_zones_and_hosts_live_and_die() {
     let mut region = cloud.region("here").await;
     let mut zone = cloud.zone("here-a").await;
     let mut host = cloud.host("h1", "192.0.2.1").await;
-    assert_eq!(host.status, Some(wire::HostStatus::default()), "known, never connected");
+    let status = host.status.take().unwrap();
+    assert!(
+        !status.connected && status.pending == 0,
+        "known, never connected"
+    );
     host.meta = named("renamed");
     zone.meta = named("renamed");
     region.meta = named("renamed");
-    lives!(cloud.hosts(), "h1".to_owned(), UpdateHostRequest { host: host }, hosts);
-    lives!(cloud.zones(), "here-a".to_owned(), UpdateZoneRequest { zone: zone }, zones);
-    lives!(cloud.regions(), "here".to_owned(), UpdateRegionRequest { region: region }, regions);
+    lives!(
+        cloud.hosts(),
+        "h1".to_owned(),
+        UpdateHostRequest { host },
+        hosts
+    );
+    lives!(
+        cloud.zones(),
+        "here-a".to_owned(),
+        UpdateZoneRequest { zone },
+        zones
+    );
+    lives!(
+        cloud.regions(),
+        "here".to_owned(),
+        UpdateRegionRequest { region },
+        regions
+    );
 }
 
 #[tokio::test]
@@ -57,16 +76,33 @@ async fn a_vpc_comes_with_its_table_and_group_and_goes_with_them() {
     let mut vpc = cloud.vpc().await;
     assert!(vpc.id.starts_with("vpc-0") && vpc.vni > 0);
     assert_eq!(vpc.ipv6_cidr_blocks, ["fd57:6566:7400::/56"]);
-    let table = cloud.route_tables().get(get(&vpc.main_route_table)).await.unwrap();
+    let table = cloud
+        .route_tables()
+        .get(get(&vpc.main_route_table))
+        .await
+        .unwrap();
     let table = table.into_inner().route_table.unwrap();
     assert!(table.main);
     assert_eq!(table.routes.len(), 2, "local, for each family");
-    let group = cloud.security_groups().get(get(&vpc.default_security_group)).await.unwrap();
-    assert_eq!(group.into_inner().security_group.unwrap().group_name, "default");
+    let group = cloud
+        .security_groups()
+        .get(get(&vpc.default_security_group))
+        .await
+        .unwrap();
+    assert_eq!(
+        group.into_inner().security_group.unwrap().group_name,
+        "default"
+    );
 
     for refused in [
-        cloud.route_tables().delete(delete(&vpc.main_route_table)).await,
-        cloud.security_groups().delete(delete(&vpc.default_security_group)).await,
+        cloud
+            .route_tables()
+            .delete(delete(&vpc.main_route_table))
+            .await,
+        cloud
+            .security_groups()
+            .delete(delete(&vpc.default_security_group))
+            .await,
     ] {
         let refused = refused.unwrap_err();
         assert_eq!(refused.code(), Code::FailedPrecondition);
@@ -74,7 +110,7 @@ async fn a_vpc_comes_with_its_table_and_group_and_goes_with_them() {
     }
     let (id, main) = (vpc.id.clone(), vpc.main_route_table.clone());
     vpc.meta = named("renamed");
-    lives!(cloud.vpcs(), id, UpdateVpcRequest { vpc: vpc }, vpcs);
+    lives!(cloud.vpcs(), id, UpdateVpcRequest { vpc }, vpcs);
     let gone = cloud.route_tables().get(get(&main)).await.unwrap_err();
     assert_eq!(gone.code(), Code::NotFound);
 }
@@ -84,23 +120,33 @@ async fn subnets_tables_groups_and_interfaces_live_and_die() {
     let cloud = Controller::start().await;
     let (vpc, mut subnet) = cloud.network().await;
     let mut interface = cloud.interface(&subnet.id).await;
-    let mut table = table(&cloud, &vpc.id).await;
-    let mut group = group(&cloud, &vpc.id, "web").await;
+    let mut route_table = table(&cloud, &vpc.id).await;
+    let mut security_group = group(&cloud, &vpc.id, "web").await;
     interface.meta = named("renamed");
     subnet.meta = named("renamed");
-    table.meta = named("renamed");
-    group.meta = named("renamed");
+    route_table.meta = named("renamed");
+    security_group.meta = named("renamed");
     let id = interface.id.clone();
-    lives!(cloud.interfaces(), id, UpdateInterfaceRequest { interface: interface }, interfaces);
+    lives!(
+        cloud.interfaces(),
+        id,
+        UpdateInterfaceRequest { interface },
+        interfaces
+    );
     let id = subnet.id.clone();
-    lives!(cloud.subnets(), id, UpdateSubnetRequest { subnet: subnet }, subnets);
-    let id = table.id.clone();
-    lives!(cloud.route_tables(), id, UpdateRouteTableRequest { route_table: table }, route_tables);
-    let id = group.id.clone();
+    lives!(cloud.subnets(), id, UpdateSubnetRequest { subnet }, subnets);
+    let id = route_table.id.clone();
+    lives!(
+        cloud.route_tables(),
+        id,
+        UpdateRouteTableRequest { route_table },
+        route_tables
+    );
+    let id = security_group.id.clone();
     lives!(
         cloud.security_groups(),
         id,
-        UpdateSecurityGroupRequest { security_group: group },
+        UpdateSecurityGroupRequest { security_group },
         security_groups
     );
 }
@@ -161,18 +207,31 @@ async fn an_interface_is_plugged_in_and_out() {
         update_mask: mask(&["attachment"]),
         ..Default::default()
     };
-    let plugged = cloud.interfaces().update(update(&interface)).await.unwrap().into_inner();
+    let plugged = cloud
+        .interfaces()
+        .update(update(&interface))
+        .await
+        .unwrap()
+        .into_inner();
     let attachment = plugged.interface.unwrap().attachment.unwrap();
     assert_eq!(attachment.device, "eth0");
 
     let refused = cloud.hosts().delete(delete("h1")).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    let violation = &refused.get_details_precondition_failure().unwrap().violations[0];
+    let violation = &refused
+        .get_details_precondition_failure()
+        .unwrap()
+        .violations[0];
     assert_eq!(violation.r#type, "IN_USE");
     assert!(violation.subject.contains(&interface.id), "{violation:?}");
 
     interface.attachment = None;
-    let unplugged = cloud.interfaces().update(update(&interface)).await.unwrap().into_inner();
+    let unplugged = cloud
+        .interfaces()
+        .update(update(&interface))
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(unplugged.interface.unwrap().attachment, None);
     cloud.hosts().delete(delete("h1")).await.unwrap();
 }
@@ -196,13 +255,21 @@ async fn routes_are_put_replaced_and_deleted() {
         routes.find(|route| route.destination == "192.0.2.0/24")
     };
     let blackhole = wire::route::Target::Blackhole(true);
-    let answer = cloud.route_tables().put_route(put(blackhole.clone())).await.unwrap();
+    let answer = cloud
+        .route_tables()
+        .put_route(put(blackhole.clone()))
+        .await
+        .unwrap();
     let route = find(answer.into_inner().route_table).unwrap();
     assert_eq!(route.target, Some(blackhole));
     assert_eq!(route.origin(), wire::route::Origin::Static);
 
     let middlebox = wire::route::Target::Interface(interface.id);
-    let answer = cloud.route_tables().put_route(put(middlebox.clone())).await.unwrap();
+    let answer = cloud
+        .route_tables()
+        .put_route(put(middlebox.clone()))
+        .await
+        .unwrap();
     let route = find(answer.into_inner().route_table).unwrap();
     assert_eq!(route.target, Some(middlebox));
 
@@ -211,9 +278,17 @@ async fn routes_are_put_replaced_and_deleted() {
         destination: "192.0.2.0/24".to_owned(),
         ..Default::default()
     };
-    let answer = cloud.route_tables().delete_route(request.clone()).await.unwrap();
+    let answer = cloud
+        .route_tables()
+        .delete_route(request.clone())
+        .await
+        .unwrap();
     assert_eq!(find(answer.into_inner().route_table), None);
-    let again = cloud.route_tables().delete_route(request).await.unwrap_err();
+    let again = cloud
+        .route_tables()
+        .delete_route(request)
+        .await
+        .unwrap_err();
     assert_eq!(crate::support::faults(&again), ["destination"]);
 }
 
@@ -223,10 +298,17 @@ async fn rules_are_authorized_with_ids_and_revoked_by_them() {
     let (vpc, _) = cloud.network().await;
     let group = group(&cloud, &vpc.id, "web").await;
     assert!(group.ingress.is_empty(), "a new group lets nothing in");
-    assert_eq!(group.egress.len(), 2, "and everything out, in both families");
+    assert_eq!(
+        group.egress.len(),
+        2,
+        "and everything out, in both families"
+    );
     let https = wire::Rule {
         protocol: "tcp".to_owned(),
-        ports: Some(wire::PortRange { first: 443, last: 443 }),
+        ports: Some(wire::PortRange {
+            first: 443,
+            last: 443,
+        }),
         peer: Some(wire::rule::Peer::Cidr("0.0.0.0/0".to_owned())),
         ..Default::default()
     };
@@ -235,7 +317,11 @@ async fn rules_are_authorized_with_ids_and_revoked_by_them() {
         ingress: vec![https.clone()],
         ..Default::default()
     };
-    let answer = cloud.security_groups().authorize(request.clone()).await.unwrap();
+    let answer = cloud
+        .security_groups()
+        .authorize(request.clone())
+        .await
+        .unwrap();
     let rules = answer.into_inner().security_group.unwrap().ingress;
     let expected = wire::Rule {
         id: rules[0].id.clone(),
@@ -243,7 +329,11 @@ async fn rules_are_authorized_with_ids_and_revoked_by_them() {
     };
     assert_eq!(rules, [expected]);
     assert!(rules[0].id.starts_with("sgr-0"));
-    let again = cloud.security_groups().authorize(request).await.unwrap_err();
+    let again = cloud
+        .security_groups()
+        .authorize(request)
+        .await
+        .unwrap_err();
     assert_eq!(crate::support::faults(&again), ["ingress[0]"]);
 
     let request = wire::RevokeRequest {
@@ -252,5 +342,12 @@ async fn rules_are_authorized_with_ids_and_revoked_by_them() {
         ..Default::default()
     };
     let answer = cloud.security_groups().revoke(request).await.unwrap();
-    assert!(answer.into_inner().security_group.unwrap().ingress.is_empty());
+    assert!(
+        answer
+            .into_inner()
+            .security_group
+            .unwrap()
+            .ingress
+            .is_empty()
+    );
 }

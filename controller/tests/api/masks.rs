@@ -25,7 +25,14 @@ async fn a_field_outside_the_mask_is_not_even_read() {
         update_mask: mask(&["meta.name"]),
         ..Default::default()
     };
-    let updated = cloud.hosts().update(request).await.unwrap().into_inner().host.unwrap();
+    let updated = cloud
+        .hosts()
+        .update(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .host
+        .unwrap();
     assert_eq!((updated.vtep, updated.zone), (host.vtep, host.zone));
     assert_eq!(updated.meta.unwrap().name, "renamed");
 }
@@ -41,7 +48,12 @@ async fn an_empty_field_in_the_mask_clears_what_can_be_cleared() {
     };
     cloud.hosts().update(update(&host)).await.unwrap();
     host.meta = None;
-    let cleared = cloud.hosts().update(update(&host)).await.unwrap().into_inner();
+    let cleared = cloud
+        .hosts()
+        .update(update(&host))
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(cleared.host.unwrap().meta.unwrap().name, "");
 }
 
@@ -54,7 +66,10 @@ async fn fields_that_cannot_change_or_do_not_exist_are_refused_by_path() {
         ..Default::default()
     };
     let refused = cloud.hosts().update(request).await.unwrap_err();
-    assert_eq!(faults(&refused), ["update_mask.paths[0]", "update_mask.paths[2]"]);
+    assert_eq!(
+        faults(&refused),
+        ["update_mask.paths[0]", "update_mask.paths[2]"]
+    );
     assert!(refused.message().contains("can't change"), "{refused}");
 }
 

@@ -19,15 +19,28 @@ async fn a_walk_meets_what_stays_exactly_once_while_others_come_and_go() {
         ..Default::default()
     };
     for page in 0.. {
-        let answer = cloud.regions().list(request.clone()).await.unwrap().into_inner();
+        let answer = cloud
+            .regions()
+            .list(request.clone())
+            .await
+            .unwrap()
+            .into_inner();
         assert!(answer.regions.len() <= 7);
         seen.extend(answer.regions.into_iter().map(|region| region.region));
         if answer.next_page_token.is_empty() {
             break;
         }
         request.page_token = answer.next_page_token;
-        cloud.regions().delete(delete(&format!("go-{page:02}"))).await.unwrap();
-        cloud.regions().delete(delete(&format!("go-{:02}", 39 - page))).await.unwrap();
+        cloud
+            .regions()
+            .delete(delete(&format!("go-{page:02}")))
+            .await
+            .unwrap();
+        cloud
+            .regions()
+            .delete(delete(&format!("go-{:02}", 39 - page)))
+            .await
+            .unwrap();
         cloud.region(&format!("new-{page:02}")).await;
     }
     let unique: BTreeSet<_> = seen.iter().collect();
@@ -45,7 +58,14 @@ async fn a_list_of_one_vpc_holds_nothing_of_another() {
         vpc: Some(vpc("10.0.0.0/16")),
         ..Default::default()
     };
-    let two = cloud.vpcs().create(request).await.unwrap().into_inner().vpc.unwrap();
+    let two = cloud
+        .vpcs()
+        .create(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .vpc
+        .unwrap();
     for i in 0..5 {
         let request = wire::CreateSubnetRequest {
             subnet: Some(subnet(&two.id, &format!("10.0.{i}.0/24"))),
@@ -67,7 +87,12 @@ async fn a_list_of_one_vpc_holds_nothing_of_another() {
     };
     let mut sizes = Vec::new();
     loop {
-        let answer = cloud.subnets().list(list.clone()).await.unwrap().into_inner();
+        let answer = cloud
+            .subnets()
+            .list(list.clone())
+            .await
+            .unwrap()
+            .into_inner();
         assert!(answer.subnets.iter().all(|subnet| subnet.vpc == two.id));
         sizes.push(answer.subnets.len());
         list.page_token = answer.next_page_token;
@@ -85,7 +110,11 @@ async fn page_sizes_tokens_and_filters_that_make_no_sense_are_refused() {
     cloud.zone("here-b").await;
     let ask = |page_size, page_token: &str, vpc: &str| {
         let (page_token, vpc) = (page_token.to_owned(), vpc.to_owned());
-        wire::ListRequest { page_size, page_token, vpc }
+        wire::ListRequest {
+            page_size,
+            page_token,
+            vpc,
+        }
     };
     let refused = cloud.zones().list(ask(1001, "", "")).await.unwrap_err();
     assert_eq!(faults(&refused), ["page_size"]);
@@ -93,9 +122,25 @@ async fn page_sizes_tokens_and_filters_that_make_no_sense_are_refused() {
     assert_eq!(faults(&refused), ["page_token"]);
     let refused = cloud.zones().list(ask(1, "", &vpc.id)).await.unwrap_err();
     assert_eq!(faults(&refused), ["vpc"]);
-    let page = cloud.zones().list(ask(1, "", "")).await.unwrap().into_inner();
-    let refused = cloud.regions().list(ask(1, &page.next_page_token, "")).await.unwrap_err();
-    assert_eq!(faults(&refused), ["page_token"], "the token of another list");
-    let missing = cloud.subnets().list(ask(1, "", "vpc-00000000000000000")).await;
+    let page = cloud
+        .zones()
+        .list(ask(1, "", ""))
+        .await
+        .unwrap()
+        .into_inner();
+    let refused = cloud
+        .regions()
+        .list(ask(1, &page.next_page_token, ""))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        faults(&refused),
+        ["page_token"],
+        "the token of another list"
+    );
+    let missing = cloud
+        .subnets()
+        .list(ask(1, "", "vpc-00000000000000000"))
+        .await;
     assert_eq!(missing.unwrap_err().code(), tonic::Code::NotFound);
 }

@@ -1,14 +1,18 @@
 //! A controller that starts again holds what it held.
 
-use weft_proto::v1 as wire;
 use weft_controller::{Error, Server};
+use weft_proto::v1 as wire;
 
 use crate::support::{Controller, options};
 
 /// Everything that lists show, and the newest revision.
 async fn everything(cloud: &Controller) -> impl PartialEq + std::fmt::Debug + use<> {
     let all = wire::ListRequest::default;
-    let version = cloud.operations().version(wire::VersionRequest {}).await.unwrap();
+    let version = cloud
+        .operations()
+        .version(wire::VersionRequest {})
+        .await
+        .unwrap();
     (
         version.into_inner().revision,
         cloud.regions().list(all()).await.unwrap().into_inner(),
@@ -17,7 +21,12 @@ async fn everything(cloud: &Controller) -> impl PartialEq + std::fmt::Debug + us
         cloud.vpcs().list(all()).await.unwrap().into_inner(),
         cloud.subnets().list(all()).await.unwrap().into_inner(),
         cloud.route_tables().list(all()).await.unwrap().into_inner(),
-        cloud.security_groups().list(all()).await.unwrap().into_inner(),
+        cloud
+            .security_groups()
+            .list(all())
+            .await
+            .unwrap()
+            .into_inner(),
         cloud.interfaces().list(all()).await.unwrap().into_inner(),
     )
 }
@@ -34,7 +43,10 @@ async fn a_restart_loses_nothing() {
     let cloud = cloud.restart().await;
     assert_eq!(everything(&cloud).await, before);
     let interface = cloud.interface(&subnet.id).await;
-    assert_eq!(interface.ipv4, "10.0.1.7", "addresses in use are still known");
+    assert_eq!(
+        interface.ipv4, "10.0.1.7",
+        "addresses in use are still known"
+    );
 }
 
 #[tokio::test]
