@@ -2,6 +2,7 @@
 //! in namespaces of this machine, interleaved in one run.
 #![forbid(unsafe_code)]
 
+pub mod command;
 pub mod load;
 pub mod netns;
 pub mod report;
@@ -33,6 +34,9 @@ pub enum BenchError {
     /// A device isn't there.
     #[error("device {0} isn't there")]
     NoDevice(String),
+    /// The lab around the measures.
+    #[error("{0}")]
+    Lab(String),
 }
 
 /// Names what was tried.

@@ -36,6 +36,9 @@ pub(crate) enum CliError {
     /// A daemon stopped with an error.
     #[error("{}", chain(&**.0))]
     Daemon(Box<dyn std::error::Error + Send + Sync>),
+    /// A measure couldn't be taken.
+    #[error(transparent)]
+    Bench(#[from] weft_benches::BenchError),
     /// Output can't be written.
     #[error("can't write the output: {0}")]
     Output(std::io::Error),

@@ -30,8 +30,15 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
     let format = cli.output;
     match cli.command {
         Command::Controller(options) => daemon(weft_controller::run(options)),
-        Command::Vswitch(options) => daemon(weft_vswitch::run(options)),
-        Command::Lab(command) => Ok(weft_lab::run(command)),
+        Command::Vswitch(options) => daemon(weft_vswitch::run(&options)),
+        Command::Lab(command) => {
+            let global = weft_lab::Global { lab: cli.endpoint.lab, format };
+            Ok(weft_lab::run(command, &global))
+        }
+        Command::Bench(args) => {
+            weft_benches::command::run(&args, format == output::Format::Json)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Doctor => doctor::run(format),
         Command::Completion { shell } => {
             let mut command = Cli::command();

@@ -2,20 +2,12 @@
 
 use std::io::Write as _;
 
-use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::error::CliError;
 
-/// How to print.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// Aligned columns.
-    Table,
-    /// One JSON document.
-    Json,
-}
+pub(crate) use weft_lab::Format;
 
 /// What a table says of a thing.
 pub(crate) trait Row {
