@@ -1,0 +1,354 @@
+//! Namespaces, hosts and workloads for the tests that need a kernel.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+};
+
+use nix::{
+    sched::{CloneFlags, unshare},
+    unistd::{gettid, getuid},
+};
+use weft_datapath::{
+    Datapath, DatapathOptions, Vtep,
+    device::{Device, DeviceSpec, Place},
+    netns,
+};
+use weft_engine::{
+    Config, Limits,
+    config::{Tables, TablesOptions},
+};
+use weft_model::{
+    HostName, InterfaceId, Mac, Mtu, Peer, PortMatch, PortRange, Prefix, RouteTableId, RouteTarget,
+    Rule, RuleId, SecurityGroupId, SubnetId, Vni, VpcId,
+    state::{
+        Delta, GroupState, Mapping, Port, RouteState, RouteTableState, State, SubnetState, Tunnel,
+        VpcState,
+    },
+};
+
+/// Set in the process that runs inside its own user namespace.
+const INSIDE: &str = "WEFT_TEST_INSIDE";
+
+/// Runs the test where namespaces can be made: here as root, else in a user namespace of its own.
+/// Says why where neither is possible.
+pub fn with_namespaces(name: &str, test: impl FnOnce()) {
+    if getuid().is_root() {
+        if let Err(reason) = Namespace::try_new() {
+            eprintln!("SKIPPED: {name}: no network namespace: {reason}");
+            return;
+        }
+        return test();
+    }
+    if std::env::var_os(INSIDE).is_some() {
+        panic!("not root inside a user namespace");
+    }
+    if !can_unshare() {
+        eprintln!("SKIPPED: {name}: neither root nor user namespaces: unshare -Ur is refused");
+        return;
+    }
+    let status = Command::new("unshare")
+        .args(["-Ur", "-n", "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(INSIDE, "1")
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name} failed in a user namespace");
+}
+
+fn can_unshare() -> bool {
+    let mut command = Command::new("unshare");
+    command.args(["-Ur", "-n", "--", "true"]);
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// A network namespace that lives as long as this value: a parked thread holds it.
+pub struct Namespace {
+    path: PathBuf,
+    release: Option<mpsc::Sender<()>>,
+    holder: Option<JoinHandle<()>>,
+}
+
+impl Namespace {
+    pub fn new() -> Self {
+        Self::try_new().unwrap()
+    }
+
+    fn try_new() -> Result<Self, nix::Error> {
+        let (release, released) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
+        let holder = std::thread::spawn(move || {
+            let made = unshare(CloneFlags::CLONE_NEWNET).map(|()| gettid());
+            tell.send(made).unwrap();
+            // Until the other end is dropped.
+            let _: Result<(), _> = released.recv();
+        });
+        let thread = told.recv().unwrap()?;
+        let path = format!("/proc/{}/task/{thread}/ns/net", std::process::id());
+        let namespace = Self {
+            path: path.into(),
+            release: Some(release),
+            holder: Some(holder),
+        };
+        namespace.ip("link set lo up");
+        Ok(namespace)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        netns::within(&self.path, work).unwrap()
+    }
+
+    /// A command inside; it must succeed.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> String {
+        let output = self.within(|| Command::new(program).args(arguments).output().unwrap());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "{program} {arguments:?}: {text}{errors}"
+        );
+        text
+    }
+
+    pub fn ip(&self, arguments: &str) {
+        self.run("ip", &arguments.split(' ').collect::<Vec<_>>());
+    }
+
+    fn thread(&self) -> &str {
+        self.path.iter().nth(4).unwrap().to_str().unwrap()
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        self.release = None;
+        let _ = self.holder.take().unwrap().join();
+    }
+}
+
+/// Two namespaces with a cable between them.
+pub fn cable(a: (&Namespace, &str), b: (&Namespace, &str), mtu: u32) {
+    a.0.ip(&format!(
+        "link add u0 mtu {mtu} type veth peer name u0 mtu {mtu} netns {}",
+        b.0.thread()
+    ));
+    for (namespace, address) in [a, b] {
+        namespace.ip(&format!("addr add {address} dev u0 nodad"));
+        namespace.ip("link set u0 up");
+    }
+}
+
+pub const VNI: u32 = 4242;
+
+pub fn vpc() -> VpcId {
+    VpcId::from_bits(1)
+}
+
+pub fn group() -> SecurityGroupId {
+    SecurityGroupId::from_bits(1)
+}
+
+/// An interface at 10.0.subnet.last and fd00:0:0:10subnet::last.
+#[derive(Debug, Clone, Copy)]
+pub struct Eni {
+    pub host: usize,
+    pub subnet: u8,
+    pub last: u8,
+}
+
+impl Eni {
+    pub fn id(&self) -> InterfaceId {
+        InterfaceId::from_bits(u64::from(self.subnet) << 8 | u64::from(self.last))
+    }
+
+    pub fn mac(&self) -> Mac {
+        Mac::local(self.id().bits())
+    }
+
+    pub fn ipv4(&self) -> Ipv4Addr {
+        Ipv4Addr::new(10, 0, self.subnet, self.last)
+    }
+
+    pub fn ipv6(&self) -> Ipv6Addr {
+        let subnet = 0x100 + u16::from(self.subnet);
+        Ipv6Addr::new(0xfd00, 0, 0, subnet, 0, 0, 0, self.last.into())
+    }
+
+    fn subnet_id(&self) -> SubnetId {
+        SubnetId::from_bits(self.subnet.into())
+    }
+}
+
+fn host_name(host: usize) -> HostName {
+    format!("h{host}").parse().unwrap()
+}
+
+fn everything(id: u64) -> Vec<Rule> {
+    let rule = |n, prefix: &str| Rule {
+        id: RuleId::from_bits(n),
+        traffic: PortMatch::All,
+        peer: Peer::Cidr(prefix.parse::<Prefix>().unwrap()),
+        description: None,
+    };
+    vec![rule(id, "0.0.0.0/0"), rule(id + 1, "::/0")]
+}
+
+/// All but TCP port 9, from the members of the group itself: tracked, as real policies are.
+fn from_group() -> Vec<Rule> {
+    let rule = |n, traffic| Rule {
+        id: RuleId::from_bits(n),
+        traffic,
+        peer: Peer::Group(group()),
+        description: None,
+    };
+    let ports = |first, last| PortMatch::Tcp(PortRange::new(first, last).unwrap());
+    let udp = PortMatch::Udp(PortRange::ALL);
+    vec![
+        rule(10, ports(0, 8)),
+        rule(11, ports(10, u16::MAX)),
+        rule(12, udp),
+        rule(13, PortMatch::Icmp(None)),
+        rule(14, PortMatch::Icmpv6(None)),
+    ]
+}
+
+/// What a host holds of a VPC with these interfaces, on hosts with these VTEPs.
+pub fn tables(host: usize, vteps: &[IpAddr], enis: &[Eni], mtu: u16) -> Tables {
+    let mut tables = Tables::new(TablesOptions {
+        host: host_name(host),
+        vtep: vteps[host],
+        mtu: Mtu::try_from(u32::from(mtu)).unwrap(),
+    });
+    let mut put = |state| tables.apply(Delta::Upsert(state)).unwrap();
+    for (n, &vtep) in vteps.iter().enumerate() {
+        let host = host_name(n);
+        put(State::Tunnel(Tunnel { host, vtep }));
+    }
+    put(State::Vpc(VpcState {
+        id: vpc(),
+        vni: Vni::try_from(VNI).unwrap(),
+        ipv4: vec!["10.0.0.0/16".parse().unwrap()],
+        ipv6: vec!["fd00:0:0:100::/56".parse().unwrap()],
+    }));
+    put(State::Group(GroupState {
+        id: group(),
+        vpc: vpc(),
+        ingress: from_group(),
+        egress: everything(1),
+    }));
+    let local = |prefix: &str| RouteState {
+        destination: prefix.parse().unwrap(),
+        target: RouteTarget::Local,
+    };
+    put(State::RouteTable(RouteTableState {
+        id: RouteTableId::from_bits(1),
+        vpc: vpc(),
+        routes: vec![local("10.0.0.0/16"), local("fd00:0:0:100::/56")],
+    }));
+    for subnet in [1u8, 2] {
+        put(State::Subnet(SubnetState {
+            id: SubnetId::from_bits(subnet.into()),
+            vpc: vpc(),
+            ipv4: format!("10.0.{subnet}.0/24").parse().unwrap(),
+            ipv6: Some(format!("fd00:0:0:10{subnet}::/64").parse().unwrap()),
+            route_table: RouteTableId::from_bits(1),
+        }));
+    }
+    for eni in enis {
+        put(State::Mapping(mapping(eni)));
+        if eni.host == host {
+            put(State::Port(port(eni)));
+        }
+    }
+    tables
+}
+
+fn mapping(eni: &Eni) -> Mapping {
+    Mapping {
+        interface: eni.id(),
+        vpc: vpc(),
+        subnet: eni.subnet_id(),
+        host: host_name(eni.host),
+        mac: eni.mac(),
+        addresses: vec![eni.ipv4().into(), eni.ipv6().into()],
+        groups: vec![group()],
+        source_dest_check: true,
+    }
+}
+
+fn port(eni: &Eni) -> Port {
+    Port {
+        interface: eni.id(),
+        vpc: vpc(),
+        subnet: eni.subnet_id(),
+        mac: eni.mac(),
+        ipv4: eni.ipv4(),
+        secondary_ipv4: vec![],
+        ipv6: vec![eni.ipv6()],
+        groups: vec![group()],
+        source_dest_check: true,
+        netns: "workload".parse().unwrap(),
+        device: "eth0".parse().unwrap(),
+    }
+}
+
+/// A datapath with its ports, in its own namespace.
+pub struct Host {
+    pub datapath: Datapath,
+    pub config: Arc<Config>,
+    pub devices: Vec<Device>,
+}
+
+impl Host {
+    pub fn start(namespace: &Namespace, tables: &Tables, vtep: IpAddr, workers: usize) -> Self {
+        let config = tables.publish();
+        let options = DatapathOptions {
+            vtep: Vtep {
+                address: vtep,
+                port: 4789,
+            },
+            workers,
+            limits: Limits::default(),
+            seed: 1,
+        };
+        let start = || Datapath::start(&options, Arc::clone(&config));
+        Self {
+            datapath: namespace.within(start).unwrap(),
+            config,
+            devices: vec![],
+        }
+    }
+
+    /// Puts the interface's device in the namespace.
+    pub fn plug(&mut self, eni: &Eni, workload: &Namespace) {
+        let port = self.config.port_of(eni.id()).unwrap();
+        let mut spec = DeviceSpec::new(port, Path::new("/"));
+        spec.place = Place {
+            netns: workload.path().to_owned(),
+            device: "eth0".parse().unwrap(),
+        };
+        let device = Device::open(&spec).unwrap();
+        self.datapath.attach(port.index, port.mac, &device).unwrap();
+        device.up().unwrap();
+        self.devices.push(device);
+    }
+}
+
+pub fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
