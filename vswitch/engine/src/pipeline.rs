@@ -50,8 +50,10 @@ struct Packet<'a> {
     view: PortView<'a>,
     headers: &'a Headers,
     ip: &'a Ip,
-    /// The connection that it would be part of, and its hash.
-    flow: Option<(FlowKey, u32)>,
+    /// The connection that it would be part of.
+    key: Option<&'a FlowKey>,
+    /// The key's hash.
+    hash: u32,
 }
 
 impl Packet<'_> {
@@ -69,7 +71,7 @@ impl Packet<'_> {
 
     /// For the outer source port: the same for all packets of a connection.
     fn entropy(&self) -> u32 {
-        self.flow.map_or(0, |(_, hash)| hash)
+        self.hash
     }
 }
 

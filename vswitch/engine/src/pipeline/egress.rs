@@ -49,14 +49,16 @@ impl Core {
         sink: &mut impl Sink,
     ) -> Result<Verdict, Drop> {
         let view = config.view(port).ok_or(DropReason::PortUnknown)?;
-        let headers = Headers::parse(frame.bytes).map_err(malformed)?;
+        // By reference: moving a hundred bytes around costs as much as reading them.
+        let parsed = Headers::parse(frame.bytes);
+        let headers = parsed.as_ref().map_err(|error| malformed(*error))?;
         if headers.src != view.port.mac {
             let object = DropObject::Mac(headers.src);
             return Err(Drop::because(DropReason::SpoofedMac, object));
         }
         let ip = match &headers.body {
             Body::Ip(ip) => ip,
-            Body::Arp(_) => return self.serve_arp(&view, &headers, frame.bytes, sink),
+            Body::Arp(_) => return self.serve_arp(&view, headers, frame.bytes, sink),
             Body::Other(ethertype) => return Err(unknown(*ethertype)),
         };
         frame.offload.check(ip).map_err(malformed)?;
@@ -64,9 +66,10 @@ impl Core {
         let packet = Packet {
             now,
             view,
-            headers: &headers,
+            headers,
             ip,
-            flow: key.map(|key| (key, self.flows.hash(&key))),
+            key: key.as_ref(),
+            hash: self.hash(key.as_ref()),
         };
         if let Some(at) = self.current(&packet, OUT)
             && !headers.dst.is_group()
@@ -81,14 +84,24 @@ impl Core {
     /// The packet's flow, if nothing about it needs another look.
     #[inline]
     pub(super) fn current(&self, packet: &Packet<'_>, direction: Direction) -> Option<usize> {
-        let (key, hash) = packet.flow?;
-        let at = self.flows.find(packet.now, &key, hash)?;
+        let at = self.find(packet)?;
         let flow = self.flows.get(at);
         let current = flow.generation(direction) == packet.generation()
             && !flow.flags.has(Flags::BLOCKED)
             && packet.ip.fragment.is_none()
             && !flow.is_reopened_by(direction, tcp_flags(packet.ip));
         current.then_some(at)
+    }
+
+    #[inline]
+    pub(super) fn hash(&self, key: Option<&FlowKey>) -> u32 {
+        key.map_or(0, |key| self.flows.hash(key))
+    }
+
+    /// The packet's flow, if it has one that isn't idle.
+    #[inline]
+    pub(super) fn find(&self, packet: &Packet<'_>) -> Option<usize> {
+        self.flows.find(packet.now, packet.key?, packet.hash)
     }
 
     #[inline]
@@ -153,11 +166,9 @@ impl Core {
             self.fragments.follow(packet, OUT)?;
             return self.send_alone(packet, frame, sink);
         }
-        let sent = match packet.flow {
-            Some((key, hash)) => match self.flows.find(packet.now, &key, hash) {
-                Some(at) => self.again_out(packet, at, frame, sink),
-                None => self.open_out(packet, frame, sink),
-            },
+        let sent = match self.find(packet) {
+            Some(at) => self.again_out(packet, at, frame, sink),
+            None if packet.key.is_some() => self.open_out(packet, frame, sink),
             None => self.stateless_out(packet, frame, sink),
         };
         self.fragments.settle(packet, OUT, sent)

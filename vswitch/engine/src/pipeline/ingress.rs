@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use weft_model::Mac;
 use weft_packet::{
+    Malformed,
     headers::{Body, Headers, Ip, L4},
     nd, vxlan,
 };
@@ -38,11 +39,10 @@ impl Core {
         port: PortIndex,
         frame: &Frame<'_>,
     ) -> Verdict {
-        let parse = || Headers::parse(frame.bytes).map_err(malformed);
-        let result = match (config.view(port), parse()) {
+        let result = match (config.view(port), &Headers::parse(frame.bytes)) {
             (None, _) => Err(DropReason::PortUnknown.into()),
-            (_, Err(drop)) => Err(drop),
-            (Some(view), Ok(headers)) => self.ingress(now, view, &headers, Entrance::Here, frame),
+            (_, Err(error)) => Err(malformed(*error)),
+            (Some(view), Ok(headers)) => self.ingress(now, view, headers, Entrance::Here, frame),
         };
         self.arrived(config, Some(port), frame.bytes.len(), result)
     }
@@ -55,7 +55,9 @@ impl Core {
         payload: &mut [u8],
         offload: weft_packet::offload::Offload,
     ) -> Verdict {
-        let (headers, view) = match locate(config, source, payload) {
+        let inner = payload.get(vxlan::HEADER..).unwrap_or_default();
+        let parsed = Headers::parse(inner);
+        let (headers, view) = match locate(config, source, payload, &parsed) {
             Ok(found) => found,
             Err(drop) => return self.dropped(config, None, drop),
         };
@@ -63,7 +65,7 @@ impl Core {
             bytes: payload.get_mut(vxlan::HEADER..).unwrap_or_default(),
             offload,
         };
-        let result = self.ingress(now, view, &headers, Entrance::Tunnel(source), &frame);
+        let result = self.ingress(now, view, headers, Entrance::Tunnel(source), &frame);
         self.arrived(config, Some(view.port.index), frame.bytes.len(), result)
     }
 
@@ -107,7 +109,8 @@ impl Core {
             view,
             headers,
             ip,
-            flow: key.map(|key| (key, self.flows.hash(&key))),
+            key: key.as_ref(),
+            hash: self.hash(key.as_ref()),
         };
         let length = frame.bytes.len();
         if let Some(at) = self.current(&packet, IN)
@@ -148,11 +151,9 @@ impl Core {
         if packet.ip.l4_kind == L4::LaterFragment {
             return self.fragments.follow(packet, IN);
         }
-        let passed = match packet.flow {
-            Some((key, hash)) => match self.flows.find(packet.now, &key, hash) {
-                Some(at) => self.again_in(packet, at, host, bytes.len()),
-                None => self.open_in(packet, host, bytes),
-            },
+        let passed = match self.find(packet) {
+            Some(at) => self.again_in(packet, at, host, bytes.len()),
+            None if packet.key.is_some() => self.open_in(packet, host, bytes),
             None => self.stateless_in(packet, bytes),
         };
         self.fragments.settle(packet, IN, passed)
@@ -203,12 +204,12 @@ fn locate<'a>(
     config: &'a Config,
     source: IpAddr,
     payload: &[u8],
-) -> Result<(Headers, PortView<'a>), Drop> {
+    parsed: &'a Result<Headers, Malformed>,
+) -> Result<(&'a Headers, PortView<'a>), Drop> {
     let vni = vxlan::parse(payload).map_err(|malformed| {
         Drop::because(DropReason::VxlanMalformed, DropObject::Malformed(malformed))
     })?;
-    let inner = payload.get(vxlan::HEADER..).unwrap_or_default();
-    let headers = Headers::parse(inner).map_err(malformed)?;
+    let headers = parsed.as_ref().map_err(|error| malformed(*error))?;
     let port = config.endpoint(vni, headers.dst);
     if let Some(view) = port.and_then(|port| config.view(port)) {
         return Ok((headers, view));

@@ -69,10 +69,9 @@ impl Packet<'_> {
 
     /// A connection that this packet begins.
     pub(super) fn opening(&self, direction: Direction, rule: RuleId) -> Option<Opening> {
-        let (key, _) = self.flow?;
         let policy = &self.view.port.policy;
         Some(Opening {
-            key,
+            key: *self.key?,
             direction,
             rule,
             untracked: policy.untracked(direction, self.peer(direction), traffic(self.ip)),
@@ -89,11 +88,11 @@ impl Core {
         direction: Direction,
         rule: RuleId,
     ) -> Result<usize, Drop> {
-        let opening = packet.opening(direction, rule).zip(packet.flow);
-        let (opening, (_, hash)) = opening.ok_or(DropReason::FragmentOrphan)?;
+        let opening = packet.opening(direction, rule);
+        let opening = opening.ok_or(DropReason::FragmentOrphan)?;
         let object = DropObject::Interface(packet.view.port.interface);
         self.flows
-            .insert(packet.now, &opening, hash)
+            .insert(packet.now, &opening, packet.hash)
             .map_err(|full| match full {
                 Full::Table => Drop::because(DropReason::FlowTableFull, object),
                 Full::Allowance => Drop::because(DropReason::FlowAllowanceFull, object),
