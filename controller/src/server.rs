@@ -2,8 +2,9 @@
 
 use std::{
     future::Future,
-    io,
+    io::{self, IsTerminal as _},
     net::SocketAddr,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::{Arc, RwLock},
     time::Duration,
@@ -14,7 +15,7 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::oneshot,
+    sync::{oneshot, watch},
 };
 use tonic::transport::server::TcpIncoming;
 use tonic_health::{
@@ -34,8 +35,8 @@ use crate::{
 /// Calls at once on one connection.
 const STREAMS: u32 = 256;
 
-/// How long calls may take to end once the daemon is told to stop. Streams to hosts end at once,
-/// so what remains are waits.
+/// How long calls may take to end once the daemon is told to stop. Streams to hosts and waits end
+/// at once; what remains waits for a commit at most.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Why the controller can't run.
@@ -58,6 +59,9 @@ pub enum Error {
     /// The store can't be opened or read, or failed while running.
     #[error("the store: {0}")]
     Store(#[from] StoreError),
+    /// The writer's thread panicked: a defect, and what it was is in the log.
+    #[error("the writer ended unexpectedly; the store holds what was answered: start again")]
+    Writer,
     /// An address can't be listened on.
     #[error("can't listen on {address}: {source}; name another address with --listen")]
     Listen {
@@ -98,6 +102,7 @@ pub fn run(options: Options) -> Result<(), Error> {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .try_init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -195,13 +200,13 @@ impl Server {
         } = self;
         let (health, health_service) = health_reporter();
         report(&health, ServingStatus::Serving).await;
-        let (stopping, stopped) = oneshot::channel::<()>();
+        let (stopping, stopped) = watch::channel(false);
         let mut serving = Box::pin(
             tonic::transport::Server::builder()
                 .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
                 .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
                 .max_concurrent_streams(STREAMS)
-                .layer(CallLayer::new())
+                .layer(CallLayer::new(stopped.clone()))
                 .add_routes(north::routes(Arc::clone(&core), hub.clone()))
                 .add_service(hub.service())
                 .add_service(health_service)
@@ -211,29 +216,32 @@ impl Server {
                         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
                         .build_v1()?,
                 )
-                .serve_with_incoming_shutdown(select_all(listeners), async {
-                    // An error means that the sender is dropped, which is the same.
-                    let _ = stopped.await;
+                .serve_with_incoming_shutdown(select_all(listeners), async move {
+                    // An error means that the sender is gone, and with it the server.
+                    let _ = stopped.clone().wait_for(|stopping| *stopping).await;
                 }),
         );
         let failed = tokio::select! {
             ended = &mut serving => return ended.map_err(Error::Serve),
-            error = &mut failure => error.ok(),
+            error = &mut failure => Some(error.map_or(Error::Writer, Error::Store)),
             () = stop => None,
         };
         report(&health, ServingStatus::NotServing).await;
         hub.close();
-        drop(stopping);
+        stopping.send_replace(true);
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("calls that still ran after {GRACE:?} were cut off");
         }
         close(core).await;
-        failed.map_or(Ok(()), |error| Err(Error::Store(error)))
+        failed.map_or(Ok(()), Err)
     }
 }
 
 fn open_store(data: &Path) -> Result<RedbStore, Error> {
-    std::fs::create_dir_all(data).map_err(|source| Error::Data {
+    // Whoever may write the store owns the cloud.
+    let mut directory = std::fs::DirBuilder::new();
+    let made = directory.recursive(true).mode(0o700).create(data);
+    made.map_err(|source| Error::Data {
         path: data.to_owned(),
         source,
     })?;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::{HeaderName, HeaderValue, Request, Response};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
@@ -35,42 +35,45 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct CallLayer {
     calls: Arc<Semaphore>,
     waits: Arc<Semaphore>,
+    stopping: watch::Receiver<bool>,
 }
 
 impl CallLayer {
-    pub(crate) fn new() -> Self {
+    /// Limits of a server that stops when `stopping` says so.
+    pub(crate) fn new(stopping: watch::Receiver<bool>) -> Self {
         Self {
             calls: Arc::new(Semaphore::new(CALLS)),
             waits: Arc::new(Semaphore::new(WAITS)),
+            stopping,
         }
     }
 
     fn limits(&self, path: &str) -> Limits {
         if path == "/weft.v1.Operations/Wait" {
-            let places = Some(Arc::clone(&self.waits));
             return Limits {
-                places,
+                places: Some(Arc::clone(&self.waits)),
                 timeout: None,
+                stopping: Some(self.stopping.clone()),
             };
         }
         if path.starts_with("/weft.v1.") {
-            let places = Some(Arc::clone(&self.calls));
             return Limits {
-                places,
+                places: Some(Arc::clone(&self.calls)),
                 timeout: Some(TIMEOUT),
+                stopping: None,
             };
         }
         // Streams, which bound themselves.
-        Limits {
-            places: None,
-            timeout: None,
-        }
+        Limits::default()
     }
 }
 
+#[derive(Default)]
 struct Limits {
     places: Option<Arc<Semaphore>>,
     timeout: Option<Duration>,
+    /// Cuts the call off when the server stops; other calls are short enough to end by themselves.
+    stopping: Option<watch::Receiver<bool>>,
 }
 
 impl<S> Layer<S> for CallLayer {
@@ -135,15 +138,34 @@ impl Limits {
             Some(Ok(place)) => Some(place),
             None => None,
         };
-        let Some(timeout) = self.timeout else {
-            return answer.await;
-        };
-        tokio::time::timeout(timeout, answer)
-            .await
-            .unwrap_or_else(|_| {
-                let message = format!("the call took longer than {timeout:?}");
-                Ok(status::late(message).into_http())
-            })
+        tokio::select! {
+            answer = within(self.timeout, answer) => answer,
+            () = stopped(self.stopping) => Ok(status::closing().into_http()),
+        }
+    }
+}
+
+async fn within<E>(
+    timeout: Option<Duration>,
+    answer: impl Future<Output = Result<Response<Body>, E>>,
+) -> Result<Response<Body>, E> {
+    let Some(timeout) = timeout else {
+        return answer.await;
+    };
+    tokio::time::timeout(timeout, answer)
+        .await
+        .unwrap_or_else(|_| {
+            let message = format!("the call took longer than {timeout:?}");
+            Ok(status::late(message).into_http())
+        })
+}
+
+/// Never, where nobody says when.
+async fn stopped(stopping: Option<watch::Receiver<bool>>) {
+    match stopping {
+        // An error means that the sender is gone, and with it the server.
+        Some(mut stopping) => drop(stopping.wait_for(|stopping| *stopping).await),
+        None => std::future::pending().await,
     }
 }
 
@@ -163,4 +185,55 @@ fn fresh_id() -> HeaderValue {
     use std::hash::{BuildHasher as _, RandomState};
     let bits = RandomState::new().hash_one(0);
     HeaderValue::try_from(format!("{bits:016x}")).expect("hex digits are visible ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, future};
+
+    use tonic::Code;
+
+    use super::*;
+
+    fn code(answer: Result<Response<Body>, Infallible>) -> Code {
+        let Ok(response) = answer;
+        Status::from_header_map(response.headers()).unwrap().code()
+    }
+
+    fn never() -> future::Pending<Result<Response<Body>, Infallible>> {
+        future::pending()
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_when_the_server_stops() {
+        let (stop, stopping) = watch::channel(false);
+        let limits = CallLayer::new(stopping).limits("/weft.v1.Operations/Wait");
+        stop.send_replace(true);
+        assert_eq!(code(limits.run(never()).await), Code::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn a_call_too_many_is_refused_at_once() {
+        let limits = Limits {
+            places: Some(Arc::new(Semaphore::new(0))),
+            ..Limits::default()
+        };
+        assert_eq!(code(limits.run(never()).await), Code::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_never_ends_is_ended() {
+        let limits = Limits {
+            timeout: Some(Duration::ZERO),
+            ..Limits::default()
+        };
+        assert_eq!(code(limits.run(never()).await), Code::DeadlineExceeded);
+    }
+
+    #[test]
+    fn streams_have_no_limit_here() {
+        let (_stop, stopping) = watch::channel(false);
+        let limits = CallLayer::new(stopping).limits("/weft.sync.v1.Sync/Stream");
+        assert!(limits.places.is_none() && limits.timeout.is_none() && limits.stopping.is_none());
+    }
 }

@@ -15,6 +15,9 @@ const DOMAIN: &str = "weft.v1";
 /// Violations told at most. They travel in a header, and clients refuse long ones (16 KiB).
 const TOLD: usize = 16;
 
+/// How long a caller had better wait when the controller goes down: about what a restart takes.
+const RESTART: Duration = Duration::from_secs(1);
+
 /// How long a caller had better wait when the queue is full: some groups' commits.
 const BACKOFF: Duration = Duration::from_millis(100);
 
@@ -101,11 +104,18 @@ pub(super) fn unwritten(error: WriteError) -> Status {
             status(Code::AlreadyExists, "REQUEST_ID_REUSED", message, details)
         }
         WriteError::Busy => overloaded(message),
-        WriteError::Closed => {
-            let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
-            status(Code::Unavailable, "CLOSING", message, details)
-        }
+        WriteError::Closed => unavailable(message),
     }
+}
+
+/// The server stops before the call is answered.
+pub(super) fn closing() -> Status {
+    unavailable("the controller is going down: call again in a moment".to_owned())
+}
+
+fn unavailable(message: String) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(RESTART));
+    status(Code::Unavailable, "CLOSING", message, details)
 }
 
 /// Too much at once: nothing was begun, so it is safe to try again.
