@@ -7,10 +7,11 @@ mod nd;
 mod ping;
 
 use weft_engine::{
-    Drop,
+    Drop, DropReason,
     service::{self, Heard},
-    testing::{Eni, Net},
+    testing::{Eni, Net, frames},
 };
+use weft_model::Mac;
 use weft_packet::headers::Headers;
 
 /// A port with a neighbour in its subnet, one in another, and one in another tenant's same subnet.
@@ -61,7 +62,35 @@ impl Link {
     }
 
     #[track_caller]
-    fn refused(&self, frame: &[u8]) -> weft_engine::DropReason {
+    fn refused(&self, frame: &[u8]) -> DropReason {
         self.say(frame).unwrap_err().reason
     }
+}
+
+/// The port has no group at all, so that policy allows it nothing.
+#[test]
+fn no_policy_cuts_a_workload_off_from_its_own_switch() {
+    let mut link = Link::new();
+    let port = link.port.clone();
+    let router = "10.0.1.1".parse().unwrap();
+    let discover = dhcp4::discover(&link);
+    let solicit = dhcp6::solicit(&link);
+    let ping = link.net.way_out(&port, router);
+    for frame in [
+        frames::arp(
+            1,
+            (port.mac, port.ipv4()),
+            (Mac::new([0; 6]), "10.0.1.1".parse().unwrap()),
+        ),
+        nd::router_solicitation(&link),
+        discover,
+        solicit,
+        ping.echo_request(1, b"x"),
+    ] {
+        let fate = link.net.send(&port, frame);
+        assert!(fate.reached(&port), "{fate:?}");
+    }
+    assert_eq!(link.net.engine(0).counters().answered, 5);
+    let rogue = ping.udp((67, 68), b"x");
+    assert_eq!(link.net.send(&port, rogue).dropped(), DropReason::RogueDhcp);
 }

@@ -34,6 +34,10 @@ fn frame(link: &Link, message: &Message) -> Vec<u8> {
     way(link).udp((68, 67), &message.to_vec().unwrap())
 }
 
+pub(super) fn discover(link: &Link) -> Vec<u8> {
+    frame(link, &message(link, MessageType::Discover))
+}
+
 /// The answer, and the MAC and address that it goes to.
 #[track_caller]
 fn reply(link: &Link, frame: &[u8]) -> (Message, Mac, Ipv4Addr) {

@@ -61,6 +61,10 @@ fn frame(link: &Link, message: &Message) -> Vec<u8> {
     way(link).udp((546, 547), &message.to_vec().unwrap())
 }
 
+pub(super) fn solicit(link: &Link) -> Vec<u8> {
+    frame(link, &message(MessageType::Solicit, [ia_na(9, &[])]))
+}
+
 #[track_caller]
 fn reply(link: &Link, request: &Message) -> Message {
     let answer = link.answer(&frame(link, request));

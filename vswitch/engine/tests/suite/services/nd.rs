@@ -42,6 +42,10 @@ fn ask(link: &Link, target: Ipv6Addr) -> Vec<u8> {
     solicit(link, link.port.ipv6(), target, &option(1, link.port.mac))
 }
 
+pub(super) fn router_solicitation(link: &Link) -> Vec<u8> {
+    way(link, Ipv6Addr::UNSPECIFIED, ALL_ROUTERS).icmp6_raw(133, 0, [0; 4], &[])
+}
+
 #[track_caller]
 fn sound(answer: &[u8]) -> (Headers, Ip) {
     let headers = Headers::parse(answer).unwrap();
