@@ -138,7 +138,7 @@ fn length_fields(frame: &[u8]) -> Vec<(usize, usize)> {
         L4::Icmp { kind: 135, .. } => fields.push((ip.l4 + 25, 1)),
         // The header that an error quotes.
         L4::Icmp { kind: 1 | 3, .. } => {
-            fields.extend([(ip.l4 + 8, 0), (ip.l4 + 10, 2), (ip.l4 + 12, 2)])
+            fields.extend([(ip.l4 + 8, 0), (ip.l4 + 10, 2), (ip.l4 + 12, 2)]);
         }
         _ => {}
     }
