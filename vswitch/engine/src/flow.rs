@@ -11,7 +11,7 @@ mod tests;
 
 pub use self::report::{FlowReport, FlowStatus};
 pub(crate) use self::{
-    entry::{Flags, Flow, NextHop, Opening},
+    entry::{Flags, Flow, Holder, NextHop, Opening},
     key::{FlowKey, is_query_reply},
     table::{FlowTable, Full},
     tcp::is_opening,

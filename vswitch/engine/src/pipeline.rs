@@ -8,6 +8,8 @@ mod ingress;
 mod judge;
 mod refuse;
 mod revise;
+#[cfg(test)]
+mod tests;
 mod way;
 
 use std::net::IpAddr;
@@ -87,7 +89,7 @@ impl Core {
         Self {
             flows: FlowTable::new(&limits, seed),
             counters: Counters::default(),
-            fragments: Fragments::new(&limits),
+            fragments: Fragments::new(&limits, seed),
             errors: Vec::new(),
             limits,
             scratch: Vec::new(),

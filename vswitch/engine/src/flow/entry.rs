@@ -1,6 +1,6 @@
 //! One connection's entry: two cache lines.
 
-use weft_model::{Mac, RuleId};
+use weft_model::{InterfaceId, Mac, RuleId};
 
 use super::{
     class::{Class, Tick},
@@ -23,6 +23,16 @@ pub(crate) enum NextHop {
     Local(PortIndex),
     /// Another host, whatever its VTEP is by then.
     Tunnel(HostSlot),
+}
+
+/// An interface, cut to what fits the entry; 0 where nobody holds the address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Holder(u32);
+
+impl Holder {
+    pub(crate) fn of(interface: Option<InterfaceId>) -> Self {
+        Self(interface.map_or(0, |id| (id.bits() ^ id.bits() >> 32) as u32))
+    }
 }
 
 /// What is so or not about a flow.
@@ -92,6 +102,9 @@ pub(crate) struct Flow {
     pub(crate) next_mac: Mac,
     /// The inner source MAC that was judged with the origin.
     origin_mac: Mac,
+    /// Who holds the remote address: an address may pass to another interface, and the old one's
+    /// connections with it must not.
+    pub(crate) peer: Holder,
 }
 
 const _: () = assert!(size_of::<Flow>() == 128, "two cache lines");
@@ -114,6 +127,7 @@ pub(crate) struct Opening {
     pub(crate) direction: Direction,
     pub(crate) rule: RuleId,
     pub(crate) untracked: bool,
+    pub(crate) peer: Holder,
     /// The flags of its first segment, if it is TCP.
     pub(crate) tcp_flags: Option<u8>,
 }
@@ -138,6 +152,7 @@ impl Flow {
             origin: NOWHERE,
             origin_mac: Mac::ROUTER,
             rule: opening.rule,
+            peer: opening.peer,
             created: Tick::of(now),
             egress: Tally::default(),
             ingress: Tally::default(),
@@ -157,6 +172,7 @@ impl Flow {
         self.flags = flags;
         self.tcp = fresh.tcp;
         self.rule = fresh.rule;
+        self.peer = fresh.peer;
         self.classify();
     }
 

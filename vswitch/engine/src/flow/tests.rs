@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use weft_model::RuleId;
 use weft_packet::headers::{Ip, L4, protocol, tcp_flags};
 
-use super::{FlowKey, FlowTable, Full, Opening};
+use super::{FlowKey, FlowTable, Full, Holder, Opening};
 use crate::{
     config::Direction::{self, Egress, Ingress},
     limits::Limits,
@@ -52,6 +52,7 @@ fn opening(port: PortIndex, number: u16, tcp: Option<u8>) -> Opening {
         direction: Egress,
         rule: RuleId::from_bits(7),
         untracked: false,
+        peer: Holder::of(None),
         tcp_flags: tcp,
     }
 }

@@ -182,9 +182,9 @@ impl Core {
         frame: Frame<'_>,
         sink: &mut impl Sink,
     ) -> Result<Verdict, Drop> {
-        if !self.revise(packet, at, OUT)? {
+        let Some(at) = self.revise(packet, at, OUT)? else {
             return self.send_alone(packet, frame, sink);
-        }
+        };
         let way = match Way::resolve(&packet.view, packet.ip.dst) {
             Ok(way) => way,
             Err(drop) => {

@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, net::IpAddr};
 
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
 use weft_packet::headers::L4;
 
 use super::Packet;
@@ -28,7 +30,8 @@ struct Datagram {
 /// The datagrams whose first fragment passed.
 #[derive(Debug)]
 pub(super) struct Fragments {
-    passed: Map<Datagram, ()>,
+    /// Tenants choose what is in the keys, so the hash has the engine's seed.
+    passed: HashSet<Datagram, FixedState>,
     /// In the order in which they expire.
     queue: VecDeque<(Now, Datagram)>,
     per_port: Map<u32, usize>,
@@ -38,9 +41,9 @@ pub(super) struct Fragments {
 }
 
 impl Fragments {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, seed: u64) -> Self {
         Self {
-            passed: Map::default(),
+            passed: HashSet::with_hasher(FixedState::with_seed(seed)),
             queue: VecDeque::new(),
             per_port: Map::default(),
             limit: limits.fragments,
@@ -53,7 +56,7 @@ impl Fragments {
     pub(super) fn follow(&mut self, packet: &Packet<'_>, direction: Direction) -> Result<(), Drop> {
         self.expire(packet.now, 8);
         let first = datagram(packet, direction);
-        match first.is_some_and(|first| self.passed.contains_key(&first)) {
+        match first.is_some_and(|first| self.passed.contains(&first)) {
             true => Ok(()),
             false => Err(DropReason::FragmentOrphan.into()),
         }
@@ -73,13 +76,13 @@ impl Fragments {
         };
         self.expire(packet.now, 8);
         let count = self.per_port.get(&datagram.port).copied().unwrap_or(0);
-        if self.passed.contains_key(&datagram) {
+        if self.passed.contains(&datagram) {
             return verdict;
         }
         if self.passed.len() >= self.limit || count >= self.limit_per_port {
             return Err(DropReason::FragmentTableFull.into());
         }
-        self.passed.insert(datagram, ());
+        self.passed.insert(datagram);
         self.per_port.insert(datagram.port, count + 1);
         self.queue
             .push_back((packet.now.plus(self.timeout), datagram));

@@ -166,7 +166,7 @@ impl Core {
         host: HostSlot,
         length: usize,
     ) -> Result<(), Drop> {
-        if self.revise(packet, at, IN)? {
+        if let Some(at) = self.revise(packet, at, IN)? {
             self.accept(packet, at, host, length);
         }
         Ok(())

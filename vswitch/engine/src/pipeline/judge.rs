@@ -7,7 +7,7 @@ use super::{Core, Packet};
 use crate::{
     config::{Direction, PortView, Traffic},
     drop::{Drop, DropObject, DropReason},
-    flow::{Full, Opening, is_query_reply},
+    flow::{Full, Holder, Opening, is_query_reply},
 };
 
 /// What rules look at in a packet.
@@ -48,6 +48,12 @@ impl Packet<'_> {
         }
     }
 
+    /// Who holds the other end's address now.
+    pub(super) fn peer_holder(&self, direction: Direction) -> Holder {
+        let entry = self.view.mapping(self.peer(direction));
+        Holder::of(entry.map(|entry| entry.interface))
+    }
+
     /// The rule of the port's groups that allows the packet as the first of a connection.
     pub(super) fn allowed(&self, direction: Direction) -> Result<RuleId, Drop> {
         let peer = self.peer(direction);
@@ -74,6 +80,7 @@ impl Packet<'_> {
             key: *self.key?,
             direction,
             rule,
+            peer: self.peer_holder(direction),
             untracked: policy.untracked(direction, self.peer(direction), traffic(self.ip)),
             tcp_flags: self.tcp_flags(),
         })

@@ -10,33 +10,43 @@ use super::{
 use crate::{
     config::{Direction, PortView, Traffic},
     drop::Drop,
-    flow::{Flags, Flow},
+    flow::{Flags, Flow, is_opening},
 };
 
 impl Core {
-    /// Looks at a packet's flow again. True where the packet goes on as part of it; false where it
+    /// Looks at a packet's flow again. The flow that the packet goes on as part of; none where it
     /// goes on by itself, judged alone.
     pub(super) fn revise(
         &mut self,
         packet: &Packet<'_>,
         at: usize,
         direction: Direction,
-    ) -> Result<bool, Drop> {
-        let flow = self.flows.get_mut(at);
+    ) -> Result<Option<usize>, Drop> {
+        let flow = self.flows.get(at);
         let stale = flow.generation(direction) != packet.generation();
+        if stale && flow.peer != packet.peer_holder(direction) {
+            // The address is another interface's now: the connection died with the old one.
+            self.flows.remove(at);
+            let rule = packet.allowed(direction)?;
+            if packet.is_stray_reply() {
+                return Ok(None);
+            }
+            return self.open(packet, direction, rule).map(Some);
+        }
+        let flow = self.flows.get_mut(at);
         let flags = packet.tcp_flags();
-        let opening = flags.is_some_and(crate::flow::is_opening);
+        let opening = flags.is_some_and(is_opening);
         if opening && (stale || flow.is_reopened_by(direction, flags)) {
             // Refused, the SYN alone is dropped: the old connection isn't its to end.
             let rule = packet.allowed(direction)?;
             if let Some(opening) = packet.opening(direction, rule) {
                 flow.reopen(packet.now, &opening);
             }
-            return Ok(true);
+            return Ok(Some(at));
         }
         // A tracked connection outlives its rule.
         if !flow.flags.has(Flags::UNTRACKED) || judge_again(&packet.view, flow) {
-            return Ok(true);
+            return Ok(Some(at));
         }
         flow.block(packet.now);
         if flow.began() == direction {
@@ -44,7 +54,7 @@ impl Core {
         }
         // The other way may have a rule of its own; it opens nothing back.
         packet.allowed(direction)?;
-        Ok(false)
+        Ok(None)
     }
 }
 
