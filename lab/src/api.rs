@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use tonic::{Code, Status, transport::Channel};
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
 use weft_proto::v1::{
     self as wire, hosts_client::HostsClient, interfaces_client::InterfacesClient,
     operations_client::OperationsClient, regions_client::RegionsClient,
@@ -92,7 +95,7 @@ impl Api {
 
     async fn try_connect(dir: &LabDir) -> Result<Self, ApiError> {
         let unreachable = |e: tonic::transport::Error| ApiError::Unreachable(e.to_string());
-        let endpoint = Channel::from_shared(dir.controller_uri())
+        let endpoint = Endpoint::from_shared(dir.controller_uri())
             .map_err(|e| ApiError::Unreachable(e.to_string()))?;
         let channel = endpoint.connect().await.map_err(unreachable)?;
         let api = Self { channel };

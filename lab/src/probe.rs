@@ -57,6 +57,8 @@ pub struct Listener {
     pub tcp: bool,
     /// Where.
     pub address: SocketAddr,
+    /// Who it says it is: two tenants' workloads can have the same address.
+    pub id: u64,
 }
 
 /// One try.
@@ -70,8 +72,9 @@ pub struct Probe {
     pub address: IpAddr,
     /// Which port; 0 for ICMP.
     pub port: u16,
-    /// Whether the listener at the other side, if any, is the namespace's own program.
-    pub foreign: bool,
+    /// The listener that must answer; `None` where the other side is not ours and any answer of a
+    /// program there will do.
+    pub listener: Option<u64>,
     /// Whether it should arrive: it is waited for longer.
     pub reach: bool,
 }
@@ -85,6 +88,8 @@ pub enum Observed {
         /// Microseconds to the answer.
         micros: u64,
     },
+    /// Another workload with that address answered, as in another tenant's network.
+    Elsewhere,
     /// Nothing came back.
     Timeout,
     /// The other side was reached and nothing listened.
@@ -103,6 +108,7 @@ impl Observed {
     pub fn word(&self) -> String {
         match self {
             Self::Reached { .. } => "reached".into(),
+            Self::Elsewhere => "another answered".into(),
             Self::Timeout => "timed out".into(),
             Self::Refused => "refused".into(),
             Self::Unreachable => "unreachable".into(),
@@ -114,7 +120,7 @@ impl Observed {
     pub const fn meets(&self, reach: bool) -> bool {
         match self {
             Self::Reached { .. } => reach,
-            Self::Timeout | Self::Unreachable => !reach,
+            Self::Timeout | Self::Unreachable | Self::Elsewhere => !reach,
             Self::Refused | Self::Error { .. } => false,
         }
     }
@@ -186,6 +192,7 @@ fn failure(error: &io::Error) -> Observed {
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Observed::Timeout,
         io::ErrorKind::ConnectionRefused => Observed::Refused,
+        io::ErrorKind::InvalidData => Observed::Elsewhere,
         io::ErrorKind::HostUnreachable => Observed::Unreachable,
         // Without a route nothing was sent, so nothing was shown.
         _ => Observed::Error {
@@ -197,27 +204,27 @@ fn failure(error: &io::Error) -> Observed {
 fn send(probe: &Probe, patience: Duration) -> io::Result<Duration> {
     let address = SocketAddr::new(probe.address, probe.port);
     match probe.transport.as_str() {
-        "tcp" => tcp(address, probe.foreign, patience),
-        "udp" => udp(address, patience),
+        "tcp" => tcp(address, probe.listener, patience),
+        "udp" => udp(address, probe.listener, patience),
         _ => icmp::echo(probe.address, patience),
     }
 }
 
-fn tcp(address: SocketAddr, foreign: bool, patience: Duration) -> io::Result<Duration> {
+fn tcp(address: SocketAddr, listener: Option<u64>, patience: Duration) -> io::Result<Duration> {
     let begin = Instant::now();
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     let time = begin.elapsed();
-    if foreign {
+    let Some(id) = listener else {
         return Ok(time);
-    }
+    };
     stream.set_read_timeout(Some(patience))?;
     stream.write_all(TOKEN)?;
     let mut back = [0; TOKEN.len()];
     stream.read_exact(&mut back)?;
-    same(&back).map(|()| time)
+    who(&back, id).map(|()| time)
 }
 
-fn udp(address: SocketAddr, patience: Duration) -> io::Result<Duration> {
+fn udp(address: SocketAddr, listener: Option<u64>, patience: Duration) -> io::Result<Duration> {
     let any: IpAddr = match address {
         SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
@@ -230,7 +237,10 @@ fn udp(address: SocketAddr, patience: Duration) -> io::Result<Duration> {
     while begin.elapsed() < patience {
         socket.send(TOKEN)?;
         match socket.recv(&mut back) {
-            Ok(_) => return Ok(begin.elapsed()),
+            Ok(length) => {
+                let time = begin.elapsed();
+                return listener.map_or(Ok(time), |id| who(&back[..length], id).map(|()| time));
+            }
             Err(e)
                 if matches!(
                     e.kind(),
@@ -242,11 +252,18 @@ fn udp(address: SocketAddr, patience: Duration) -> io::Result<Duration> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-fn same(back: &[u8]) -> io::Result<()> {
-    if back == TOKEN {
+/// What a listener answers: the token with its id in the last half.
+fn answer(id: u64) -> [u8; TOKEN.len()] {
+    let mut bytes = *TOKEN;
+    bytes[8..].copy_from_slice(&id.to_be_bytes());
+    bytes
+}
+
+fn who(back: &[u8], id: u64) -> io::Result<()> {
+    if back == answer(id) {
         return Ok(());
     }
-    Err(io::Error::other("other bytes came back than were sent"))
+    Err(io::ErrorKind::InvalidData.into())
 }
 
 /// The name of a transport in a plan.

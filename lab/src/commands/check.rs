@@ -150,25 +150,30 @@ fn add(
             *all.iter().find(|a| a.is_ipv6() == check.ipv6)?
         }
     };
-    let mut foreign = true;
+    let mut listener = None;
     if let Destination::Workload(name) = &check.to
-        && let Some(target) = topology.workload(name)
+        && let Some(index) = topology
+            .workloads
+            .iter()
+            .position(|w| w.name.value == *name)
+        && check.transport != Transport::Icmp
     {
-        foreign = false;
-        if check.transport != Transport::Icmp {
-            plan.listeners.push(Listener {
-                netns: dir.netns(&target.host, &target.name),
-                tcp: check.transport == Transport::Tcp,
-                address: SocketAddr::new(address, check.port),
-            });
-        }
+        let target = &topology.workloads[index];
+        let id = index as u64;
+        listener = Some(id);
+        plan.listeners.push(Listener {
+            netns: dir.netns(&target.host, &target.name),
+            tcp: check.transport == Transport::Tcp,
+            address: SocketAddr::new(address, check.port),
+            id,
+        });
     }
     plan.probes.push(Probe {
         netns: dir.netns(&sender.host, &sender.name),
         transport: transport(check.transport),
         address,
         port: check.port,
-        foreign,
+        listener,
         reach: check.reach,
     });
     Some(plan.probes.len() - 1)

@@ -22,7 +22,7 @@ pub(super) fn start(plan: &mut Plan) {
         match bind(&listener) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                foreign.insert((listener.tcp, listener.address));
+                foreign.insert((listener.tcp, listener.id, listener.address));
             }
             // The probe will show it: nothing answers there.
             Err(error) => {
@@ -32,7 +32,9 @@ pub(super) fn start(plan: &mut Plan) {
     }
     for probe in &mut plan.probes {
         let address = SocketAddr::new(probe.address, probe.port);
-        probe.foreign |= foreign.contains(&(probe.transport == "tcp", address));
+        let tcp = probe.transport == "tcp";
+        let taken = |id: u64| foreign.contains(&(tcp, id, address));
+        probe.listener = probe.listener.filter(|id| !taken(*id));
     }
 }
 
@@ -40,29 +42,30 @@ fn bind(listener: &Listener) -> io::Result<()> {
     let netns = netns::open(&listener.netns)?;
     let thread = thread::Builder::new().stack_size(STACK);
     let address = listener.address;
+    let answer = super::answer(listener.id);
     if listener.tcp {
         let socket = netns::inside(&netns, || TcpListener::bind(address))?;
         thread.spawn(move || {
             for stream in socket.incoming().flatten() {
                 // The other side gave up: that is its result to tell.
-                let _ = echo(stream);
+                let _ = reply(stream, &answer);
             }
         })?;
     } else {
         let socket = netns::inside(&netns, || UdpSocket::bind(address))?;
         thread.spawn(move || {
             let mut buffer = [0; 64];
-            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-                let _ = socket.send_to(&buffer[..length], from);
+            while let Ok((_, from)) = socket.recv_from(&mut buffer) {
+                let _ = socket.send_to(&answer, from);
             }
         })?;
     }
     Ok(())
 }
 
-fn echo(mut stream: TcpStream) -> io::Result<()> {
+fn reply(mut stream: TcpStream, answer: &[u8]) -> io::Result<()> {
     stream.set_read_timeout(Some(HASTE))?;
     let mut buffer = [0; super::TOKEN.len()];
     stream.read_exact(&mut buffer)?;
-    stream.write_all(&buffer)
+    stream.write_all(answer)
 }

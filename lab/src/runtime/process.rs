@@ -199,6 +199,8 @@ fn start(spec: &Spec) -> io::Result<Pid> {
     let mut command = command(&spec.argv)?;
     command
         .envs(&spec.env)
+        // Logs are read in files too, where colours are noise.
+        .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);

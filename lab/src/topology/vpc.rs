@@ -163,17 +163,37 @@ fn rule(r: &mut Reader, node: &Node, end: &str, group: &At<ItemName>, rules: &mu
         .optional::<String>(&fields, "description")
         .map(|d| d.value);
     let traffic = traffic(r, &fields);
-    let peers: Vec<PeerSpec> = Reader::list(fields.get(end))
+    let peers: Vec<(Span, PeerSpec)> = Reader::list(fields.get(end))
         .iter()
         .flat_map(|n| peers(r, n, end, group))
         .collect();
     for traffic in traffic {
-        rules.extend(peers.iter().map(|peer| RuleSpec {
-            span: node.span,
-            traffic,
-            peer: peer.clone(),
-            description: description.clone(),
-        }));
+        for (span, peer) in &peers {
+            if let Some(wrong) = wrong_family(traffic, peer) {
+                // `any` means every address that the protocol has.
+                if !anywhere().contains(peer) {
+                    r.error(*span, wrong);
+                }
+                continue;
+            }
+            rules.push(RuleSpec {
+                span: node.span,
+                traffic,
+                peer: peer.clone(),
+                description: description.clone(),
+            });
+        }
+    }
+}
+
+fn wrong_family(traffic: PortMatch, peer: &PeerSpec) -> Option<&'static str> {
+    let PeerSpec::Cidr(prefix) = peer else {
+        return None;
+    };
+    match (traffic, prefix.net()) {
+        (PortMatch::Icmp(_), IpNet::V6(_)) => Some("icmp is of IPv4: use icmpv6"),
+        (PortMatch::Icmpv6(_), IpNet::V4(_)) => Some("icmpv6 is of IPv6: use icmp"),
+        _ => None,
     }
 }
 
@@ -237,7 +257,12 @@ fn icmp(r: &mut Reader, fields: &Fields<'_>) -> Option<IcmpMatch> {
     kind.map(|kind| IcmpMatch { kind, code })
 }
 
-fn peers(r: &mut Reader, node: &Node, end: &str, group: &At<ItemName>) -> Vec<PeerSpec> {
+fn peers(r: &mut Reader, node: &Node, end: &str, group: &At<ItemName>) -> Vec<(Span, PeerSpec)> {
+    let found = peer(r, node, end, group);
+    found.into_iter().map(|p| (node.span, p)).collect()
+}
+
+fn peer(r: &mut Reader, node: &Node, end: &str, group: &At<ItemName>) -> Vec<PeerSpec> {
     let Some(text) = r.text(node, end) else {
         return Vec::new();
     };
