@@ -69,21 +69,32 @@ fn stuck(span: crate::topology::Span, what: &str) -> Diagnostic {
         .help("`weft lab down`, then up again; or give it another name")
 }
 
-/// Makes the cloud be so. `before` is the topology that was up, if any.
+/// Makes the hosts known, so that their vswitches are welcome from the first moment.
+///
+/// # Errors
+/// What the controller refuses.
+pub async fn register(
+    api: &Api,
+    topology: &Topology,
+    vteps: &HashMap<String, String>,
+) -> Result<(), ApiError> {
+    let mut view = View::load(api).await?;
+    write::substrate(api, &mut view, topology, vteps).await
+}
+
+/// Makes the cloud be so, its hosts being registered. `before` is the topology that was up, if any.
 ///
 /// # Errors
 /// What the controller refuses; what was done before stays, and the next `up` goes on.
 pub async fn apply(
     api: &Api,
     topology: &Topology,
-    vteps: &HashMap<String, String>,
     before: Option<&Topology>,
 ) -> Result<(), ApiError> {
     let mut view = View::load(api).await?;
     if let Some(before) = before {
         removal::workloads(api, &mut view, before, topology).await?;
     }
-    write::substrate(api, &mut view, topology, vteps).await?;
     for vpc in &topology.vpcs {
         write::vpc(api, &mut view, vpc).await?;
         write::route_tables(api, &mut view, vpc).await?;

@@ -128,13 +128,21 @@ impl Job<'_> {
             wanted.hosts.len(),
             wanted.workloads.len()
         ));
-        ask(self.dir, &Request::Stage(both(&wanted, old)))?;
         let vteps = wanted
             .hosts
             .iter()
             .map(|h| (h.name.to_string(), h.vtep.to_string()))
             .collect();
-        let interfaces = block_on(self.program(&vteps, before))?;
+        // The controller first, then hosts that it knows, then what they carry; what is to go
+        // stays until nothing uses it.
+        let union = both(&wanted, old.as_ref());
+        let known = |h: &HostPlace| old.as_ref().is_some_and(|o| o.hosts.contains(h));
+        let mut first = union.clone();
+        first.hosts.retain(known);
+        ask(self.dir, &Request::Stage(first))?;
+        block_on(self.register(&vteps))?;
+        ask(self.dir, &Request::Stage(union))?;
+        let interfaces = block_on(self.program(before))?;
         ask(self.dir, &Request::Stage(wanted))?;
         self.await_devices(&interfaces)?;
         ask(
@@ -150,9 +158,13 @@ impl Job<'_> {
         })
     }
 
+    async fn register(&self, vteps: &HashMap<String, String>) -> Result<(), LabError> {
+        let api = Api::connect(self.dir).await?;
+        Ok(apply::register(&api, self.topology, vteps).await?)
+    }
+
     async fn program(
         &self,
-        vteps: &HashMap<String, String>,
         before: Option<&Topology>,
     ) -> Result<HashMap<String, wire::Interface>, LabError> {
         let api = Api::connect(self.dir).await?;
@@ -160,7 +172,7 @@ impl Job<'_> {
             "lab {}: programming the controller",
             self.dir.name
         ));
-        apply::apply(&api, self.topology, vteps, before).await?;
+        apply::apply(&api, self.topology, before).await?;
         print::progress(&format!("lab {}: waiting for hosts", self.dir.name));
         api.settled(self.timeout).await?;
         Ok(apply::interfaces(&api).await?)
@@ -280,16 +292,16 @@ impl Job<'_> {
 }
 
 /// The new stage and what of the old one is still in use.
-fn both(wanted: &Stage, old: Option<Stage>) -> Stage {
+fn both(wanted: &Stage, old: Option<&Stage>) -> Stage {
     let mut stage = wanted.clone();
     let Some(old) = old else {
         return stage;
     };
-    let hosts = old.hosts.into_iter();
+    let hosts = old.hosts.iter().cloned();
     stage
         .hosts
         .extend(hosts.filter(|h| wanted.hosts.iter().all(|w| w.name != h.name)));
-    let workloads = old.workloads.into_iter();
+    let workloads = old.workloads.iter().cloned();
     stage
         .workloads
         .extend(workloads.filter(|p| wanted.workloads.iter().all(|w| w.name != p.name)));

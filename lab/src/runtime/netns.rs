@@ -18,6 +18,7 @@ use std::{
 use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, setns, unshare},
+    sys::signal::SigSet,
 };
 
 /// Runs `work` on a thread inside the namespace. `setns` moves one thread, so no thread that is
@@ -91,6 +92,8 @@ pub(crate) fn enter(command: &mut Command, netns: Option<Arc<OwnedFd>>, tty: boo
             setns(netns.as_fd(), CloneFlags::CLONE_NEWNET)?;
         }
         nix::unistd::setsid()?;
+        // The supervisor's threads block the signals that it waits for; a child inherits that.
+        SigSet::empty().thread_set_mask()?;
         if tty {
             claim_terminal()?;
         }
