@@ -7,9 +7,11 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Request, Response, Status};
 use weft_datapath::{Vtep, WorkerSnapshot};
 use weft_engine::{
-    config::{PortConfig, owner},
+    config::{Direction, PortConfig, owner},
     counters::{DropCounts, Tally},
+    flow::FlowReport,
 };
+use weft_model::{InterfaceId, id::IdError};
 use weft_proto::host::v1::{
     self as wire,
     inspect_server::{Inspect, InspectServer},
@@ -20,6 +22,11 @@ use crate::{host::Host, ports::PortState};
 
 /// The socket's name in the run directory.
 pub(crate) const SOCKET: &str = "vswitch.sock";
+
+/// Flows in an answer that names no limit.
+const DEFAULT_FLOWS: usize = 1_000;
+/// Flows in any answer: a worker lists them between two batches.
+const MOST_FLOWS: usize = 10_000;
 
 /// Serves until the process ends.
 pub(crate) async fn serve(path: &Path, inspector: Inspector) -> io::Result<()> {
@@ -116,9 +123,53 @@ impl Inspect for Inspector {
 
     async fn flows(
         &self,
-        _: Request<wire::FlowsRequest>,
+        request: Request<wire::FlowsRequest>,
     ) -> Result<Response<wire::FlowsResponse>, Status> {
-        Err(Status::unimplemented("flows aren't listed yet"))
+        let request = request.into_inner();
+        let interface: InterfaceId = request
+            .interface
+            .parse()
+            .map_err(|error: IdError| Status::invalid_argument(error.to_string()))?;
+        let config = self.host.config();
+        let port = config.port_of(interface).ok_or_else(|| {
+            Status::not_found(format!("{interface} is no port of {}", config.host()))
+        })?;
+        let limit = match request.limit {
+            0 => DEFAULT_FLOWS,
+            limit => (limit as usize).min(MOST_FLOWS),
+        };
+        // One more tells whether there are more.
+        let list = || self.host.datapath.flows(port.index, port.mac, limit + 1);
+        let mut flows = tokio::task::block_in_place(list)
+            .map_err(|error| Status::unavailable(error.to_string()))?;
+        let truncated = flows.len() > limit;
+        flows.truncate(limit);
+        Ok(Response::new(wire::FlowsResponse {
+            flows: flows.iter().map(flow).collect(),
+            truncated,
+        }))
+    }
+}
+
+fn flow(flow: &FlowReport) -> wire::Flow {
+    let milliseconds = |nanoseconds: u64| nanoseconds / 1_000_000;
+    wire::Flow {
+        protocol: flow.protocol.to_string(),
+        local: flow.local.0.to_string(),
+        local_port: flow.local.1.into(),
+        remote: flow.remote.0.to_string(),
+        remote_port: flow.remote.1.into(),
+        began: match flow.began {
+            Direction::Egress => "egress".to_owned(),
+            Direction::Ingress => "ingress".to_owned(),
+        },
+        status: flow.status.text().to_owned(),
+        tracked: flow.tracked,
+        rule: flow.rule.to_string(),
+        egress: Some(tally(flow.egress)),
+        ingress: Some(tally(flow.ingress)),
+        age_milliseconds: milliseconds(flow.age),
+        idle_milliseconds: milliseconds(flow.idle),
     }
 }
 

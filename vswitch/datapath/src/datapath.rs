@@ -12,7 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use weft_engine::{Config, Limits, PortIndex, config::owner};
+use weft_engine::{Config, Limits, PortIndex, config::owner, flow::FlowReport};
 use weft_model::Mac;
 
 use crate::{
@@ -163,6 +163,19 @@ impl Datapath {
     /// A worker hangs.
     pub fn snapshot(&self) -> Result<Vec<WorkerSnapshot>, WorkerError> {
         self.ask_all(|done| Command::Snapshot { done })
+    }
+
+    /// The connections of the port with this MAC, at most `limit`, in no order.
+    ///
+    /// # Errors
+    /// The worker hangs.
+    pub fn flows(
+        &self,
+        port: PortIndex,
+        mac: Mac,
+        limit: usize,
+    ) -> Result<Vec<FlowReport>, WorkerError> {
+        self.ask(self.owner(mac), |done| Command::Flows { port, limit, done })
     }
 
     fn owner(&self, mac: Mac) -> usize {

@@ -167,6 +167,10 @@ impl Worker {
             Command::Snapshot { done } => {
                 let _ = done.send(self.snapshot());
             }
+            Command::Flows { port, limit, done } => {
+                let now = Now(self.started.elapsed().as_nanos() as u64);
+                let _ = done.send(self.engine.flows(now, port).take(limit).collect());
+            }
             Command::Stop => self.stopping = true,
         }
     }

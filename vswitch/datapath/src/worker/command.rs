@@ -2,7 +2,7 @@
 
 use std::{fs::File, io, sync::mpsc::SyncSender};
 
-use weft_engine::{Counters, PortIndex};
+use weft_engine::{Counters, PortIndex, flow::FlowReport};
 
 use super::WorkerCounters;
 use crate::underlay::SendCounters;
@@ -24,6 +24,12 @@ pub(crate) enum Command {
     Barrier { done: SyncSender<()> },
     /// Copy the counters.
     Snapshot { done: SyncSender<WorkerSnapshot> },
+    /// List the port's connections, at most this many.
+    Flows {
+        port: PortIndex,
+        limit: usize,
+        done: SyncSender<Vec<FlowReport>>,
+    },
     /// End the thread.
     Stop,
 }
