@@ -76,6 +76,8 @@ malformed! {
     VxlanTruncated = "vxlan_truncated",
     /// VXLAN's I flag is clear (RFC 7348 section 5).
     VxlanFlag = "vxlan_flag",
+    /// A VXLAN header with a reserved bit set.
+    VxlanReserved = "vxlan_reserved",
     /// VXLAN network identifier 0, which names no network.
     VxlanVni = "vxlan_vni",
     /// Fewer bytes than a virtio-net header.
