@@ -21,11 +21,7 @@ pub(crate) fn block_on(
     format: Format,
     command: ApiCommand,
 ) -> Result<ExitCode, CliError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(CliError::Runtime)?;
-    runtime.block_on(async move {
+    runtime()?.block_on(async move {
         if let ApiCommand::Version = command {
             return system::version(&endpoint, format).await;
         }
@@ -33,6 +29,11 @@ pub(crate) fn block_on(
         run(&api, command).await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// A runtime for one command.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)
 }
 
 async fn run(api: &Api, command: ApiCommand) -> Result<(), CliError> {

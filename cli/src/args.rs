@@ -65,6 +65,8 @@ pub(crate) enum Command {
     /// Bring up, check and take down clouds in namespaces on this machine.
     #[command(subcommand)]
     Lab(weft_lab::LabCommand),
+    /// Ask a host's vswitch, on that host: ports, connections, and why packets were dropped.
+    Inspect(crate::inspect::InspectArgs),
     /// Measure Weft beside a bare veth and the kernel's vxlan, in one run.
     Bench(weft_benches::command::BenchArgs),
     /// Say what this system allows, and what to do about the rest.

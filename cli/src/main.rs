@@ -5,6 +5,7 @@ mod api;
 mod args;
 mod doctor;
 mod error;
+mod inspect;
 mod output;
 mod resource;
 mod system;
@@ -35,6 +36,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
             let global = weft_lab::Global { lab: cli.endpoint.lab, format };
             Ok(weft_lab::run(command, &global))
         }
+        Command::Inspect(args) => inspect::run(cli.endpoint.lab.as_deref(), format, args),
         Command::Bench(args) => {
             weft_benches::command::run(&args, format == output::Format::Json)?;
             Ok(ExitCode::SUCCESS)

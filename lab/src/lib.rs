@@ -42,3 +42,11 @@ const fn prefix(error: &LabError) -> &'static str {
 pub fn controller_url(lab: &str) -> Result<String, LabError> {
     commands::select(Some(lab)).map(|dir| dir.controller_uri())
 }
+
+/// The run directory of a host's vswitch in a living lab: its inspection socket is there.
+///
+/// # Errors
+/// When there is no such lab.
+pub fn run_dir(lab: &str, host: &weft_model::HostName) -> Result<std::path::PathBuf, LabError> {
+    commands::select(Some(lab)).map(|dir| dir.run(host))
+}
