@@ -7,6 +7,7 @@ mod listen;
 use std::{
     io::{self, Read as _, Write as _},
     net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
+    os::fd::OwnedFd,
     path::PathBuf,
     sync::{
         Mutex, PoisonError,
@@ -75,6 +76,8 @@ pub struct Probe {
     /// The listener that must answer; `None` where the other side is not ours and any answer of a
     /// program there will do.
     pub listener: Option<u64>,
+    /// The namespace that an echo request must be seen in, as a reply doesn't say whose it is.
+    pub witness: Option<PathBuf>,
     /// Whether it should arrive: it is waited for longer.
     pub reach: bool,
 }
@@ -175,8 +178,10 @@ fn take<'p>(next: &AtomicUsize, probes: &'p [Probe]) -> Option<(usize, &'p Probe
 
 fn one(probe: &Probe) -> Observed {
     let patience = if probe.reach { REACH } else { BLOCKED };
-    let tried =
-        netns::open(&probe.netns).and_then(|fd| netns::inside(&fd, || Ok(send(probe, patience))));
+    let tried = witness(probe).and_then(|witness| {
+        let netns = netns::open(&probe.netns)?;
+        netns::inside(&netns, || Ok(send(probe, witness.as_ref(), patience)))
+    });
     match tried {
         Ok(Ok(time)) => Observed::Reached {
             micros: u64::try_from(time.as_micros()).unwrap_or(u64::MAX),
@@ -201,12 +206,20 @@ fn failure(error: &io::Error) -> Observed {
     }
 }
 
-fn send(probe: &Probe, patience: Duration) -> io::Result<Duration> {
+fn witness(probe: &Probe) -> io::Result<Option<OwnedFd>> {
+    let Some(path) = &probe.witness else {
+        return Ok(None);
+    };
+    let netns = netns::open(path)?;
+    netns::inside(&netns, || icmp::open(probe.address)).map(Some)
+}
+
+fn send(probe: &Probe, witness: Option<&OwnedFd>, patience: Duration) -> io::Result<Duration> {
     let address = SocketAddr::new(probe.address, probe.port);
     match probe.transport.as_str() {
         "tcp" => tcp(address, probe.listener, patience),
         "udp" => udp(address, probe.listener, patience),
-        _ => icmp::echo(probe.address, patience),
+        _ => icmp::echo(probe.address, witness, patience),
     }
 }
 

@@ -150,19 +150,21 @@ fn add(
             *all.iter().find(|a| a.is_ipv6() == check.ipv6)?
         }
     };
-    let mut listener = None;
+    let (mut listener, mut witness) = (None, None);
     if let Destination::Workload(name) = &check.to
         && let Some(index) = topology
             .workloads
             .iter()
             .position(|w| w.name.value == *name)
-        && check.transport != Transport::Icmp
     {
         let target = &topology.workloads[index];
-        let id = index as u64;
-        listener = Some(id);
+        listener = Some(index as u64);
+        witness = Some(dir.netns(&target.host, &target.name));
+    }
+    let listens = check.transport != Transport::Icmp;
+    if let (Some(netns), Some(id), true) = (&witness, listener, listens) {
         plan.listeners.push(Listener {
-            netns: dir.netns(&target.host, &target.name),
+            netns: netns.clone(),
             tcp: check.transport == Transport::Tcp,
             address: SocketAddr::new(address, check.port),
             id,
@@ -174,6 +176,7 @@ fn add(
         address,
         port: check.port,
         listener,
+        witness: witness.filter(|_| !listens),
         reach: check.reach,
     });
     Some(plan.probes.len() - 1)

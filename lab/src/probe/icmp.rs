@@ -3,7 +3,7 @@
 use std::{
     io,
     net::IpAddr,
-    os::fd::AsRawFd as _,
+    os::fd::{AsRawFd as _, OwnedFd},
     sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
@@ -21,13 +21,27 @@ use super::{AGAIN, TOKEN};
 /// Echo's identifier (RFC 792), one per probe of this process.
 static NEXT: AtomicU16 = AtomicU16::new(1);
 
-pub(super) fn echo(address: IpAddr, patience: Duration) -> io::Result<Duration> {
-    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+/// A raw socket for echoes of the address's family, in the calling thread's namespace.
+pub(super) fn open(address: IpAddr) -> io::Result<OwnedFd> {
     let (family, protocol) = match address {
         IpAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp),
         IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6),
     };
-    let fd = socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+    Ok(socket(
+        family,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        protocol,
+    )?)
+}
+
+pub(super) fn echo(
+    address: IpAddr,
+    witness: Option<&OwnedFd>,
+    patience: Duration,
+) -> io::Result<Duration> {
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    let fd = open(address)?;
     setsockopt(&fd, ReceiveTimeout, &TimeVal::milliseconds(20))?;
     let peer = SockaddrStorage::from(std::net::SocketAddr::new(address, 0));
     connect(fd.as_raw_fd(), &peer)?;
@@ -40,7 +54,13 @@ pub(super) fn echo(address: IpAddr, patience: Duration) -> io::Result<Duration> 
             sent = Some(Instant::now());
         }
         match recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-            Ok(length) if is_reply(address, id, &buffer[..length]) => return Ok(begin.elapsed()),
+            Ok(length) if is_echo(address, id, REPLY, &buffer[..length]) => {
+                let time = begin.elapsed();
+                return match witness {
+                    Some(fd) if !saw(fd, address, id) => Err(io::ErrorKind::InvalidData.into()),
+                    _ => Ok(time),
+                };
+            }
             Ok(_) | Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -50,7 +70,7 @@ pub(super) fn echo(address: IpAddr, patience: Duration) -> io::Result<Duration> 
 
 /// An echo request; the kernel fills in ICMPv6's checksum, ICMP's is ours.
 fn request(address: IpAddr, id: u16) -> Vec<u8> {
-    let kind = if address.is_ipv4() { 8 } else { 128 };
+    let kind = kind(address, REQUEST);
     let [high, low] = id.to_be_bytes();
     let mut packet = vec![kind, 0, 0, 0, high, low, 0, 1];
     packet.extend_from_slice(TOKEN);
@@ -71,14 +91,34 @@ fn checksum(bytes: &[u8]) -> u16 {
     !u16::try_from(sum).unwrap_or(u16::MAX)
 }
 
-fn is_reply(address: IpAddr, id: u16, packet: &[u8]) -> bool {
+/// ICMP's and ICMPv6's type of an echo request.
+const REQUEST: (u8, u8) = (8, 128);
+/// ICMP's and ICMPv6's type of an echo reply.
+const REPLY: (u8, u8) = (0, 129);
+
+const fn kind(address: IpAddr, (v4, v6): (u8, u8)) -> u8 {
+    if address.is_ipv4() { v4 } else { v6 }
+}
+
+/// Whether the request arrived in the witness's namespace.
+fn saw(witness: &OwnedFd, address: IpAddr, id: u16) -> bool {
+    let mut buffer = [0; 256];
+    while let Ok(length) = recv(witness.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+        if is_echo(address, id, REQUEST, &buffer[..length]) {
+            return true;
+        }
+    }
+    false
+}
+
+fn is_echo(address: IpAddr, id: u16, types: (u8, u8), packet: &[u8]) -> bool {
     // A raw IPv4 socket gives the IP header too, a raw IPv6 one doesn't.
-    let (kind, offset) = match address {
-        IpAddr::V4(_) => (0, packet.first().map_or(0, |b| usize::from(b & 0xf) * 4)),
-        IpAddr::V6(_) => (129, 0),
+    let offset = match address {
+        IpAddr::V4(_) => packet.first().map_or(0, |b| usize::from(b & 0xf) * 4),
+        IpAddr::V6(_) => 0,
     };
     let Some(icmp) = packet.get(offset..) else {
         return false;
     };
-    icmp.len() >= 8 && icmp[0] == kind && icmp[4..6] == id.to_be_bytes()
+    icmp.len() >= 8 && icmp[0] == kind(address, types) && icmp[4..6] == id.to_be_bytes()
 }
