@@ -79,6 +79,7 @@ impl CliError {
     fn code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Url { .. } => 2,
+            Self::Lab(error) => error.exit_code(),
             Self::Unreachable { .. } => 4,
             Self::Refused(status) if status.code() == Code::Unavailable => 4,
             _ => 1,

@@ -41,12 +41,18 @@ impl Functions {
 
 impl<'ast> Visit<'ast> for Functions {
     fn visit_item_fn(&mut self, item: &'ast ItemFn) {
-        self.add(&item.sig.ident, item.sig.span().join(item.block.span()).unwrap());
+        self.add(
+            &item.sig.ident,
+            item.sig.span().join(item.block.span()).unwrap(),
+        );
         visit::visit_item_fn(self, item);
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast ImplItemFn) {
-        self.add(&item.sig.ident, item.sig.span().join(item.block.span()).unwrap());
+        self.add(
+            &item.sig.ident,
+            item.sig.span().join(item.block.span()).unwrap(),
+        );
         visit::visit_impl_item_fn(self, item);
     }
 
@@ -78,5 +84,8 @@ fn no_function_is_longer_than_a_screen_and_half_are_short() {
     source::none("split these functions", &findings);
     lengths.sort_unstable();
     let median = lengths[lengths.len() / 2];
-    assert!(median < MEDIAN_LINES, "the median function has {median} lines");
+    assert!(
+        median < MEDIAN_LINES,
+        "the median function has {median} lines"
+    );
 }

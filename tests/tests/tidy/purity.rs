@@ -4,8 +4,12 @@ use std::fs;
 
 use crate::source;
 
-const PURE: [&str; 4] =
-    ["controller/model", "controller/planner", "vswitch/packet", "vswitch/engine"];
+const PURE: [&str; 4] = [
+    "controller/model",
+    "controller/planner",
+    "vswitch/packet",
+    "vswitch/engine",
+];
 
 /// What would let the world in.
 const FORBIDDEN: [&str; 17] = [
@@ -47,7 +51,9 @@ fn a_pure_crate_says_so_and_forbids_unsafe() {
 fn a_pure_crate_touches_nothing_of_the_world() {
     let mut findings = Vec::new();
     for (file, text) in source::rust() {
-        let pure = PURE.iter().any(|krate| file.starts_with(format!("{krate}/src")));
+        let pure = PURE
+            .iter()
+            .any(|krate| file.starts_with(format!("{krate}/src")));
         if !pure || source::is_test(&file) {
             continue;
         }

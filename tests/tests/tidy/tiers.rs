@@ -26,20 +26,36 @@ fn dependencies(folder: &str) -> Vec<String> {
     let text = fs::read_to_string(source::root().join(folder).join("Cargo.toml")).unwrap();
     let section = text.split("\n[dependencies]").nth(1).unwrap_or_default();
     let section = section.split("\n[").next().unwrap_or_default();
-    let name = |line: &str| line.split(['.', ' ', '=']).next().unwrap_or_default().to_owned();
-    section.lines().map(name).filter(|name| name.starts_with("weft")).collect()
+    let name = |line: &str| {
+        line.split(['.', ' ', '='])
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    section
+        .lines()
+        .map(name)
+        .filter(|name| name.starts_with("weft"))
+        .collect()
 }
 
 #[test]
 fn an_arrow_never_points_up_or_sideways() {
-    let tier = |name: &str| TIERS.iter().find(|(krate, ..)| *krate == name).map(|(.., tier)| *tier);
+    let tier = |name: &str| {
+        TIERS
+            .iter()
+            .find(|(krate, ..)| *krate == name)
+            .map(|(.., tier)| *tier)
+    };
     let mut findings = Vec::new();
     for (krate, folder, own) in TIERS {
         for dependency in dependencies(folder) {
             match tier(&dependency) {
                 Some(theirs) if theirs < own => {}
                 Some(theirs) => {
-                    findings.push(format!("{krate} (tier {own}) -> {dependency} (tier {theirs})"));
+                    findings.push(format!(
+                        "{krate} (tier {own}) -> {dependency} (tier {theirs})"
+                    ));
                 }
                 None => findings.push(format!("{krate} -> {dependency}: not in the map")),
             }
@@ -51,7 +67,13 @@ fn an_arrow_never_points_up_or_sideways() {
 #[test]
 fn every_crate_of_the_workspace_is_in_the_map() {
     let text = fs::read_to_string(source::root().join("Cargo.toml")).unwrap();
-    let members = text.split("members = [").nth(1).unwrap().split(']').next().unwrap();
+    let members = text
+        .split("members = [")
+        .nth(1)
+        .unwrap()
+        .split(']')
+        .next()
+        .unwrap();
     let unknown: Vec<String> = members
         .split('"')
         .skip(1)
@@ -68,7 +90,10 @@ fn every_crate_takes_the_workspace_lints() {
         let text = fs::read_to_string(source::root().join(folder).join("Cargo.toml")).unwrap();
         !text.contains("[lints]\nworkspace = true")
     };
-    let findings: Vec<String> =
-        TIERS.iter().filter(|(_, folder, _)| lacks(folder)).map(|t| t.0.to_owned()).collect();
+    let findings: Vec<String> = TIERS
+        .iter()
+        .filter(|(_, folder, _)| lacks(folder))
+        .map(|t| t.0.to_owned())
+        .collect();
     source::none("add `[lints] workspace = true`", &findings);
 }

@@ -25,7 +25,12 @@ fn no_binary_is_kept() {
 #[test]
 fn no_test_is_ignored_and_nothing_is_left_to_do() {
     // Written in two parts, so that this file doesn't find itself.
-    let words = [concat!("#[ign", "ore"), concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!(")];
+    let words = [
+        concat!("#[ign", "ore"),
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("to", "do!("),
+    ];
     let mut findings = Vec::new();
     for (file, text) in source::rust() {
         for (number, line) in text.lines().enumerate() {
@@ -40,7 +45,11 @@ fn no_test_is_ignored_and_nothing_is_left_to_do() {
 #[test]
 fn prose_has_no_trailing_spaces_or_tabs() {
     let is_prose = |file: &&std::path::PathBuf| {
-        file.extension().is_some_and(|ext| ["md", "rs", "toml", "proto", "yaml"].iter().any(|e| ext == *e))
+        file.extension().is_some_and(|ext| {
+            ["md", "rs", "toml", "proto", "yaml"]
+                .iter()
+                .any(|e| ext == *e)
+        })
     };
     let mut findings = Vec::new();
     for file in source::files().iter().filter(is_prose) {

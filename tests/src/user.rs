@@ -1,0 +1,223 @@
+//! Who runs a lab: the machine's root, or somebody without privileges in a home of their own.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use nix::{
+    sys::stat::{Mode as Bits, SFlag, mknod},
+    unistd::{Uid, geteuid},
+};
+use tempfile::TempDir;
+
+use crate::{
+    program::{everybodys, peer_program},
+    skip, weft_program,
+};
+
+/// Nobody, where a test that runs as root needs somebody else.
+const NOBODY: u32 = 65534;
+
+/// Character device 10, 200 (Linux's list of devices): the TAPs'.
+const TUN: &str = "/dev/net/tun";
+
+/// As whom a lab runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// As the machine's root.
+    Root,
+    /// As anybody, in a user namespace.
+    Rootless,
+}
+
+/// How a command becomes another user's.
+#[derive(Debug)]
+enum Costume {
+    /// It is run as this process's own user.
+    Own,
+    /// It is run as nobody.
+    Nobody,
+    /// It is run as nobody, who sees this file as /dev/net/tun.
+    NobodyWithTun(PathBuf),
+}
+
+/// A user with a home that goes away in the end.
+#[derive(Debug)]
+pub struct User {
+    /// As whom.
+    pub mode: Mode,
+    home: TempDir,
+    costume: Costume,
+    weft: PathBuf,
+    peer: PathBuf,
+}
+
+impl User {
+    /// A user of that mode; `None`, and the test is noted as skipped, where there can't be one.
+    ///
+    /// # Panics
+    /// When files can't be made, or `weft` isn't built.
+    pub fn new(mode: Mode) -> Option<Self> {
+        let root = geteuid().is_root();
+        if mode == Mode::Root && !root {
+            skip("needs root");
+            return None;
+        }
+        let home = tempfile::Builder::new().prefix("weft-").tempdir().unwrap();
+        let mut user = Self {
+            mode,
+            costume: Costume::Own,
+            weft: weft_program(),
+            peer: peer_program(),
+            home,
+        };
+        fs::create_dir(user.run_dir()).unwrap();
+        if mode == Mode::Rootless && root {
+            user.become_nobody()?;
+        }
+        Some(user)
+    }
+
+    /// The user's own directory.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    fn run_dir(&self) -> PathBuf {
+        self.home().join("run")
+    }
+
+    /// Where this user's labs have their directories.
+    pub fn labs(&self) -> PathBuf {
+        match self.mode {
+            Mode::Root => self.home().join("labs"),
+            Mode::Rootless => self.run_dir().join("weft/labs"),
+        }
+    }
+
+    /// The program that tests run in workloads.
+    pub fn peer(&self) -> &Path {
+        &self.peer
+    }
+
+    /// A file in the home, for topologies.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.home().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        path
+    }
+
+    /// `weft` as this user, before its arguments.
+    pub fn weft(&self) -> Command {
+        let mut command = match &self.costume {
+            Costume::Own => Command::new(&self.weft),
+            Costume::Nobody => {
+                let mut command = Command::new("setpriv");
+                command.args(NOBODYS_PRIVILEGES).arg("--").arg(&self.weft);
+                command
+            }
+            Costume::NobodyWithTun(tun) => self.in_own_mounts(tun),
+        };
+        for name in ["WEFT_API", "WEFT_LAB", "WEFT_LAB_DIR", "WEFT_LOG"] {
+            command.env_remove(name);
+        }
+        command
+            .current_dir("/")
+            .env("HOME", self.home())
+            .env("XDG_RUNTIME_DIR", self.run_dir())
+            .env("XDG_STATE_HOME", self.home().join("state"));
+        if self.mode == Mode::Root {
+            // Root's usual place may hold labs that aren't the test's.
+            command.env("WEFT_LAB_DIR", self.labs());
+        }
+        command
+    }
+
+    /// The machine's own device stays as it is: the mount is seen by this command and what it
+    /// starts.
+    fn in_own_mounts(&self, tun: &Path) -> Command {
+        const SCRIPT: &str = "mount --bind \"$1\" /dev/net/tun && shift && exec setpriv \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--", "sh", "-c", SCRIPT, "sh"]);
+        command
+            .arg(tun)
+            .args(NOBODYS_PRIVILEGES)
+            .arg("--")
+            .arg(&self.weft);
+        command
+    }
+
+    fn become_nobody(&mut self) -> Option<()> {
+        for path in [self.home().to_owned(), self.run_dir()] {
+            chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        fs::set_permissions(self.run_dir(), fs::Permissions::from_mode(0o700)).unwrap();
+        self.weft = self.within_reach(&self.weft, "weft");
+        self.peer = self.within_reach(&self.peer, "weft-peer");
+        if let Err(reason) = may_be_nobody() {
+            skip(&reason);
+            return None;
+        }
+        self.costume = if tun_is_everybodys() {
+            Costume::Nobody
+        } else {
+            let own = self.home().join("tun");
+            // Where not even root may make the device, it can't be lent.
+            if let Err(error) = lend_tun(&own) {
+                skip(&format!(
+                    "{TUN} is root's alone, and can't be lent: {error}"
+                ));
+                return None;
+            }
+            Costume::NobodyWithTun(own)
+        };
+        Some(())
+    }
+
+    /// The program, or its copy where it lies behind closed directories, as in root's home.
+    fn within_reach(&self, program: &Path, name: &str) -> PathBuf {
+        if everybodys(program) {
+            return program.to_owned();
+        }
+        let copy = self.home().join(name);
+        fs::copy(program, &copy).unwrap();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        copy
+    }
+}
+
+const NOBODYS_PRIVILEGES: [&str; 5] = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+
+fn may_be_nobody() -> Result<(), String> {
+    let mut command = Command::new("setpriv");
+    command
+        .args(NOBODYS_PRIVILEGES)
+        .args(["--", "unshare", "--user", "--map-root-user", "true"]);
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(format!("no user namespaces for others: {}", said.trim()))
+        }
+        Err(error) => Err(format!("setpriv: {error}")),
+    }
+}
+
+fn tun_is_everybodys() -> bool {
+    fs::metadata(TUN).is_ok_and(|meta| meta.permissions().mode() & 0o6 == 0o6)
+}
+
+fn lend_tun(own: &Path) -> std::io::Result<()> {
+    let device = fs::metadata(TUN)?.rdev();
+    mknod(own, SFlag::S_IFCHR, Bits::from_bits_truncate(0o666), device)?;
+    // The umask took bits away.
+    fs::set_permissions(own, fs::Permissions::from_mode(0o666))?;
+    chown(own, Some(Uid::current().as_raw()), None)
+}

@@ -1,0 +1,142 @@
+//! Processes die; packets and their policy go on.
+
+use std::time::Duration;
+
+use weft_tests::{Lab, Running, User, both_modes, eventually};
+
+const BACK: Duration = Duration::from_secs(20);
+
+both_modes!(
+    traffic_outlives_the_controller_and_nothing_is_sent_twice,
+    controller
+);
+
+fn controller(user: User) {
+    let lab = Lab::up(user, include_str!("../../topologies/pair.yaml"));
+    let _server = lab.serve("far", &["5000"]);
+    let (far4, far6) = lab.addresses("far");
+    let (far6, mut beats) = (far6.unwrap(), Vec::new());
+    for address in [&far4, &far6] {
+        let beat = lab.start_peer("client", &["beat", address, "5000"]);
+        beat.expect("beating");
+        beats.push(beat);
+    }
+    // Each death makes the pause longer: there is time without any controller.
+    for _ in 0..4 {
+        lab.kill("controller");
+    }
+    assert_eq!(
+        lab.peer("client", &["reach", "tcp", &far4, "5000"]),
+        "reached"
+    );
+    all_connected(&lab);
+    lab.weft(&["wait"]).ok();
+    let hosts = lab.json(&["host", "list"]);
+    for host in hosts.as_array().unwrap() {
+        assert_eq!(
+            host["status"]["sent"], 0,
+            "what is held is not sent again: {host:#}"
+        );
+    }
+    for beat in &mut beats {
+        let (sent, received, gap) = tally(beat);
+        println!("without a controller: {received} of {sent} echoes, longest gap {gap} ms");
+        assert_eq!(sent, received, "not one is lost");
+    }
+    let group = lab.named("security-group", "open");
+    let id = group["id"].as_str().unwrap();
+    assert_eq!(
+        lab.peer("client", &["reach", "tcp", &far4, "5500"]),
+        "timeout"
+    );
+    lab.weft(&[
+        "security-group",
+        "authorize",
+        id,
+        "--ingress",
+        "tcp:5500:0.0.0.0/0",
+        "--wait",
+    ])
+    .ok();
+    assert_eq!(
+        lab.peer("client", &["reach", "tcp", &far4, "5500"]),
+        "refused",
+        "changes apply"
+    );
+    let sent = lab.json(&["host", "list"]);
+    assert!(
+        sent.as_array()
+            .unwrap()
+            .iter()
+            .all(|h| h["status"]["sent"] == 1),
+        "one group: {sent:#}"
+    );
+}
+
+fn all_connected(lab: &Lab) {
+    eventually("every host connected", BACK, || {
+        // The controller may be starting.
+        let hosts = lab.weft(&["-o", "json", "host", "list"]);
+        let hosts: serde_json::Value = serde_json::from_str(&hosts.stdout).ok()?;
+        hosts
+            .as_array()?
+            .iter()
+            .all(|h| h["status"]["connected"] == true)
+            .then_some(())
+    });
+}
+
+/// Sent, received, and the longest gap in milliseconds.
+fn tally(beat: &mut Running) -> (u64, u64, u64) {
+    let said = beat.finish();
+    let numbers: Vec<u64> = said
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let [sent, received, gap] = numbers[..] else {
+        panic!("{said}")
+    };
+    (sent, received, gap)
+}
+
+both_modes!(a_killed_vswitch_comes_back_with_its_ports, vswitch);
+
+fn vswitch(user: User) {
+    let lab = Lab::up(user, include_str!("../../topologies/pair.yaml"));
+    let _server = lab.serve("far", &["5000"]);
+    let (far, _) = lab.addresses("far");
+    let device = || {
+        let text = lab
+            .exec("far", &["ip", "-o", "address", "show", "dev", "eth0"])
+            .ok();
+        let words = |line: &str| {
+            line.split_whitespace()
+                .take(4)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        text.lines().map(words).collect::<Vec<_>>()
+    };
+    let before = device();
+    assert!(before.len() >= 3, "{before:?}");
+    for host in ["vswitch-h1", "vswitch-h2"] {
+        let mut beat = lab.start_peer("client", &["beat", &far, "5000"]);
+        beat.expect("beating");
+        lab.signal(host, "KILL");
+        assert_eq!(
+            device(),
+            before,
+            "the device outlives the process, with its addresses"
+        );
+        let ((), took) = eventually("reached again", BACK, || {
+            (lab.peer("client", &["reach", "tcp", &far, "5000"]) == "reached").then_some(())
+        });
+        let (sent, received, gap) = tally(&mut beat);
+        println!(
+            "{host} killed: reached again within {took:?}; UDP gap {gap} ms ({received} of {sent})"
+        );
+        assert_eq!(device(), before);
+    }
+    all_connected(&lab);
+    assert_eq!(lab.peer("near", &["reach", "icmp", &far]), "reached");
+}
