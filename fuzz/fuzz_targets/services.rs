@@ -1,6 +1,8 @@
 //! What a port may ask its own switch: any frame, or any body of DHCP and neighbour discovery.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use libfuzzer_sys::fuzz_target;
 use weft_engine::{
     service::{self, Heard},
@@ -10,6 +12,15 @@ use weft_packet::{
     Mac,
     headers::{Body, Headers},
 };
+
+/// The services keep nothing, so one link serves all inputs.
+static LINK: LazyLock<(Net, Eni)> = LazyLock::new(|| {
+    let mut net = Net::new(1);
+    let tenant = net.tenant(1);
+    let port = net.attach(tenant, 0, (1, 10), &[]);
+    net.attach(tenant, 0, (1, 20), &[]);
+    (net, port)
+});
 
 fn frame(net: &Net, port: &Eni, kind: u8, body: &[u8]) -> Vec<u8> {
     let family = if kind % 2 == 0 {
@@ -34,13 +45,10 @@ fuzz_target!(|input: &[u8]| {
     let Some((&kind, body)) = input.split_first().filter(|(_, body)| body.len() < 9000) else {
         return;
     };
-    let mut net = Net::new(1);
-    let tenant = net.tenant(1);
-    let port = net.attach(tenant, 0, (1, 10), &[]);
-    net.attach(tenant, 0, (1, 20), &[]);
+    let (net, port) = &*LINK;
     let config = net.config(0);
-    let view = config.view(net.port_of(&port)).expect("the port is there");
-    let frame = frame(&net, &port, kind, body);
+    let view = config.view(net.port_of(port)).expect("the port is there");
+    let frame = frame(net, port, kind, body);
     let Ok(headers) = Headers::parse(&frame) else {
         return;
     };

@@ -1,11 +1,22 @@
 //! Two tenants with the same addresses on the same two hosts, all open.
 
-use weft_engine::testing::{Eni, Net, everything};
+use weft_engine::{
+    Limits,
+    testing::{Eni, Net, everything},
+};
 use weft_model::InterfaceId;
 
 /// The hosts, a sender on the first, and the interfaces of its tenant.
 pub fn build() -> (Net, Eni, Vec<InterfaceId>) {
-    let mut net = Net::new(2);
+    // Small tables: they are made anew for each input, and overflow soon.
+    let limits = Limits {
+        flows: 64,
+        flows_per_port: 16,
+        fragments: 16,
+        fragments_per_port: 4,
+        ..Limits::default()
+    };
+    let mut net = Net::with_limits(2, &limits);
     let mut enis = vec![];
     for number in [1, 2] {
         let tenant = net.tenant(number);
