@@ -1,6 +1,7 @@
 //! Namespaces, hosts and workloads for the tests that need a kernel.
 #![allow(
     dead_code,
+    unsafe_code,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::panic,
@@ -8,7 +9,8 @@
 )]
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
+    os::fd::AsRawFd as _,
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, mpsc},
@@ -127,6 +129,31 @@ impl Namespace {
 
     pub fn ip(&self, arguments: &str) {
         self.run("ip", &arguments.split(' ').collect::<Vec<_>>());
+    }
+
+    /// Turns a device's transmit checksum offload off (as `ethtool -K DEVICE tx off`).
+    pub fn complete_checksums(&self, device: &str) {
+        #[repr(C)]
+        struct Value {
+            command: u32,
+            data: u32,
+        }
+        const SET_TX_CHECKSUM: u32 = 0x17;
+        const SIOCETHTOOL: libc::Ioctl = 0x8946;
+        let socket = self.within(|| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let mut value = Value {
+            command: SET_TX_CHECKSUM,
+            data: 0,
+        };
+        // SAFETY: zero is a value of this type.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        for (to, from) in request.ifr_name.iter_mut().zip(device.bytes()) {
+            *to = from as _;
+        }
+        request.ifr_ifru.ifru_data = (&raw mut value).cast();
+        // SAFETY: the request names a device and points at the value that its command wants.
+        let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL, &raw mut request) };
+        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
     }
 
     fn thread(&self) -> &str {
