@@ -67,7 +67,9 @@ impl LabError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Topology(_) | Self::Scenario(_) | Self::Which(_) => 2,
-            Self::Launch(LaunchError::NotRoot | LaunchError::Namespaces(_)) => 3,
+            Self::Launch(
+                LaunchError::NotRoot | LaunchError::Namespaces(_) | LaunchError::Tun(_),
+            ) => 3,
             _ => 1,
         }
     }

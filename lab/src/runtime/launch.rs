@@ -48,6 +48,11 @@ pub enum LaunchError {
          kernel.apparmor_restrict_unprivileged_userns"
     )]
     Namespaces(io::Error),
+    /// Ports need TAP devices.
+    #[error(
+        "can't open /dev/net/tun: {0}; load the `tun` module and let this user read and write it"
+    )]
+    Tun(io::Error),
     /// Files or processes fail.
     #[error("starting the lab's supervisor: {0}")]
     Io(#[from] io::Error),
@@ -64,6 +69,12 @@ pub fn launch(dir: &LabDir, mode: Mode) -> Result<(), LaunchError> {
     if mode == Mode::Root && !geteuid().is_root() {
         return Err(LaunchError::NotRoot);
     }
+    // Opening it makes no device yet; without it every vswitch would fail one by one.
+    let mut tun = File::options();
+    tun.read(true)
+        .write(true)
+        .open("/dev/net/tun")
+        .map_err(LaunchError::Tun)?;
     let log = File::create(dir.log("supervisor"))?;
     let mut command = Command::new(std::env::current_exe()?);
     command

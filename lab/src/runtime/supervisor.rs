@@ -150,8 +150,7 @@ fn serve(dir: LabDir, listener: &UnixListener, _lock: Flock<File>) -> io::Error 
         state: Mutex::default(),
         changed: Condvar::new(),
     });
-    let background: [(&str, fn(&Lab)); 2] = [("reaper", reap), ("keeper", keep)];
-    for (name, body) in background {
+    for (name, body) in [("reaper", reap as fn(&Lab)), ("keeper", keep)] {
         let lab = Arc::clone(&lab);
         let thread = thread::Builder::new().name(name.into());
         if let Err(error) = thread.spawn(move || body(&lab)) {

@@ -104,7 +104,7 @@ impl Reader {
     }
 
     /// The node as a list; a single value is a list of one.
-    pub(super) fn list<'n>(node: Option<&'n Node>) -> &'n [Node] {
+    pub(super) fn list(node: Option<&Node>) -> &[Node] {
         match node {
             None => &[],
             Some(Node {

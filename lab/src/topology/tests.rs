@@ -194,3 +194,19 @@ fn an_underlay_too_small_for_ipv6_inside_is_refused() {
     let d = error_after("hosts:", "underlay: {mtu: 1320}\nhosts:");
     assert_eq!(place(&d), (2, 17));
 }
+
+#[test]
+fn the_hand_made_example_is_valid() {
+    let text = include_str!("../../scenarios/three-hosts.yaml");
+    let t = parse(text).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(t.hosts.len(), 3);
+}
+
+#[test]
+fn any_of_icmp_is_ipv4_and_an_ipv6_prefix_is_refused() {
+    let d = error_after(
+        "protocol: tcp, ports: [80, 8000-8010], from: [any, self]",
+        "protocol: icmp, from: [any, \"fd00::/8\"]",
+    );
+    assert!(d.message.contains("use icmpv6"), "{}", d.message);
+}
