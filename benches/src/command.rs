@@ -67,7 +67,11 @@ fn around(args: &BenchArgs, json: bool) -> Result<(), BenchError> {
     let name = format!("bench-{}", std::process::id());
     let lab = Labs::open()
         .map_err(|e| BenchError::Lab(e.to_string()))?
-        .lab(&name.parse().map_err(|_| BenchError::Lab(format!("bad lab name {name}")))?);
+        .lab(
+            &name
+                .parse()
+                .map_err(|_| BenchError::Lab(format!("bad lab name {name}")))?,
+        );
     let guard = Up::new(&name)?;
     let outcome = inner(args, &lab, json);
     drop(guard);
@@ -107,7 +111,10 @@ fn weft(args: &[&str]) -> Result<(), BenchError> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(BenchError::Lab(format!("weft {} failed: {said}", args.join(" "))))
+    Err(BenchError::Lab(format!(
+        "weft {} failed: {said}",
+        args.join(" ")
+    )))
 }
 
 /// Starts the inner process in the lab's namespaces, on this one's standard streams.
@@ -135,9 +142,14 @@ fn inner(args: &BenchArgs, lab: &LabDir, json: bool) -> Result<(), BenchError> {
         stdout().as_raw_fd(),
         stderr().as_raw_fd(),
     ];
-    match control.spawn(program, files).map_err(|e| BenchError::Lab(e.to_string()))? {
+    match control
+        .spawn(program, files)
+        .map_err(|e| BenchError::Lab(e.to_string()))?
+    {
         0 => Ok(()),
-        code => Err(BenchError::Lab(format!("the measuring process ended with {code}"))),
+        code => Err(BenchError::Lab(format!(
+            "the measuring process ended with {code}"
+        ))),
     }
 }
 
@@ -163,13 +175,25 @@ fn overlay(dir: &std::path::Path) -> Result<Path, BenchError> {
     let lab = LabDir::at(dir)
         .ok_or_else(|| BenchError::Lab(format!("{} is no lab's directory", dir.display())))?;
     let netns = |host: &str, workload: &str| {
-        let host = host.parse().expect("a host name of the topology beside this file");
-        let workload = workload.parse().expect("a workload of the topology beside this file");
+        let host = host
+            .parse()
+            .expect("a host name of the topology beside this file");
+        let workload = workload
+            .parse()
+            .expect("a workload of the topology beside this file");
         Netns::open(&lab.netns(&host, &workload))
     };
-    let address: IpAddr = SERVER.parse().expect("an address of the topology beside this file");
+    let address: IpAddr = SERVER
+        .parse()
+        .expect("an address of the topology beside this file");
     let (client, server) = (netns("h1", "client")?, netns("h2", "server")?);
-    Ok(Path { name: "weft", client, server, address, between: Vec::new() })
+    Ok(Path {
+        name: "weft",
+        client,
+        server,
+        address,
+        between: Vec::new(),
+    })
 }
 
 fn progress(text: &str) {
@@ -195,9 +219,17 @@ fn table(outcomes: &[Outcome]) -> String {
             outcome.measure.text().to_owned(),
             outcome.path.to_owned(),
             format!("{:.2}", outcome.median),
-            outcome.ratio.map_or_else(dash, |ratio| format!("{ratio:.2}")),
-            outcome.spread.map_or_else(dash, |(low, high)| format!("{low:.2} to {high:.2}")),
+            outcome
+                .ratio
+                .map_or_else(dash, |ratio| format!("{ratio:.2}")),
+            outcome
+                .spread
+                .map_or_else(dash, |(low, high)| format!("{low:.2} to {high:.2}")),
         ]);
     }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }

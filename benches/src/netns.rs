@@ -16,7 +16,9 @@ impl Netns {
     /// # Errors
     /// When the file can't be opened.
     pub fn open(path: &Path) -> Result<Self, BenchError> {
-        File::open(path).map(Self).map_err(io("open a network namespace"))
+        File::open(path)
+            .map(Self)
+            .map_err(io("open a network namespace"))
     }
 
     /// Makes a new one.
@@ -53,7 +55,9 @@ impl Netns {
                 self.enter()?;
                 work()
             });
-            inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            inside
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 

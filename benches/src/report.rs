@@ -94,7 +94,10 @@ pub fn run(
     }
     let measures: Vec<Measure> = samples.iter().filter(|s| s.1 == 0).map(|s| s.0).collect();
     let mut outcomes = Vec::new();
-    for measure in measures.into_iter().take(Measure::RoundTripP99 as usize + 1) {
+    for measure in measures
+        .into_iter()
+        .take(Measure::RoundTripP99 as usize + 1)
+    {
         for (index, path) in paths.iter().enumerate() {
             let of = |which| values(&samples, measure, which);
             outcomes.push(outcome(measure, path.name, of(index), &of(0)));
@@ -111,26 +114,46 @@ fn sample(path: &Path, plan: Plan) -> Result<Vec<(Measure, f64)>, BenchError> {
         (Measure::TcpOne, stream::run(path, 1, plan.each)? / 1e9),
         (Measure::TcpFour, stream::run(path, 4, plan.each)? / 1e9),
         (Measure::LossAtFloor, floor.lost() as f64),
-        (Measure::Packets, packets::lossless(path, MUST_PASS, short)? / 1e3),
-        (Measure::Connections, connections::run(path, plan.each)? / 1e3),
+        (
+            Measure::Packets,
+            packets::lossless(path, MUST_PASS, short)? / 1e3,
+        ),
+        (
+            Measure::Connections,
+            connections::run(path, plan.each)? / 1e3,
+        ),
         (Measure::RoundTripP50, round_trip.p50),
         (Measure::RoundTripP99, round_trip.p99),
     ])
 }
 
 fn values(samples: &[(Measure, usize, f64)], measure: Measure, path: usize) -> Vec<f64> {
-    samples.iter().filter(|s| s.0 == measure && s.1 == path).map(|s| s.2).collect()
+    samples
+        .iter()
+        .filter(|s| s.0 == measure && s.1 == path)
+        .map(|s| s.2)
+        .collect()
 }
 
 fn outcome(measure: Measure, path: &'static str, values: Vec<f64>, base: &[f64]) -> Outcome {
     let comparable = measure != Measure::LossAtFloor && base.iter().all(|value| *value > 0.0);
-    let mut ratios: Vec<f64> =
-        if comparable { values.iter().zip(base).map(|(v, b)| v / b).collect() } else { Vec::new() };
+    let mut ratios: Vec<f64> = if comparable {
+        values.iter().zip(base).map(|(v, b)| v / b).collect()
+    } else {
+        Vec::new()
+    };
     let mut sorted = values.clone();
     let median_of_values = median(&mut sorted).unwrap_or(0.0);
     let ratio = median(&mut ratios);
     let spread = ratios.first().copied().zip(ratios.last().copied());
-    Outcome { measure, path, values, median: median_of_values, ratio, spread }
+    Outcome {
+        measure,
+        path,
+        values,
+        median: median_of_values,
+        ratio,
+        spread,
+    }
 }
 
 /// Sorts, and gives the middle.
@@ -150,7 +173,12 @@ mod tests {
 
     #[test]
     fn a_ratio_is_taken_round_by_round() {
-        let outcome = outcome(Measure::TcpOne, "x", vec![5.0, 1.0, 4.0], &[10.0, 1.0, 16.0]);
+        let outcome = outcome(
+            Measure::TcpOne,
+            "x",
+            vec![5.0, 1.0, 4.0],
+            &[10.0, 1.0, 16.0],
+        );
         assert_eq!(outcome.median, 4.0);
         assert_eq!(outcome.ratio, Some(0.5));
         assert_eq!(outcome.spread, Some((0.25, 1.0)));

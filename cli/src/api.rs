@@ -25,7 +25,10 @@ pub(crate) fn block_on(
         if let ApiCommand::Version = command {
             return system::version(&endpoint, format).await;
         }
-        let api = Api { channel: connect(&endpoint).await?, format };
+        let api = Api {
+            channel: connect(&endpoint).await?,
+            format,
+        };
         run(&api, command).await?;
         Ok(ExitCode::SUCCESS)
     })
@@ -33,7 +36,10 @@ pub(crate) fn block_on(
 
 /// A runtime for one command.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)
 }
 
 async fn run(api: &Api, command: ApiCommand) -> Result<(), CliError> {
@@ -73,7 +79,13 @@ pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Channel, CliError> {
         None => endpoint.url.clone(),
     };
     let transport = Transport::from_shared(url.clone())
-        .map_err(|source| CliError::Url { url: url.clone(), source })?
+        .map_err(|source| CliError::Url {
+            url: url.clone(),
+            source,
+        })?
         .connect_timeout(CONNECT_TIMEOUT);
-    transport.connect().await.map_err(|source| CliError::Unreachable { url, source })
+    transport
+        .connect()
+        .await
+        .map_err(|source| CliError::Unreachable { url, source })
 }

@@ -43,7 +43,12 @@ impl Finding {
         advice: &'static str,
     ) -> Self {
         let advice = if verdict == Verdict::Ok { "" } else { advice };
-        Self { what, verdict, found: found.into(), advice }
+        Self {
+            what,
+            verdict,
+            found: found.into(),
+            advice,
+        }
     }
 }
 
@@ -69,7 +74,9 @@ impl Row for Finding {
 pub(crate) fn run(format: Format) -> Result<ExitCode, CliError> {
     let findings = [kernel(), cores(), tun(), namespaces(), ipv6(), buffers()];
     output::list(format, &findings)?;
-    let runs = findings.iter().all(|finding| finding.verdict != Verdict::Missing);
+    let runs = findings
+        .iter()
+        .all(|finding| finding.verdict != Verdict::Missing);
     if format == Format::Table {
         output::lines(if runs {
             "\nA lab can run here: try `weft lab up quickstart`."
@@ -77,11 +84,17 @@ pub(crate) fn run(format: Format) -> Result<ExitCode, CliError> {
             "\nA lab can't run here yet: see what is MISSING."
         })?;
     }
-    Ok(if runs { ExitCode::SUCCESS } else { ExitCode::from(LACKS) })
+    Ok(if runs {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(LACKS)
+    })
 }
 
 fn read(path: &str) -> Option<String> {
-    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+    fs::read_to_string(path)
+        .ok()
+        .map(|text| text.trim().to_owned())
 }
 
 /// UDP GRO came with 5.0, what else we use is older.
@@ -89,41 +102,74 @@ const LEAST_KERNEL: (u32, u32) = (5, 0);
 
 fn kernel() -> Finding {
     let release = read("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|part| part.parse::<u32>().ok());
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    let verdict = if version >= LEAST_KERNEL { Verdict::Ok } else { Verdict::Missing };
-    Finding::new("kernel", verdict, release, "Boot Linux 5.0 or newer: it has UDP GRO.")
+    let verdict = if version >= LEAST_KERNEL {
+        Verdict::Ok
+    } else {
+        Verdict::Missing
+    };
+    Finding::new(
+        "kernel",
+        verdict,
+        release,
+        "Boot Linux 5.0 or newer: it has UDP GRO.",
+    )
 }
 
 fn cores() -> Finding {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let verdict = if cores > 1 { Verdict::Ok } else { Verdict::Limited };
-    Finding::new("cores", verdict, cores.to_string(), "Throughput on one core is a fraction.")
+    let verdict = if cores > 1 {
+        Verdict::Ok
+    } else {
+        Verdict::Limited
+    };
+    Finding::new(
+        "cores",
+        verdict,
+        cores.to_string(),
+        "Throughput on one core is a fraction.",
+    )
 }
 
 fn tun() -> Finding {
     const ADVICE: &str = "Load the module (`modprobe tun`), or pass /dev/net/tun into the container, readable and writable.";
-    match OpenOptions::new().read(true).write(true).open("/dev/net/tun") {
+    match OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/net/tun")
+    {
         Ok(_) => Finding::new("tap devices", Verdict::Ok, "/dev/net/tun opens", ADVICE),
-        Err(error) => {
-            Finding::new("tap devices", Verdict::Missing, format!("/dev/net/tun: {error}"), ADVICE)
-        }
+        Err(error) => Finding::new(
+            "tap devices",
+            Verdict::Missing,
+            format!("/dev/net/tun: {error}"),
+            ADVICE,
+        ),
     }
 }
 
 fn namespaces() -> Finding {
     let root = nix::unistd::Uid::effective().is_root();
-    let flags: &[&str] = if root { &[] } else { &["--user", "--map-root-user"] };
-    let mode = if root { "as root" } else { "rootless, in a user namespace" };
+    let flags: &[&str] = if root {
+        &[]
+    } else {
+        &["--user", "--map-root-user"]
+    };
+    let mode = if root {
+        "as root"
+    } else {
+        "rootless, in a user namespace"
+    };
     let outcome = Command::new("unshare")
         .args(flags)
         .args(["--net", "--mount", "--pid", "--fork", "true"])
         .stdin(Stdio::null())
         .output();
     match outcome {
-        Ok(output) if output.status.success() => {
-            Finding::new("namespaces", Verdict::Ok, mode, "")
-        }
+        Ok(output) if output.status.success() => Finding::new("namespaces", Verdict::Ok, mode, ""),
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             Finding::new("namespaces", Verdict::Missing, said, advice_on_namespaces())
@@ -140,7 +186,10 @@ fn namespaces() -> Finding {
 /// The setting that most likely stands in the way.
 fn advice_on_namespaces() -> &'static str {
     let is = |path, value: &str| read(path).as_deref() == Some(value);
-    if is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") {
+    if is(
+        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+    ) {
         "Run `sysctl kernel.apparmor_restrict_unprivileged_userns=0` as root, or run weft as root."
     } else if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
         "Run `sysctl kernel.unprivileged_userns_clone=1` as root, or run weft as root."
@@ -158,7 +207,12 @@ fn ipv6() -> Finding {
         Some(_) => (Verdict::Limited, "off (disable_ipv6)"),
         None => (Verdict::Limited, "not in this kernel"),
     };
-    Finding::new("IPv6", verdict, found, "Checks over IPv6 fail; turn it on, or use IPv4 only.")
+    Finding::new(
+        "IPv6",
+        verdict,
+        found,
+        "Checks over IPv6 fail; turn it on, or use IPv4 only.",
+    )
 }
 
 /// What a worker asks for its underlay socket, in bytes: 64 full GRO batches.

@@ -12,7 +12,9 @@ pub(crate) enum CliError {
     #[error("{0}")]
     Usage(#[from] UsageError),
     /// No connection.
-    #[error("can't reach the controller at {url}: {source}\n  Is it running? Start one with `weft controller`, name another with --api, or a lab's with --lab.")]
+    #[error(
+        "can't reach the controller at {url}: {source}\n  Is it running? Start one with `weft controller`, name another with --api, or a lab's with --lab."
+    )]
     Unreachable {
         /// Where it should have been.
         url: String,
@@ -20,7 +22,9 @@ pub(crate) enum CliError {
         source: tonic::transport::Error,
     },
     /// The URL of the controller doesn't parse.
-    #[error("`{url}` is not a controller's URL: {source}\n  Write http://HOST:PORT or unix:///PATH.")]
+    #[error(
+        "`{url}` is not a controller's URL: {source}\n  Write http://HOST:PORT or unix:///PATH."
+    )]
     Url {
         /// What was given.
         url: String,
@@ -108,14 +112,25 @@ fn explain(status: &tonic::Status) -> String {
         text = status.code().description().to_owned();
     }
     let details = status.get_error_details();
-    for field in details.bad_request().map(|b| b.field_violations.as_slice()).unwrap_or_default() {
+    for field in details
+        .bad_request()
+        .map(|b| b.field_violations.as_slice())
+        .unwrap_or_default()
+    {
         let _ = write!(text, "\n  {}: {}", field.field, field.description);
     }
-    for cause in details.precondition_failure().map(|p| p.violations.as_slice()).unwrap_or_default()
+    for cause in details
+        .precondition_failure()
+        .map(|p| p.violations.as_slice())
+        .unwrap_or_default()
     {
         let _ = write!(text, "\n  {}: {}", cause.subject, cause.description);
     }
-    for quota in details.quota_failure().map(|q| q.violations.as_slice()).unwrap_or_default() {
+    for quota in details
+        .quota_failure()
+        .map(|q| q.violations.as_slice())
+        .unwrap_or_default()
+    {
         let _ = write!(text, "\n  {}: {}", quota.subject, quota.description);
     }
     text

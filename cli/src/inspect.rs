@@ -52,12 +52,23 @@ enum What {
 }
 
 impl Row for StatusResponse {
-    const TITLES: &'static [&'static str] =
-        &["HOST", "VTEP", "MTU", "CONTROLLER", "REVISION", "FLOWS", "UPTIME"];
+    const TITLES: &'static [&'static str] = &[
+        "HOST",
+        "VTEP",
+        "MTU",
+        "CONTROLLER",
+        "REVISION",
+        "FLOWS",
+        "UPTIME",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let controller = self.controller.clone().unwrap_or_default();
-        let state = if controller.connected { "connected" } else { "not connected" };
+        let state = if controller.connected {
+            "connected"
+        } else {
+            "not connected"
+        };
         let live = |w: &weft_proto::host::v1::Worker| w.flows.map_or(0, |flows| flows.live);
         vec![
             self.host.clone(),
@@ -72,7 +83,10 @@ impl Row for StatusResponse {
 }
 
 fn tally(tally: Option<&Tally>) -> String {
-    tally.map_or_else(|| "-".to_owned(), |t| format!("{} / {}", t.packets, t.bytes))
+    tally.map_or_else(
+        || "-".to_owned(),
+        |t| format!("{} / {}", t.packets, t.bytes),
+    )
 }
 
 impl Row for Port {
@@ -93,7 +107,11 @@ impl Row for Port {
             State::Failed => format!("failed: {}", self.reason),
             State::Unspecified => "unknown".to_owned(),
         };
-        let drops: Vec<String> = self.drops.iter().map(|(why, n)| format!("{why} {n}")).collect();
+        let drops: Vec<String> = self
+            .drops
+            .iter()
+            .map(|(why, n)| format!("{why} {n}"))
+            .collect();
         vec![
             self.interface.clone(),
             format!("{}/{}", self.netns, self.device),
@@ -107,8 +125,9 @@ impl Row for Port {
 }
 
 impl Row for Flow {
-    const TITLES: &'static [&'static str] =
-        &["PROTOCOL", "LOCAL", "REMOTE", "BEGAN", "STATUS", "TRACKED", "RULE", "OUT", "IN", "IDLE"];
+    const TITLES: &'static [&'static str] = &[
+        "PROTOCOL", "LOCAL", "REMOTE", "BEGAN", "STATUS", "TRACKED", "RULE", "OUT", "IN", "IDLE",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let end = |address: &str, port: u32| match address.contains(':') {
@@ -167,21 +186,27 @@ pub(crate) fn run(
 async fn ask(channel: Channel, format: Format, what: What) -> Result<(), CliError> {
     let mut client = InspectClient::new(channel);
     match what {
-        What::Status => {
-            output::one(format, &client.status(StatusRequest {}).await?.into_inner())
-        }
-        What::Ports => {
-            output::list(format, &client.ports(PortsRequest {}).await?.into_inner().ports)
-        }
+        What::Status => output::one(format, &client.status(StatusRequest {}).await?.into_inner()),
+        What::Ports => output::list(
+            format,
+            &client.ports(PortsRequest {}).await?.into_inner().ports,
+        ),
         What::Drops => {
             let drops = client.drops(DropsRequest {}).await?.into_inner().drops;
             let row = |(reason, packets)| Drops { reason, packets };
             let mut rows: Vec<Drops> = drops.into_iter().map(row).collect();
-            rows.sort_by(|a, b| b.packets.cmp(&a.packets).then_with(|| a.reason.cmp(&b.reason)));
+            rows.sort_by(|a, b| {
+                b.packets
+                    .cmp(&a.packets)
+                    .then_with(|| a.reason.cmp(&b.reason))
+            });
             output::list(format, &rows)
         }
         What::Flows { interface, limit } => {
-            let answer = client.flows(FlowsRequest { interface, limit }).await?.into_inner();
+            let answer = client
+                .flows(FlowsRequest { interface, limit })
+                .await?
+                .into_inner();
             output::list(format, &answer.flows)?;
             if answer.truncated && format == Format::Table {
                 output::lines("... and more: ask with a higher --limit")?;

@@ -33,7 +33,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Controller(options) => daemon(weft_controller::run(options)),
         Command::Vswitch(options) => daemon(weft_vswitch::run(&options)),
         Command::Lab(command) => {
-            let global = weft_lab::Global { lab: cli.endpoint.lab, format };
+            let global = weft_lab::Global {
+                lab: cli.endpoint.lab,
+                format,
+            };
             Ok(weft_lab::run(command, &global))
         }
         Command::Inspect(args) => inspect::run(cli.endpoint.lab.as_deref(), format, args),

@@ -34,10 +34,16 @@ struct Waited {
 
 /// Waits until all hosts have applied the revision.
 pub(crate) async fn wait(api: &Api, args: WaitArgs) -> Result<(), CliError> {
-    let request = WaitRequest { revision: args.revision, timeout_ms: args.timeout * 1000 };
+    let request = WaitRequest {
+        revision: args.revision,
+        timeout_ms: args.timeout * 1000,
+    };
     let answer = api.operations().wait(request).await?.into_inner();
-    let waited =
-        Waited { revision: answer.revision, hosts: answer.hosts, refused: answer.refused };
+    let waited = Waited {
+        revision: answer.revision,
+        hosts: answer.hosts,
+        refused: answer.refused,
+    };
     match api.format {
         Format::Json => output::json(&waited),
         Format::Table => output::lines(&sentence(&waited)),
@@ -45,8 +51,11 @@ pub(crate) async fn wait(api: &Api, args: WaitArgs) -> Result<(), CliError> {
 }
 
 fn sentence(waited: &Waited) -> String {
-    let mut text =
-        format!("revision {} is applied on {} host(s)", waited.revision, waited.hosts.len());
+    let mut text = format!(
+        "revision {} is applied on {} host(s)",
+        waited.revision,
+        waited.hosts.len()
+    );
     for HostRefusal { host, refusal } in &waited.refused {
         let Some(refusal) = refusal else { continue };
         text += &format!(
@@ -69,7 +78,12 @@ pub(crate) async fn version(endpoint: &Endpoint, format: Format) -> Result<ExitC
     let answer = match api::connect(endpoint).await {
         Ok(channel) => {
             let api = Api { channel, format };
-            Some(api.operations().version(VersionRequest {}).await?.into_inner())
+            Some(
+                api.operations()
+                    .version(VersionRequest {})
+                    .await?
+                    .into_inner(),
+            )
         }
         Err(_) => None,
     };
@@ -82,7 +96,10 @@ pub(crate) async fn version(endpoint: &Endpoint, format: Format) -> Result<ExitC
         Format::Json => output::json(&versions)?,
         Format::Table => {
             let controller = versions.controller.as_deref().unwrap_or("not reachable");
-            output::lines(&format!("weft        {}\ncontroller  {controller}", versions.weft))?;
+            output::lines(&format!(
+                "weft        {}\ncontroller  {controller}",
+                versions.weft
+            ))?;
         }
     }
     Ok(ExitCode::SUCCESS)

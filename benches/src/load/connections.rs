@@ -41,11 +41,13 @@ pub fn run(path: &Path, duration: Duration) -> Result<f64, BenchError> {
 
 fn serve(listener: &TcpListener, done: &AtomicBool) -> Result<(), BenchError> {
     thread::scope(|scope| {
-        let servers: Vec<_> =
-            (0..CALLERS).map(|_| scope.spawn(|| serve_one_by_one(listener, done))).collect();
-        servers
-            .into_iter()
-            .try_for_each(|s| s.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        let servers: Vec<_> = (0..CALLERS)
+            .map(|_| scope.spawn(|| serve_one_by_one(listener, done)))
+            .collect();
+        servers.into_iter().try_for_each(|s| {
+            s.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     })
 }
 
@@ -56,7 +58,9 @@ fn serve_one_by_one(listener: &TcpListener, done: &AtomicBool) -> Result<(), Ben
             break;
         }
         let mut byte = [0];
-        stream.set_read_timeout(Some(SILENCE)).map_err(io("set a timeout"))?;
+        stream
+            .set_read_timeout(Some(SILENCE))
+            .map_err(io("set a timeout"))?;
         // The caller closes with RST, so a failing answer is its end of the story.
         if stream.read_exact(&mut byte).is_ok() {
             let _ = stream.write_all(&byte);
@@ -68,11 +72,15 @@ fn serve_one_by_one(listener: &TcpListener, done: &AtomicBool) -> Result<(), Ben
 fn call_all(path: &Path, port: u16, duration: Duration) -> Result<u64, BenchError> {
     let end = Instant::now() + duration;
     thread::scope(|scope| {
-        let callers: Vec<_> =
-            (0..CALLERS).map(|_| scope.spawn(move || call_until(path, port, end))).collect();
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|_| scope.spawn(move || call_until(path, port, end)))
+            .collect();
         callers
             .into_iter()
-            .map(|c| c.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .map(|c| {
+                c.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
             .sum()
     })
 }
@@ -82,9 +90,14 @@ fn call_until(path: &Path, port: u16, end: Instant) -> Result<u64, BenchError> {
     while Instant::now() < end {
         let mut stream = TcpStream::connect((path.address, port)).map_err(io("connect"))?;
         // Close with RST: thousands in TIME_WAIT would run out of ports, not of network.
-        let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        let linger = nix::libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
         setsockopt(&stream, Linger, &linger).map_err(|e| io("set SO_LINGER")(e.into()))?;
-        stream.set_read_timeout(Some(SILENCE)).map_err(io("set a timeout"))?;
+        stream
+            .set_read_timeout(Some(SILENCE))
+            .map_err(io("set a timeout"))?;
         stream.write_all(&[1]).map_err(io("write"))?;
         stream.read_exact(&mut [0]).map_err(io("read"))?;
         count += 1;

@@ -28,15 +28,20 @@ const LONGEST: u64 = 10_000_000_000;
 /// # Errors
 /// When a socket refuses.
 pub fn run(path: &Path, duration: Duration) -> Result<Latency, BenchError> {
-    let ((), latency) =
-        tcp(path, |listener| echo(&listener), |port| ask(path, port, duration))?;
+    let ((), latency) = tcp(
+        path,
+        |listener| echo(&listener),
+        |port| ask(path, port, duration),
+    )?;
     Ok(latency)
 }
 
 fn echo(listener: &TcpListener) -> Result<(), BenchError> {
     let (mut stream, _) = listener.accept().map_err(io("accept"))?;
     stream.set_nodelay(true).map_err(io("set TCP_NODELAY"))?;
-    stream.set_read_timeout(Some(SILENCE)).map_err(io("set a timeout"))?;
+    stream
+        .set_read_timeout(Some(SILENCE))
+        .map_err(io("set a timeout"))?;
     let mut byte = [0];
     loop {
         match stream.read_exact(&mut byte) {
@@ -50,7 +55,9 @@ fn echo(listener: &TcpListener) -> Result<(), BenchError> {
 fn ask(path: &Path, port: u16, duration: Duration) -> Result<Latency, BenchError> {
     let mut stream = TcpStream::connect((path.address, port)).map_err(io("connect"))?;
     stream.set_nodelay(true).map_err(io("set TCP_NODELAY"))?;
-    stream.set_read_timeout(Some(SILENCE)).map_err(io("set a timeout"))?;
+    stream
+        .set_read_timeout(Some(SILENCE))
+        .map_err(io("set a timeout"))?;
     let mut times =
         Histogram::<u64>::new_with_max(LONGEST, 3).expect("three digits up to ten seconds fit");
     let end = Instant::now() + duration;
@@ -61,5 +68,8 @@ fn ask(path: &Path, port: u16, duration: Duration) -> Result<Latency, BenchError
         times.saturating_record(u64::try_from(start.elapsed().as_nanos()).unwrap_or(LONGEST));
     }
     let micros = |quantile| times.value_at_quantile(quantile) as f64 / 1000.0;
-    Ok(Latency { p50: micros(0.5), p99: micros(0.99) })
+    Ok(Latency {
+        p50: micros(0.5),
+        p99: micros(0.99),
+    })
 }

@@ -25,7 +25,8 @@ pub(crate) fn tcp<S: Send, C: Send>(
             path.server.run(move || {
                 let listener = TcpListener::bind((path.address, 0)).map_err(io("listen"))?;
                 let port = listener.local_addr().map_err(io("listen"))?.port();
-                tell.send(port).map_err(|_| io("start")(ErrorKind::BrokenPipe.into()))?;
+                tell.send(port)
+                    .map_err(|_| io("start")(ErrorKind::BrokenPipe.into()))?;
                 serve(listener)
             })
         });
@@ -33,7 +34,9 @@ pub(crate) fn tcp<S: Send, C: Send>(
             Ok(port) => path.client.run(move || call(port)),
             Err(_) => Err(io("start the server")(ErrorKind::NotConnected.into())),
         };
-        let server = server.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let server = server
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // The server's error comes first: the client's is mostly its consequence.
         Ok((server?, client?))
     })

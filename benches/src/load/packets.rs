@@ -56,7 +56,8 @@ pub fn trial(path: &Path, rate: u64, duration: Duration) -> Result<Trial, BenchE
                 let socket = UdpSocket::bind((path.address, 0)).map_err(io("bind"))?;
                 enlarge(&socket);
                 let port = socket.local_addr().map_err(io("bind"))?.port();
-                tell.send(port).map_err(|_| io("start")(ErrorKind::BrokenPipe.into()))?;
+                tell.send(port)
+                    .map_err(|_| io("start")(ErrorKind::BrokenPipe.into()))?;
                 count(&socket, over)
             })
         });
@@ -66,10 +67,15 @@ pub fn trial(path: &Path, rate: u64, duration: Duration) -> Result<Trial, BenchE
         };
         thread::sleep(DRAIN);
         over.store(true, Ordering::Relaxed);
-        let received =
-            receiver.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let received = receiver
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let (sent, rate) = sent?;
-        Ok(Trial { sent, received, rate })
+        Ok(Trial {
+            sent,
+            received,
+            rate,
+        })
     })
 }
 
@@ -81,7 +87,9 @@ fn enlarge(socket: &UdpSocket) {
 }
 
 fn count(socket: &UdpSocket, over: &AtomicBool) -> Result<u64, BenchError> {
-    socket.set_read_timeout(Some(DRAIN / 4)).map_err(io("set a timeout"))?;
+    socket
+        .set_read_timeout(Some(DRAIN / 4))
+        .map_err(io("set a timeout"))?;
     let mut received = 0;
     let mut buffer = [0; PAYLOAD];
     loop {
@@ -96,9 +104,15 @@ fn count(socket: &UdpSocket, over: &AtomicBool) -> Result<u64, BenchError> {
 }
 
 fn send(path: &Path, port: u16, rate: u64, duration: Duration) -> Result<(u64, f64), BenchError> {
-    let any = if path.address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let any = if path.address.is_ipv4() {
+        "0.0.0.0:0"
+    } else {
+        "[::]:0"
+    };
     let socket = UdpSocket::bind(any).map_err(io("bind"))?;
-    socket.connect((path.address, port)).map_err(io("connect"))?;
+    socket
+        .connect((path.address, port))
+        .map_err(io("connect"))?;
     socket.send(&[0; PAYLOAD]).map_err(io("send"))?;
     thread::sleep(Duration::from_millis(20));
     let total = (rate as f64 * duration.as_secs_f64()) as u64;

@@ -28,22 +28,34 @@ pub fn run(path: &Path, streams: usize, duration: Duration) -> Result<f64, Bench
 
 fn drain_all(listener: &TcpListener, streams: usize) -> Result<f64, BenchError> {
     let connections = (0..streams)
-        .map(|_| listener.accept().map(|(stream, _)| stream).map_err(io("accept")))
+        .map(|_| {
+            listener
+                .accept()
+                .map(|(stream, _)| stream)
+                .map_err(io("accept"))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let start = Instant::now();
     let bytes = thread::scope(|scope| {
-        let drains: Vec<_> =
-            connections.into_iter().map(|stream| scope.spawn(|| drain(stream))).collect();
+        let drains: Vec<_> = connections
+            .into_iter()
+            .map(|stream| scope.spawn(|| drain(stream)))
+            .collect();
         drains
             .into_iter()
-            .map(|d| d.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .map(|d| {
+                d.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
             .sum::<Result<u64, _>>()
     })?;
     Ok(bytes as f64 * 8.0 / start.elapsed().as_secs_f64())
 }
 
 fn drain(mut stream: TcpStream) -> Result<u64, BenchError> {
-    stream.set_read_timeout(Some(SILENCE)).map_err(io("set a timeout"))?;
+    stream
+        .set_read_timeout(Some(SILENCE))
+        .map_err(io("set a timeout"))?;
     let mut buffer = vec![0; CHUNK];
     let mut total = 0;
     loop {
@@ -60,16 +72,21 @@ fn fill_all(path: &Path, port: u16, streams: usize, duration: Duration) -> Resul
         .collect::<Result<Vec<_>, _>>()?;
     let end = Instant::now() + duration;
     thread::scope(|scope| {
-        let fills: Vec<_> =
-            connections.into_iter().map(|stream| scope.spawn(move || fill(stream, end))).collect();
-        fills
+        let fills: Vec<_> = connections
             .into_iter()
-            .try_for_each(|f| f.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .map(|stream| scope.spawn(move || fill(stream, end)))
+            .collect();
+        fills.into_iter().try_for_each(|f| {
+            f.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     })
 }
 
 fn fill(mut stream: TcpStream, end: Instant) -> Result<(), BenchError> {
-    stream.set_write_timeout(Some(SILENCE)).map_err(io("set a timeout"))?;
+    stream
+        .set_write_timeout(Some(SILENCE))
+        .map_err(io("set a timeout"))?;
     let buffer = vec![0x57; CHUNK];
     while Instant::now() < end {
         stream.write_all(&buffer).map_err(io("write a stream"))?;

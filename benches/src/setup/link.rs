@@ -62,18 +62,33 @@ impl Links {
         // Both ends may have the same name in the end: the far one has another until it has moved.
         let moving = format!("{name}-far");
         let pair = LinkVeth::new(name, &moving).up().build();
-        self.0.link().add(pair).execute().await.map_err(netlink("make a veth pair"))?;
+        self.0
+            .link()
+            .add(pair)
+            .execute()
+            .await
+            .map_err(netlink("make a veth pair"))?;
         let far = LinkUnspec::new_with_index(self.index(&moving).await?)
             .setns_by_fd(there.file().as_raw_fd())
             .name(peer)
             .build();
-        self.0.link().change(far).execute().await.map_err(netlink("move a veth's end"))
+        self.0
+            .link()
+            .change(far)
+            .execute()
+            .await
+            .map_err(netlink("move a veth's end"))
     }
 
     /// A bridge, up.
     pub(crate) async fn bridge(&self, name: &str) -> Result<(), BenchError> {
         let bridge = LinkBridge::new(name).up().build();
-        self.0.link().add(bridge).execute().await.map_err(netlink("make a bridge"))
+        self.0
+            .link()
+            .add(bridge)
+            .execute()
+            .await
+            .map_err(netlink("make a bridge"))
     }
 
     /// A point-to-point VXLAN device, up.
@@ -84,15 +99,31 @@ impl Links {
         local: Ipv4Addr,
         remote: Ipv4Addr,
     ) -> Result<(), BenchError> {
-        let vxlan = LinkVxlan::new(name, vni).local(local).remote(remote).port(VXLAN_PORT);
-        self.0.link().add(vxlan.up().build()).execute().await.map_err(netlink("make a vxlan device"))
+        let vxlan = LinkVxlan::new(name, vni)
+            .local(local)
+            .remote(remote)
+            .port(VXLAN_PORT);
+        self.0
+            .link()
+            .add(vxlan.up().build())
+            .execute()
+            .await
+            .map_err(netlink("make a vxlan device"))
     }
 
     /// Puts a device into a bridge and up.
     pub(crate) async fn enslave(&self, name: &str, bridge: &str) -> Result<(), BenchError> {
         let (index, bridge) = (self.index(name).await?, self.index(bridge).await?);
-        let link = LinkUnspec::new_with_index(index).controller(bridge).up().build();
-        self.0.link().change(link).execute().await.map_err(netlink("put a device into a bridge"))
+        let link = LinkUnspec::new_with_index(index)
+            .controller(bridge)
+            .up()
+            .build();
+        self.0
+            .link()
+            .change(link)
+            .execute()
+            .await
+            .map_err(netlink("put a device into a bridge"))
     }
 
     /// Gives a device its address and MTU and sets it up.
@@ -107,8 +138,15 @@ impl Links {
         if let Some(mtu) = mtu {
             link = link.mtu(mtu);
         }
-        self.0.link().change(link.up().build()).execute().await.map_err(netlink("set a device up"))?;
+        self.0
+            .link()
+            .change(link.up().build())
+            .execute()
+            .await
+            .map_err(netlink("set a device up"))?;
         let add = self.0.address().add(index, IpAddr::V4(address), PREFIX);
-        add.execute().await.map_err(netlink("give a device its address"))
+        add.execute()
+            .await
+            .map_err(netlink("give a device its address"))
     }
 }

@@ -29,11 +29,23 @@ const fn vtep(last: u8) -> Ipv4Addr {
 /// When the kernel refuses a namespace or a device.
 pub fn bare_veth() -> Result<Path, BenchError> {
     let (client, server) = (Netns::create()?, Netns::create()?);
-    Links::inside(&client, async |links| links.veth("eth0", "eth0", &server).await)?;
-    Links::inside(&client, async |links| links.configure("eth0", address(1), None).await)?;
-    Links::inside(&server, async |links| links.configure("eth0", address(2), None).await)?;
+    Links::inside(&client, async |links| {
+        links.veth("eth0", "eth0", &server).await
+    })?;
+    Links::inside(&client, async |links| {
+        links.configure("eth0", address(1), None).await
+    })?;
+    Links::inside(&server, async |links| {
+        links.configure("eth0", address(2), None).await
+    })?;
     let address = IpAddr::V4(address(2));
-    Ok(Path { name: "bare veth", client, server, address, between: Vec::new() })
+    Ok(Path {
+        name: "bare veth",
+        client,
+        server,
+        address,
+        between: Vec::new(),
+    })
 }
 
 /// Two workloads on two hosts: each host has a bridge and a `vxlan` device, as a hand-made overlay
@@ -48,7 +60,13 @@ pub fn kernel_vxlan() -> Result<Path, BenchError> {
     let (server, second) = host(&underlay, 2)?;
     let address = IpAddr::V4(address(2));
     let between = vec![underlay, first, second];
-    Ok(Path { name: "kernel vxlan + bridge", client, server, address, between })
+    Ok(Path {
+        name: "kernel vxlan + bridge",
+        client,
+        server,
+        address,
+        between,
+    })
 }
 
 /// One host of two and its workload: number 1 or 2.
@@ -62,13 +80,17 @@ fn host(underlay: &Netns, number: u8) -> Result<(Netns, Netns), BenchError> {
     Links::inside(&host, async |links| {
         links.configure("up0", vtep(number), None).await?;
         links.bridge("br0").await?;
-        links.vxlan("vx0", VNI, vtep(number), vtep(3 - number)).await?;
+        links
+            .vxlan("vx0", VNI, vtep(number), vtep(3 - number))
+            .await?;
         links.enslave("vx0", "br0").await?;
         links.veth("tap0", "eth0", &workload).await?;
         links.enslave("tap0", "br0").await
     })?;
     Links::inside(&workload, async |links| {
-        links.configure("eth0", address(number), Some(OVERLAY_MTU)).await
+        links
+            .configure("eth0", address(number), Some(OVERLAY_MTU))
+            .await
     })?;
     Ok((workload, host))
 }

@@ -55,8 +55,16 @@ pub(crate) struct UpdateArgs {
 }
 
 impl Row for Host {
-    const TITLES: &'static [&'static str] =
-        &["HOST", "ZONE", "VTEP", "CONNECTED", "APPLIED", "PENDING", "REFUSED", "SENT"];
+    const TITLES: &'static [&'static str] = &[
+        "HOST",
+        "ZONE",
+        "VTEP",
+        "CONNECTED",
+        "APPLIED",
+        "PENDING",
+        "REFUSED",
+        "SENT",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let status = self.status.clone().unwrap_or_default();
@@ -85,21 +93,38 @@ pub(crate) async fn run(api: &Api, command: HostCommand) -> Result<(), CliError>
 }
 
 async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
-    let host =
-        Host { host: args.host, zone: args.zone, vtep: args.vtep.to_string(), ..Host::default() };
-    let request = CreateHostRequest { host: Some(host), request_id: args.write.request_id };
-    let answer = HostsClient::new(api.channel.clone()).create(request).await?.into_inner();
+    let host = Host {
+        host: args.host,
+        zone: args.zone,
+        vtep: args.vtep.to_string(),
+        ..Host::default()
+    };
+    let request = CreateHostRequest {
+        host: Some(host),
+        request_id: args.write.request_id,
+    };
+    let answer = HostsClient::new(api.channel.clone())
+        .create(request)
+        .await?
+        .into_inner();
     super::written(api, args.write.wait, answer.host, answer.revision).await
 }
 
 async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
-    let host = Host { host: args.host, vtep: args.vtep.to_string(), ..Host::default() };
+    let host = Host {
+        host: args.host,
+        vtep: args.vtep.to_string(),
+        ..Host::default()
+    };
     let request = UpdateHostRequest {
         host: Some(host),
         update_mask: super::mask(&[("vtep", true)]),
         etag: args.etag,
         request_id: args.write.request_id,
     };
-    let answer = HostsClient::new(api.channel.clone()).update(request).await?.into_inner();
+    let answer = HostsClient::new(api.channel.clone())
+        .update(request)
+        .await?
+        .into_inner();
     super::written(api, args.write.wait, answer.host, answer.revision).await
 }

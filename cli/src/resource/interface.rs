@@ -51,7 +51,11 @@ pub(crate) struct PlugArgs {
 
 impl From<PlugArgs> for Attachment {
     fn from(args: PlugArgs) -> Self {
-        Self { host: args.host, netns: args.netns, device: args.device }
+        Self {
+            host: args.host,
+            netns: args.netns,
+            device: args.device,
+        }
     }
 }
 
@@ -134,8 +138,9 @@ pub(crate) struct UpdateArgs {
 }
 
 impl Row for Interface {
-    const TITLES: &'static [&'static str] =
-        &["ID", "NAME", "SUBNET", "MAC", "IPV4", "IPV6", "GROUPS", "ATTACHED"];
+    const TITLES: &'static [&'static str] = &[
+        "ID", "NAME", "SUBNET", "MAC", "IPV4", "IPV6", "GROUPS", "ATTACHED",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let mut ipv4 = vec![self.ipv4.clone()];
@@ -149,7 +154,11 @@ impl Row for Interface {
             joined(&ipv4),
             joined(&self.ipv6),
             joined(&self.groups),
-            or_dash(&attached.map(|a| format!("{}/{}/{}", a.host, a.netns, a.device)).unwrap_or_default()),
+            or_dash(
+                &attached
+                    .map(|a| format!("{}/{}/{}", a.host, a.netns, a.device))
+                    .unwrap_or_default(),
+            ),
         ]
     }
 }
@@ -169,8 +178,11 @@ pub(crate) async fn run(api: &Api, command: InterfaceCommand) -> Result<(), CliE
 
 async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
     let device = args.device;
-    let attachment =
-        args.host.zip(args.netns).map(|(host, netns)| Attachment { host, netns, device });
+    let attachment = args.host.zip(args.netns).map(|(host, netns)| Attachment {
+        host,
+        netns,
+        device,
+    });
     let interface = Interface {
         subnet: args.subnet,
         ipv4: args.ipv4,
@@ -186,7 +198,10 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
         assign_ipv6: args.no_ipv6.then_some(false),
         disable_source_dest_check: args.no_source_dest_check,
     };
-    let answer = InterfacesClient::new(api.channel.clone()).create(request).await?.into_inner();
+    let answer = InterfacesClient::new(api.channel.clone())
+        .create(request)
+        .await?
+        .into_inner();
     super::written(api, args.write.wait, answer.interface, answer.revision).await
 }
 
@@ -196,12 +211,29 @@ async fn attach(api: &Api, args: AttachArgs) -> Result<(), CliError> {
         attachment: Some(args.plug.into()),
         ..Interface::default()
     };
-    change(api, interface, &[("attachment", true)], String::new(), args.write).await
+    change(
+        api,
+        interface,
+        &[("attachment", true)],
+        String::new(),
+        args.write,
+    )
+    .await
 }
 
 async fn detach(api: &Api, args: DetachArgs) -> Result<(), CliError> {
-    let interface = Interface { id: args.id, ..Interface::default() };
-    change(api, interface, &[("attachment", true)], String::new(), args.write).await
+    let interface = Interface {
+        id: args.id,
+        ..Interface::default()
+    };
+    change(
+        api,
+        interface,
+        &[("attachment", true)],
+        String::new(),
+        args.write,
+    )
+    .await
 }
 
 async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
@@ -233,6 +265,9 @@ async fn change(
         etag,
         request_id: write.request_id,
     };
-    let answer = InterfacesClient::new(api.channel.clone()).update(request).await?.into_inner();
+    let answer = InterfacesClient::new(api.channel.clone())
+        .update(request)
+        .await?
+        .into_inner();
     super::written(api, write.wait, answer.interface, answer.revision).await
 }

@@ -33,8 +33,7 @@ pub(crate) trait Kind: Row + Serialize + Sized {
     /// Reads one.
     async fn get(channel: Channel, request: GetRequest) -> Result<Self, CliError>;
     /// Reads a page: the items, and the token of the next.
-    async fn page(channel: Channel, request: ListRequest)
-    -> Result<(Vec<Self>, String), CliError>;
+    async fn page(channel: Channel, request: ListRequest) -> Result<(Vec<Self>, String), CliError>;
     /// Deletes one; gives the revision.
     async fn delete(channel: Channel, request: DeleteRequest) -> Result<u64, CliError>;
 }
@@ -63,17 +62,45 @@ macro_rules! kind {
             }
 
             async fn delete(channel: Channel, request: DeleteRequest) -> Result<u64, CliError> {
-                Ok(<$client>::new(channel).delete(request).await?.into_inner().revision)
+                Ok(<$client>::new(channel)
+                    .delete(request)
+                    .await?
+                    .into_inner()
+                    .revision)
             }
         }
     };
 }
 
-kind!(Region, "region", v1::regions_client::RegionsClient<Channel>, region, regions);
-kind!(Zone, "zone", v1::zones_client::ZonesClient<Channel>, zone, zones);
-kind!(Host, "host", v1::hosts_client::HostsClient<Channel>, host, hosts);
+kind!(
+    Region,
+    "region",
+    v1::regions_client::RegionsClient<Channel>,
+    region,
+    regions
+);
+kind!(
+    Zone,
+    "zone",
+    v1::zones_client::ZonesClient<Channel>,
+    zone,
+    zones
+);
+kind!(
+    Host,
+    "host",
+    v1::hosts_client::HostsClient<Channel>,
+    host,
+    hosts
+);
 kind!(Vpc, "VPC", v1::vpcs_client::VpcsClient<Channel>, vpc, vpcs);
-kind!(Subnet, "subnet", v1::subnets_client::SubnetsClient<Channel>, subnet, subnets);
+kind!(
+    Subnet,
+    "subnet",
+    v1::subnets_client::SubnetsClient<Channel>,
+    subnet,
+    subnets
+);
 kind!(
     RouteTable,
     "route table",
@@ -150,8 +177,11 @@ pub(crate) async fn all<K: Kind>(api: &Api, vpc: &str) -> Result<Vec<K>, CliErro
     let mut items = Vec::new();
     let mut token = String::new();
     loop {
-        let request =
-            ListRequest { page_size: PAGE, page_token: token, vpc: vpc.to_owned() };
+        let request = ListRequest {
+            page_size: PAGE,
+            page_token: token,
+            vpc: vpc.to_owned(),
+        };
         let (page, next) = K::page(api.channel.clone(), request).await?;
         items.extend(page);
         if next.is_empty() {
@@ -177,7 +207,10 @@ pub(crate) async fn delete<K: Kind>(api: &Api, args: DeleteArgs) -> Result<(), C
     let revision = K::delete(api.channel.clone(), request).await?;
     applied(api, args.write.wait, revision).await?;
     match api.format {
-        Format::Json => output::json(&Deleted { deleted: &args.id, revision }),
+        Format::Json => output::json(&Deleted {
+            deleted: &args.id,
+            revision,
+        }),
         Format::Table => output::lines(&format!("deleted {} {}", K::TEXT, args.id)),
     }
 }
@@ -198,7 +231,10 @@ where
 
 async fn applied(api: &Api, wait: bool, revision: u64) -> Result<(), CliError> {
     if wait {
-        let request = v1::WaitRequest { revision, timeout_ms: 0 };
+        let request = v1::WaitRequest {
+            revision,
+            timeout_ms: 0,
+        };
         api.operations().wait(request).await?;
     }
     Ok(())
@@ -211,11 +247,19 @@ pub(crate) fn name(meta: Option<&Meta>) -> String {
 
 /// Bookkeeping of a request that gives a name.
 pub(crate) fn named(name: Option<String>) -> Option<Meta> {
-    name.map(|name| Meta { name, ..Meta::default() })
+    name.map(|name| Meta {
+        name,
+        ..Meta::default()
+    })
 }
 
 /// The fields of an update that were given.
 pub(crate) fn mask(fields: &[(&str, bool)]) -> Option<prost_types::FieldMask> {
-    let paths = fields.iter().filter(|(_, given)| *given).map(|(path, _)| (*path).to_owned());
-    Some(prost_types::FieldMask { paths: paths.collect() })
+    let paths = fields
+        .iter()
+        .filter(|(_, given)| *given)
+        .map(|(path, _)| (*path).to_owned());
+    Some(prost_types::FieldMask {
+        paths: paths.collect(),
+    })
 }

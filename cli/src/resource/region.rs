@@ -47,9 +47,17 @@ pub(crate) async fn run(api: &Api, command: RegionCommand) -> Result<(), CliErro
 }
 
 async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
-    let region = Region { region: args.region, ..Region::default() };
-    let request =
-        CreateRegionRequest { region: Some(region), request_id: args.write.request_id };
-    let answer = RegionsClient::new(api.channel.clone()).create(request).await?.into_inner();
+    let region = Region {
+        region: args.region,
+        ..Region::default()
+    };
+    let request = CreateRegionRequest {
+        region: Some(region),
+        request_id: args.write.request_id,
+    };
+    let answer = RegionsClient::new(api.channel.clone())
+        .create(request)
+        .await?
+        .into_inner();
     super::written(api, args.write.wait, answer.region, answer.revision).await
 }

@@ -129,13 +129,19 @@ pub(crate) async fn run(api: &Api, command: RouteTableCommand) -> Result<(), Cli
 }
 
 async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
-    let route_table =
-        RouteTable { vpc: args.vpc, meta: super::named(args.name), ..RouteTable::default() };
+    let route_table = RouteTable {
+        vpc: args.vpc,
+        meta: super::named(args.name),
+        ..RouteTable::default()
+    };
     let request = CreateRouteTableRequest {
         route_table: Some(route_table),
         request_id: args.write.request_id,
     };
-    let answer = RouteTablesClient::new(api.channel.clone()).create(request).await?.into_inner();
+    let answer = RouteTablesClient::new(api.channel.clone())
+        .create(request)
+        .await?
+        .into_inner();
     super::written(api, args.write.wait, answer.route_table, answer.revision).await
 }
 
@@ -151,8 +157,10 @@ async fn put_route(api: &Api, args: PutRouteArgs) -> Result<(), CliError> {
         etag: args.etag,
         request_id: args.write.request_id,
     };
-    let answer =
-        RouteTablesClient::new(api.channel.clone()).put_route(request).await?.into_inner();
+    let answer = RouteTablesClient::new(api.channel.clone())
+        .put_route(request)
+        .await?
+        .into_inner();
     super::written(api, args.write.wait, answer.route_table, answer.revision).await
 }
 
@@ -163,7 +171,9 @@ async fn delete_route(api: &Api, args: DeleteRouteArgs) -> Result<(), CliError> 
         etag: args.etag,
         request_id: args.write.request_id,
     };
-    let answer =
-        RouteTablesClient::new(api.channel.clone()).delete_route(request).await?.into_inner();
+    let answer = RouteTablesClient::new(api.channel.clone())
+        .delete_route(request)
+        .await?
+        .into_inner();
     super::written(api, args.write.wait, answer.route_table, answer.revision).await
 }

@@ -9,7 +9,11 @@ const HINT: &str = "Write PROTOCOL:PORTS:PEER, as tcp:80:0.0.0.0/0, tcp:8000-809
                     (type/code) or all::10.0.0.0/8.";
 
 fn error(given: &str) -> UsageError {
-    UsageError { given: given.to_owned(), wanted: "a security group rule", hint: HINT }
+    UsageError {
+        given: given.to_owned(),
+        wanted: "a security group rule",
+        hint: HINT,
+    }
 }
 
 /// Parses a rule as it is typed; the controller judges the values.
@@ -19,7 +23,10 @@ pub(crate) fn parse(text: &str) -> Result<Rule, UsageError> {
     else {
         return Err(error(text));
     };
-    let mut rule = Rule { protocol: protocol.to_owned(), ..Rule::default() };
+    let mut rule = Rule {
+        protocol: protocol.to_owned(),
+        ..Rule::default()
+    };
     if !ports.is_empty() {
         match protocol {
             "icmp" | "icmpv6" => rule.icmp = Some(icmp(ports).ok_or_else(|| error(text))?),
@@ -36,7 +43,10 @@ pub(crate) fn parse(text: &str) -> Result<Rule, UsageError> {
 
 fn port_range(text: &str) -> Option<PortRange> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
-    Some(PortRange { first: first.parse().ok()?, last: last.parse().ok()? })
+    Some(PortRange {
+        first: first.parse().ok()?,
+        last: last.parse().ok()?,
+    })
 }
 
 fn icmp(text: &str) -> Option<IcmpMatch> {
@@ -44,7 +54,10 @@ fn icmp(text: &str) -> Option<IcmpMatch> {
         Some((kind, code)) => (kind, Some(code.parse().ok()?)),
         None => (text, None),
     };
-    Some(IcmpMatch { r#type: kind.parse().ok()?, code })
+    Some(IcmpMatch {
+        r#type: kind.parse().ok()?,
+        code,
+    })
 }
 
 /// The rule as it is typed.
@@ -85,7 +98,13 @@ mod tests {
 
     #[test]
     fn a_rule_that_lacks_a_part_says_how_to_write_one() {
-        for typed in ["", "tcp", "tcp:80", "tcp:x:10.0.0.0/8", "icmp:8/:10.0.0.0/8"] {
+        for typed in [
+            "",
+            "tcp",
+            "tcp:80",
+            "tcp:x:10.0.0.0/8",
+            "icmp:8/:10.0.0.0/8",
+        ] {
             let error = parse(typed).unwrap_err().to_string();
             assert!(error.contains("PROTOCOL:PORTS:PEER"), "{error}");
         }

@@ -86,12 +86,16 @@ impl Row for SecurityGroup {
     const TITLES: &'static [&'static str] = &["ID", "GROUP", "VPC", "RULES"];
 
     fn cells(&self) -> Vec<String> {
-        let line = |way: &'static str| {
-            move |r: &Rule| format!("{way:<4} {:<32} {}", rule::text(r), r.id)
-        };
+        let line =
+            |way: &'static str| move |r: &Rule| format!("{way:<4} {:<32} {}", rule::text(r), r.id);
         let ingress = self.ingress.iter().map(line("in"));
         let rules: Vec<String> = ingress.chain(self.egress.iter().map(line("out"))).collect();
-        vec![self.id.clone(), self.group_name.clone(), self.vpc.clone(), rules.join("\n")]
+        vec![
+            self.id.clone(),
+            self.group_name.clone(),
+            self.vpc.clone(),
+            rules.join("\n"),
+        ]
     }
 }
 

@@ -16,7 +16,9 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum SubnetCommand {
     /// Make a subnet.
-    #[command(after_help = "Example:\n  weft subnet create --vpc vpc-0... --zone a --cidr 10.0.1.0/24 --ipv6")]
+    #[command(
+        after_help = "Example:\n  weft subnet create --vpc vpc-0... --zone a --cidr 10.0.1.0/24 --ipv6"
+    )]
     Create(CreateArgs),
     /// Show one.
     Show(ShowArgs),
@@ -75,8 +77,16 @@ pub(crate) struct UpdateArgs {
 }
 
 impl Row for Subnet {
-    const TITLES: &'static [&'static str] =
-        &["ID", "NAME", "VPC", "ZONE", "CIDR", "IPV6", "ROUTE-TABLE", "FREE"];
+    const TITLES: &'static [&'static str] = &[
+        "ID",
+        "NAME",
+        "VPC",
+        "ZONE",
+        "CIDR",
+        "IPV6",
+        "ROUTE-TABLE",
+        "FREE",
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -86,7 +96,11 @@ impl Row for Subnet {
             self.zone.clone(),
             self.cidr_block.clone(),
             or_dash(&self.ipv6_cidr_block),
-            if self.route_table.is_empty() { "main".to_owned() } else { self.route_table.clone() },
+            if self.route_table.is_empty() {
+                "main".to_owned()
+            } else {
+                self.route_table.clone()
+            },
             self.available_addresses.to_string(),
         ]
     }
@@ -118,7 +132,10 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
         assign_ipv6: args.ipv6,
         request_id: args.write.request_id,
     };
-    let answer = SubnetsClient::new(api.channel.clone()).create(request).await?.into_inner();
+    let answer = SubnetsClient::new(api.channel.clone())
+        .create(request)
+        .await?
+        .into_inner();
     super::written(api, args.write.wait, answer.subnet, answer.revision).await
 }
 
@@ -139,6 +156,9 @@ async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
         etag: args.etag,
         request_id: args.write.request_id,
     };
-    let answer = SubnetsClient::new(api.channel.clone()).update(request).await?.into_inner();
+    let answer = SubnetsClient::new(api.channel.clone())
+        .update(request)
+        .await?
+        .into_inner();
     super::written(api, args.write.wait, answer.subnet, answer.revision).await
 }

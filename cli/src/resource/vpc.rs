@@ -14,7 +14,9 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum VpcCommand {
     /// Make a VPC, with its main route table and default security group.
-    #[command(after_help = "Example:\n  weft vpc create --region r1 --cidr 10.0.0.0/16 --ipv6 --name red")]
+    #[command(
+        after_help = "Example:\n  weft vpc create --region r1 --cidr 10.0.0.0/16 --ipv6 --name red"
+    )]
     Create(CreateArgs),
     /// Show one.
     Show(ShowArgs),
@@ -111,7 +113,10 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
         assign_ipv6: args.ipv6,
         request_id: args.write.request_id,
     };
-    let answer = VpcsClient::new(api.channel.clone()).create(request).await?.into_inner();
+    let answer = VpcsClient::new(api.channel.clone())
+        .create(request)
+        .await?
+        .into_inner();
     super::written(api, args.write.wait, answer.vpc, answer.revision).await
 }
 
@@ -132,6 +137,9 @@ async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
         etag: args.etag,
         request_id: args.write.request_id,
     };
-    let answer = VpcsClient::new(api.channel.clone()).update(request).await?.into_inner();
+    let answer = VpcsClient::new(api.channel.clone())
+        .update(request)
+        .await?
+        .into_inner();
     super::written(api, args.write.wait, answer.vpc, answer.revision).await
 }

@@ -50,8 +50,18 @@ pub(crate) async fn run(api: &Api, command: ZoneCommand) -> Result<(), CliError>
 }
 
 async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
-    let zone = Zone { zone: args.zone, region: args.region, ..Zone::default() };
-    let request = CreateZoneRequest { zone: Some(zone), request_id: args.write.request_id };
-    let answer = ZonesClient::new(api.channel.clone()).create(request).await?.into_inner();
+    let zone = Zone {
+        zone: args.zone,
+        region: args.region,
+        ..Zone::default()
+    };
+    let request = CreateZoneRequest {
+        zone: Some(zone),
+        request_id: args.write.request_id,
+    };
+    let answer = ZonesClient::new(api.channel.clone())
+        .create(request)
+        .await?
+        .into_inner();
     super::written(api, args.write.wait, answer.zone, answer.revision).await
 }

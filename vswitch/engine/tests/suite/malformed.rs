@@ -346,11 +346,22 @@ fn a_reserved_bit_of_vxlan_drops() {
     for path in across() {
         let (mut world, payload) = captured(path);
         let source = world.net.vtep(0);
-        for (byte, bit) in [(0, 0x80), (0, 0x01), (1, 0x80), (3, 0x01), (7, 0x01), (7, 0x80)] {
+        for (byte, bit) in [
+            (0, 0x80),
+            (0, 0x01),
+            (1, 0x80),
+            (3, 0x01),
+            (7, 0x01),
+            (7, 0x80),
+        ] {
             let mut bytes = payload.clone();
             bytes[byte] |= bit;
             let fate = world.net.inject(1, source, bytes);
-            assert_eq!(fate.dropped(), DropReason::VxlanMalformed, "{path:?} {byte} {bit}");
+            assert_eq!(
+                fate.dropped(),
+                DropReason::VxlanMalformed,
+                "{path:?} {byte} {bit}"
+            );
         }
     }
 }
