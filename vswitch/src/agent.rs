@@ -28,7 +28,7 @@ enum SessionError {
     #[error("can't connect: {0}")]
     Connect(#[source] tonic::transport::Error),
     #[error("the controller ended the stream: {}", .0.message())]
-    Status(#[from] Box<tonic::Status>),
+    Status(Box<tonic::Status>),
     #[error("the controller closed the stream")]
     Closed,
     #[error("no word from the controller for {0} s")]
@@ -75,7 +75,7 @@ fn describe(error: &dyn std::error::Error) -> String {
     let mut below = error.source();
     while let Some(source) = below {
         let more = source.to_string();
-        if !text.ends_with(&more) {
+        if !text.contains(&more) {
             text = format!("{text}: {more}");
         }
         below = source.source();

@@ -1,4 +1,5 @@
 //! Two datapaths, real kernels' TCP between their workloads.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

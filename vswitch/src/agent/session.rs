@@ -57,7 +57,7 @@ impl<'a> Session<'a> {
         send(&out, FromHost::Hello(self.hello())).await?;
         let mut client = SyncClient::new(channel);
         let stream = client.stream(ReceiverStream::new(outbound)).await;
-        let mut inbound = stream.map_err(Box::new)?.into_inner();
+        let mut inbound = stream.map_err(ended)?.into_inner();
         self.serve(&mut inbound, &out, backoff).await
     }
 
@@ -83,7 +83,7 @@ impl<'a> Session<'a> {
         loop {
             tokio::select! {
                 message = inbound.message() => {
-                    let message = message.map_err(Box::new)?.ok_or(SessionError::Closed)?;
+                    let message = message.map_err(ended)?.ok_or(SessionError::Closed)?;
                     lost = Instant::now() + SILENCE;
                     self.heard(backoff);
                     self.receive(message, out).await?;
@@ -157,6 +157,10 @@ async fn send(out: &mpsc::Sender<wire::FromHost>, message: FromHost) -> Result<(
         message: Some(message),
     };
     out.send(message).await.map_err(|_| SessionError::Closed)
+}
+
+fn ended(status: tonic::Status) -> SessionError {
+    SessionError::Status(Box::new(status))
 }
 
 fn report(interface: InterfaceId, state: &PortState) -> wire::PortReport {

@@ -41,13 +41,16 @@ pub enum LinkError {
     Refused {
         /// What was asked.
         step: &'static str,
-        /// The kernel's reason.
-        source: rtnetlink::Error,
+        /// The kernel's reason; boxed, for it carries whole messages.
+        source: Box<rtnetlink::Error>,
     },
 }
 
 fn refused(step: &'static str) -> impl FnOnce(rtnetlink::Error) -> LinkError {
-    move |source| LinkError::Refused { step, source }
+    move |source| LinkError::Refused {
+        step,
+        source: Box::new(source),
+    }
 }
 
 /// Talks netlink on the calling thread, which stays in its namespace throughout: the runtime has
