@@ -163,8 +163,8 @@ impl Core {
         }
         check_sender(&packet.view, packet.headers, packet.ip)?;
         if packet.ip.l4_kind == L4::LaterFragment {
-            self.fragments.follow(packet, OUT)?;
-            return self.send_alone(packet, frame, sink);
+            let hash = self.fragments.follow(packet, OUT)?;
+            return self.send_alone(&Packet { hash, ..*packet }, frame, sink);
         }
         let sent = match self.find(packet) {
             Some(at) => self.again_out(packet, at, frame, sink),

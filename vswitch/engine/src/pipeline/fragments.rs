@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, net::IpAddr};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 use weft_packet::headers::L4;
 
 use super::Packet;
@@ -31,7 +31,10 @@ struct Datagram {
 #[derive(Debug)]
 pub(super) struct Fragments {
     /// Tenants choose what is in the keys, so the hash has the engine's seed.
-    passed: HashSet<Datagram, FixedState>,
+    ///
+    /// The value is the first one's entropy: the others must take its way through the underlay, or
+    /// they overtake it and find nobody to follow.
+    passed: HashMap<Datagram, u32, FixedState>,
     /// In the order in which they expire.
     queue: VecDeque<(Now, Datagram)>,
     per_port: Map<u32, usize>,
@@ -43,7 +46,7 @@ pub(super) struct Fragments {
 impl Fragments {
     pub(super) fn new(limits: &Limits, seed: u64) -> Self {
         Self {
-            passed: HashSet::with_hasher(FixedState::with_seed(seed)),
+            passed: HashMap::with_hasher(FixedState::with_seed(seed)),
             queue: VecDeque::new(),
             per_port: Map::default(),
             limit: limits.fragments,
@@ -52,14 +55,17 @@ impl Fragments {
         }
     }
 
-    /// Whether a later fragment may pass.
-    pub(super) fn follow(&mut self, packet: &Packet<'_>, direction: Direction) -> Result<(), Drop> {
+    /// The entropy of a later fragment's first one; none may pass without.
+    pub(super) fn follow(
+        &mut self,
+        packet: &Packet<'_>,
+        direction: Direction,
+    ) -> Result<u32, Drop> {
         self.expire(packet.now, 8);
-        let first = datagram(packet, direction);
-        match first.is_some_and(|first| self.passed.contains(&first)) {
-            true => Ok(()),
-            false => Err(DropReason::FragmentOrphan.into()),
-        }
+        let first = datagram(packet, direction).and_then(|first| self.passed.get(&first));
+        first
+            .copied()
+            .ok_or_else(|| DropReason::FragmentOrphan.into())
     }
 
     /// Notes that a first fragment passed, so that the others may.
@@ -76,13 +82,13 @@ impl Fragments {
         };
         self.expire(packet.now, 8);
         let count = self.per_port.get(&datagram.port).copied().unwrap_or(0);
-        if self.passed.contains(&datagram) {
+        if self.passed.contains_key(&datagram) {
             return verdict;
         }
         if self.passed.len() >= self.limit || count >= self.limit_per_port {
             return Err(DropReason::FragmentTableFull.into());
         }
-        self.passed.insert(datagram);
+        self.passed.insert(datagram, packet.entropy());
         self.per_port.insert(datagram.port, count + 1);
         self.queue
             .push_back((packet.now.plus(self.timeout), datagram));

@@ -149,7 +149,7 @@ impl Core {
         let host = check_origin(packet, entrance)?;
         check_receiver(&packet.view, packet.headers, packet.ip)?;
         if packet.ip.l4_kind == L4::LaterFragment {
-            return self.fragments.follow(packet, IN);
+            return self.fragments.follow(packet, IN).map(|_| ());
         }
         let passed = match self.find(packet) {
             Some(at) => self.again_in(packet, at, host, bytes.len()),

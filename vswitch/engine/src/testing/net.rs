@@ -39,6 +39,8 @@ pub struct Wire {
     pub from: IpAddr,
     pub to: IpAddr,
     pub vni: Vni,
+    /// What the datapath chooses the outer source port by.
+    pub entropy: u32,
     /// The UDP payload as the sender made it.
     pub payload: Vec<u8>,
 }
@@ -296,6 +298,7 @@ impl Net {
             from: source,
             to: encap.vtep,
             vni: encap.vni,
+            entropy: encap.entropy,
             payload,
         });
     }

@@ -33,6 +33,23 @@ fn fragments_follow_their_first() {
 }
 
 #[test]
+fn fragments_take_the_same_way_through_the_underlay_as_their_first() {
+    for path in Path::all() {
+        let mut world = World::new(path, udp_from_vpc(), vec![]);
+        let client = world.client.clone();
+        let mut ways = Vec::new();
+        for frame in world.there().udp_fragments(7, PORTS, &[1; 3000], 1024) {
+            let fate = world.net.send(&client, frame);
+            ways.extend(fate.wire.iter().map(|wire| wire.entropy));
+        }
+        assert!(
+            ways.iter().all(|way| *way == ways[0] && *way != 0),
+            "{path:?}: {ways:?}"
+        );
+    }
+}
+
+#[test]
 fn fragments_of_a_refused_datagram_are_refused() {
     for path in Path::all() {
         let mut world = World::new(path, udp_from_vpc(), vec![]);
