@@ -159,38 +159,43 @@ fn membership_takes_effect(lab: &Lab) {
     revoke(lab, id(&narrow), &rule);
 }
 
+/// A middlebox stands in the way by a route; unplugged, its route is a blackhole.
 fn a_blackhole_drops(lab: &Lab) {
     let (far, _) = lab.addresses("far");
     let vpc = lab.named("vpc", "net");
     let table = vpc["main_route_table"].as_str().unwrap();
+    let middlebox = lab.interface("box");
     let ping = || lab.peer("client", &["reach", "icmp", &far]);
+    let drops = || lab.weft(&["inspect", "h1", "drops"]).ok();
     assert_eq!(ping(), "reached");
-    // A route more specific than local is for a middlebox; local's own target can be replaced.
+    let block = "10.20.2.0/24";
     lab.weft(&[
         "route-table",
         "put-route",
         table,
-        "10.20.0.0/16",
-        "blackhole",
+        block,
+        id(&middlebox),
         "--wait",
     ])
     .ok();
-    assert_eq!(ping(), "timeout");
+    assert_eq!(ping(), "reached", "the box forwards");
+    assert!(!drops().contains("blackhole"), "{}", drops());
+    lab.weft(&["interface", "detach", id(&middlebox), "--wait"])
+        .ok();
+    assert_eq!(
+        ping(),
+        "timeout",
+        "it doesn't fall through to the local route"
+    );
+    assert!(drops().contains("blackhole"), "{}", drops());
     let (near, _) = lab.addresses("near");
     assert_eq!(
         lab.peer("client", &["reach", "icmp", &near]),
         "reached",
         "subnets don't route"
     );
-    lab.weft(&[
-        "route-table",
-        "put-route",
-        table,
-        "10.20.0.0/16",
-        "local",
-        "--wait",
-    ])
-    .ok();
+    lab.weft(&["route-table", "delete-route", table, block, "--wait"])
+        .ok();
     assert_eq!(ping(), "reached");
 }
 

@@ -137,6 +137,19 @@ fn dhcp(lab: &Lab) {
         given.ends_with(" mtu 1450") && !given.contains("dns 0.0.0.0"),
         "{given}"
     );
+    if lab
+        .exec("spare", &["sh", "-c", "busybox --list | grep -q udhcpc"])
+        .code()
+        == 0
+    {
+        let client = "busybox udhcpc -i eth0 -n -q -f -t 3 -s /bin/true";
+        let said = lab.exec("spare", &["sh", "-c", client]);
+        assert!(
+            said.stderr
+                .contains(&format!("lease of {address} obtained")),
+            "{said:?}"
+        );
+    }
     ip(&["address", "add", &format!("{address}/24"), "dev", "eth0"]);
     ip(&["route", "add", "default", "via", "10.20.2.1"]);
     assert_eq!(

@@ -32,13 +32,7 @@ const XID: [u8; 4] = *b"weft";
 const TRIES: usize = 5;
 
 pub(crate) fn run(device: &str) -> Outcome {
-    let text = std::fs::read_to_string(format!("/sys/class/net/{device}/address"))
-        .map_err(|error| format!("{device}: {error}"));
-    let mac = match text {
-        Ok(text) => mac(text.trim())?,
-        // /sys may show another namespace's devices; the identifier in the message is the same.
-        Err(_) => mac(&link_address(device)?)?,
-    };
+    let mac = mac(&link_address(device)?)?;
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 68))?;
     setsockopt(&socket, BindToDevice, &device.into())?;
     socket.set_broadcast(true)?;
@@ -60,6 +54,7 @@ pub(crate) fn run(device: &str) -> Outcome {
     ))?)
 }
 
+/// Not from /sys: that may be mounted for another namespace, with its devices of the same name.
 fn link_address(device: &str) -> io::Result<String> {
     let output = std::process::Command::new("ip")
         .args(["-o", "link", "show", device])
