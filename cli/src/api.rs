@@ -1,37 +1,32 @@
 //! The client side of the controller's API.
 
-use std::{process::ExitCode, time::Duration};
+use std::time::Duration;
 
+use clap::Args;
 use tonic::transport::{Channel, Endpoint as Transport};
 use weft_proto::v1::operations_client::OperationsClient;
 
-use crate::{
-    args::{ApiCommand, Endpoint},
-    error::CliError,
-    output::Format,
-    resource, system,
-};
+use crate::{error::CliError, output::Format};
 
 /// How long a connection may take: a controller on the same continent answers well within.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs one command against the controller.
-pub(crate) fn block_on(
-    endpoint: Endpoint,
-    format: Format,
-    command: ApiCommand,
-) -> Result<ExitCode, CliError> {
-    runtime()?.block_on(async move {
-        if let ApiCommand::Version = command {
-            return system::version(&endpoint, format).await;
-        }
-        let api = Api {
-            channel: connect(&endpoint).await?,
-            format,
-        };
-        run(&api, command).await?;
-        Ok(ExitCode::SUCCESS)
-    })
+/// Which controller to ask.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Endpoint {
+    /// The controller: http://HOST:PORT or unix:///PATH.
+    #[arg(
+        long = "api",
+        global = true,
+        env = "WEFT_API",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:7400"
+    )]
+    pub(crate) url: String,
+
+    /// Ask this lab's controller instead.
+    #[arg(long = "lab", global = true, env = "WEFT_LAB", value_name = "LAB")]
+    pub(crate) lab: Option<String>,
 }
 
 /// A runtime for one command.
@@ -40,21 +35,6 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
         .enable_all()
         .build()
         .map_err(CliError::Runtime)
-}
-
-async fn run(api: &Api, command: ApiCommand) -> Result<(), CliError> {
-    match command {
-        ApiCommand::Region(command) => resource::region::run(api, command).await,
-        ApiCommand::Zone(command) => resource::zone::run(api, command).await,
-        ApiCommand::Host(command) => resource::host::run(api, command).await,
-        ApiCommand::Vpc(command) => resource::vpc::run(api, command).await,
-        ApiCommand::Subnet(command) => resource::subnet::run(api, command).await,
-        ApiCommand::RouteTable(command) => resource::route_table::run(api, command).await,
-        ApiCommand::SecurityGroup(command) => resource::security_group::run(api, command).await,
-        ApiCommand::Interface(command) => resource::interface::run(api, command).await,
-        ApiCommand::Wait(args) => system::wait(api, args).await,
-        ApiCommand::Version => Ok(()),
-    }
 }
 
 /// An open connection and how to print what comes back.

@@ -1,8 +1,9 @@
 //! What can be typed: the top of the command tree.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::{
+    api::Endpoint,
     output::Format,
     resource::{
         host::HostCommand, interface::InterfaceCommand, region::RegionCommand,
@@ -36,24 +37,6 @@ pub(crate) struct Cli {
 
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Which controller to ask.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Endpoint {
-    /// The controller: http://HOST:PORT or unix:///PATH.
-    #[arg(
-        long = "api",
-        global = true,
-        env = "WEFT_API",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:7400"
-    )]
-    pub(crate) url: String,
-
-    /// Ask this lab's controller instead.
-    #[arg(long = "lab", global = true, env = "WEFT_LAB", value_name = "LAB")]
-    pub(crate) lab: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,9 +12,7 @@ pub(crate) enum CliError {
     #[error("{0}")]
     Usage(#[from] UsageError),
     /// No connection.
-    #[error(
-        "can't reach the controller at {url}: {source}\n  Is it running? Start one with `weft controller`, name another with --api, or a lab's with --lab."
-    )]
+    #[error("can't reach {url}: {source}\n  {}", mend(url))]
     Unreachable {
         /// Where it should have been.
         url: String,
@@ -88,6 +86,16 @@ impl CliError {
             Self::Refused(status) if status.code() == Code::Unavailable => 4,
             _ => 1,
         }
+    }
+}
+
+/// What to do about a connection that doesn't come.
+fn mend(url: &str) -> &'static str {
+    if url.ends_with("/vswitch.sock") {
+        "Is this host's vswitch running? Name a lab's with --lab, or its directory with --run-dir."
+    } else {
+        "Is the controller running? Start one with `weft controller`, name another with --api, or \
+         a lab's with --lab."
     }
 }
 

@@ -12,8 +12,7 @@ use weft_proto::host::v1::{
 };
 
 use crate::{
-    api,
-    args::Endpoint,
+    api::{self, Endpoint},
     error::CliError,
     output::{self, Format, Row, or_dash},
 };

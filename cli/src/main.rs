@@ -3,6 +3,7 @@
 
 mod api;
 mod args;
+mod dispatch;
 mod doctor;
 mod error;
 mod inspect;
@@ -50,7 +51,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
             clap_complete::generate(shell, &mut command, "weft", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Api(command) => api::block_on(cli.endpoint, format, command),
+        Command::Api(command) => dispatch::block_on(cli.endpoint, format, command),
     }
 }
 

@@ -7,8 +7,7 @@ use serde::Serialize;
 use weft_proto::v1::{HostRefusal, VersionRequest, WaitRequest};
 
 use crate::{
-    api::{self, Api},
-    args::Endpoint,
+    api::{self, Api, Endpoint},
     error::CliError,
     output::{self, Format},
 };

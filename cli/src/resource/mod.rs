@@ -216,15 +216,12 @@ pub(crate) async fn delete<K: Kind>(api: &Api, args: DeleteArgs) -> Result<(), C
 }
 
 /// Prints what a write made, once it is applied if that was asked for.
-pub(crate) async fn written<K: Kind>(
+pub(crate) async fn written<K: Kind + Default>(
     api: &Api,
     wait: bool,
     item: Option<K>,
     revision: u64,
-) -> Result<(), CliError>
-where
-    K: Default,
-{
+) -> Result<(), CliError> {
     applied(api, wait, revision).await?;
     output::one(api.format, &filled(item))
 }

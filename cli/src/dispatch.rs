@@ -1,0 +1,45 @@
+//! Runs a command that calls the controller.
+
+use std::process::ExitCode;
+
+use crate::{
+    api::{self, Api, Endpoint},
+    args::ApiCommand,
+    error::CliError,
+    output::Format,
+    resource, system,
+};
+
+/// Runs one command against the controller.
+pub(crate) fn block_on(
+    endpoint: Endpoint,
+    format: Format,
+    command: ApiCommand,
+) -> Result<ExitCode, CliError> {
+    api::runtime()?.block_on(async move {
+        if let ApiCommand::Version = command {
+            return system::version(&endpoint, format).await;
+        }
+        let api = Api {
+            channel: api::connect(&endpoint).await?,
+            format,
+        };
+        run(&api, command).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn run(api: &Api, command: ApiCommand) -> Result<(), CliError> {
+    match command {
+        ApiCommand::Region(command) => resource::region::run(api, command).await,
+        ApiCommand::Zone(command) => resource::zone::run(api, command).await,
+        ApiCommand::Host(command) => resource::host::run(api, command).await,
+        ApiCommand::Vpc(command) => resource::vpc::run(api, command).await,
+        ApiCommand::Subnet(command) => resource::subnet::run(api, command).await,
+        ApiCommand::RouteTable(command) => resource::route_table::run(api, command).await,
+        ApiCommand::SecurityGroup(command) => resource::security_group::run(api, command).await,
+        ApiCommand::Interface(command) => resource::interface::run(api, command).await,
+        ApiCommand::Wait(args) => system::wait(api, args).await,
+        ApiCommand::Version => Ok(()),
+    }
+}
