@@ -43,8 +43,13 @@ labs: deps-test ## The namespace tests only
 	$(CARGO) test --locked --package weft-tests
 
 bench: deps-test $(WEFT) ## Engine cost in memory, then the whole system beside a bare veth
-	$(CARGO) bench --locked --package weft-benches
-	$(WEFT) bench
+	$(CARGO) bench --locked --package weft-benches --bench engine_time
+	@if command -v valgrind >/dev/null && command -v gungraun-runner >/dev/null; then \
+	    $(CARGO) bench --locked --package weft-benches --bench engine_instructions; \
+	else \
+	    echo "no instruction counts: install valgrind, and gungraun-runner 0.20.0 with cargo"; \
+	fi
+	$(WEFT) bench --rounds 5
 
 fuzz: ## Fuzz every parser for FUZZ_SECONDS each (default 600); needs nightly and cargo-fuzz
 	@scripts/fuzz $${FUZZ_SECONDS:-600}
