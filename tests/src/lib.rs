@@ -2,7 +2,7 @@
 //! whatever happens, with the real binary and real packets. The tests are in `tests/`.
 #![forbid(unsafe_code)]
 // A test's harness: a broken expectation is the message.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
 mod lab;
 mod program;
@@ -12,7 +12,7 @@ mod trace;
 mod user;
 
 pub use lab::Lab;
-pub use program::{Finished, weft_program};
+pub use program::{Finished, run, weft_program};
 pub use running::Running;
 pub use skip::skip;
 pub use trace::Trace;

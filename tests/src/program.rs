@@ -44,7 +44,7 @@ impl Finished {
 ///
 /// # Panics
 /// When it can't be started, or doesn't end in time; it is killed then.
-pub(crate) fn run(mut command: Command, input: &[u8], patience: Duration) -> Finished {
+pub fn run(mut command: Command, input: &[u8], patience: Duration) -> Finished {
     let line = line(&command);
     command
         .stdin(Stdio::piped())

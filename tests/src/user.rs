@@ -116,20 +116,20 @@ impl User {
 
     /// `weft` as this user, before its arguments.
     pub fn weft(&self) -> Command {
-        let mut command = match &self.costume {
-            Costume::Own => Command::new(&self.weft),
-            Costume::Nobody => {
-                let mut command = Command::new("setpriv");
-                command.args(NOBODYS_PRIVILEGES).arg("--").arg(&self.weft);
-                command
-            }
-            Costume::NobodyWithTun(tun) => self.in_own_mounts(tun),
-        };
+        self.program(&self.weft)
+    }
+
+    /// A program as this user, who finds `weft` on the path, before its arguments.
+    pub fn program(&self, program: &Path) -> Command {
+        let mut command = self.dressed(program);
         for name in ["WEFT_API", "WEFT_LAB", "WEFT_LAB_DIR", "WEFT_LOG"] {
             command.env_remove(name);
         }
+        let path = std::env::var("PATH").unwrap_or_default();
+        let own = self.weft.parent().unwrap_or(Path::new("/")).display();
         command
-            .current_dir("/")
+            .current_dir(self.home())
+            .env("PATH", format!("{own}:{path}"))
             .env("HOME", self.home())
             .env("XDG_RUNTIME_DIR", self.run_dir())
             .env("XDG_STATE_HOME", self.home().join("state"));
@@ -140,18 +140,16 @@ impl User {
         command
     }
 
-    /// The machine's own device stays as it is: the mount is seen by this command and what it
-    /// starts.
-    fn in_own_mounts(&self, tun: &Path) -> Command {
-        const SCRIPT: &str = "mount --bind \"$1\" /dev/net/tun && shift && exec setpriv \"$@\"";
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--", "sh", "-c", SCRIPT, "sh"]);
-        command
-            .arg(tun)
-            .args(NOBODYS_PRIVILEGES)
-            .arg("--")
-            .arg(&self.weft);
-        command
+    fn dressed(&self, program: &Path) -> Command {
+        match &self.costume {
+            Costume::Own => Command::new(program),
+            Costume::Nobody => {
+                let mut command = Command::new("setpriv");
+                command.args(NOBODYS_PRIVILEGES).arg("--").arg(program);
+                command
+            }
+            Costume::NobodyWithTun(tun) => in_own_mounts(tun, program),
+        }
     }
 
     fn become_nobody(&mut self) -> Option<()> {
@@ -191,6 +189,19 @@ impl User {
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
         copy
     }
+}
+
+/// The machine's own device stays as it is: the mount is seen by this command and what it starts.
+fn in_own_mounts(tun: &Path, program: &Path) -> Command {
+    const SCRIPT: &str = "mount --bind \"$1\" /dev/net/tun && shift && exec setpriv \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--", "sh", "-c", SCRIPT, "sh"]);
+    command
+        .arg(tun)
+        .args(NOBODYS_PRIVILEGES)
+        .arg("--")
+        .arg(program);
+    command
 }
 
 const NOBODYS_PRIVILEGES: [&str; 5] = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];

@@ -4,4 +4,5 @@ mod changes;
 mod failures;
 mod leaks;
 mod lifecycle;
+mod prose;
 mod traffic;

@@ -11,9 +11,9 @@ use super::{Outcome, parse, say, tcp};
 pub(crate) fn run(ports: &[&str]) -> Outcome {
     for port in ports {
         let port = parse(port)?;
-        let listener = everywhere(port, |address| TcpListener::bind(address))?;
+        let listener = everywhere(port, TcpListener::bind)?;
         thread::spawn(move || accept(&listener));
-        let socket = everywhere(port, |address| UdpSocket::bind(address))?;
+        let socket = everywhere(port, UdpSocket::bind)?;
         thread::spawn(move || echo(&socket));
     }
     say("ready")?;
