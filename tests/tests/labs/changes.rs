@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
-use weft_tests::{Lab, User, both_modes};
+use weft_tests::{Lab, Mode, User, both_modes};
 
 both_modes!(packets_obey_what_the_api_changes, changes);
 
@@ -234,4 +234,72 @@ fn a_new_interface_answers_at_once(lab: &Lab) {
             "a new interface: applied on all hosts after {applied:?}, first ping answered after {answered:?}"
         );
     }
+}
+
+#[test]
+fn an_interface_moves_to_another_host_with_its_address() {
+    let Some(user) = User::new(Mode::Rootless) else {
+        return;
+    };
+    let lab = Lab::up(user, include_str!("../../topologies/tenants.yaml"));
+    let address = "10.30.0.12";
+    let reach = |from: &str| lab.peer(from, &["reach", "udp", address, "5000"]);
+    let _server = lab.serve("open-2", &["5000"]);
+    let from = ["open-1", "shut-2"];
+    assert_eq!(from.map(reach), ["reached"; 2]);
+    let (moving, leaving) = (lab.interface("open-2"), lab.interface("shut-1"));
+    lab.weft(&["interface", "delete", id(&leaving), "--wait"])
+        .ok();
+    lab.weft(&["interface", "detach", id(&moving), "--wait"])
+        .ok();
+    assert_eq!(from.map(reach), ["timeout"; 2], "unplugged, it is nowhere");
+    let _server = lab.serve("shut-1", &["5000"]);
+    let place = ["--host", "h1", "--netns", "shut-1", "--wait"];
+    lab.weft(&[&["interface", "attach", id(&moving)], &place[..]].concat())
+        .ok();
+    assert_eq!(
+        from.map(reach),
+        ["reached"; 2],
+        "it is found where it is now"
+    );
+    let inside = lab
+        .exec("shut-1", &["ip", "address", "show", "dev", "eth0"])
+        .ok();
+    assert!(inside.contains(address), "{inside}");
+    assert!(
+        inside.contains(moving["mac"].as_str().unwrap()),
+        "its MAC came along: {inside}"
+    );
+}
+
+#[test]
+fn a_connection_does_not_feel_changes_that_are_not_its_own() {
+    let Some(user) = User::new(Mode::Rootless) else {
+        return;
+    };
+    let lab = Lab::up(user, include_str!("../../topologies/pair.yaml"));
+    let _server = lab.serve("far", &["5000"]);
+    let (far, _) = lab.addresses("far");
+    let bytes = (150_u64 << 20).to_string();
+    let mut beat = lab.start_peer("near", &["beat", &far, "5000"]);
+    beat.expect("beating");
+    let mut transfer = lab.start_peer("client", &["transfer", &far, "5000", &bytes, &bytes]);
+    let groups = ["open", "narrow"].map(|name| lab.named("security-group", name));
+    let mut changes = 0;
+    while !transfer.ended() {
+        let group = id(&groups[changes % 2]);
+        let rule = authorize(&lab, group, "tcp:7000:198.51.100.0/24");
+        revoke(&lab, group, &rule);
+        changes += 1;
+    }
+    assert!(changes > 3, "the transfer was long enough: {changes}");
+    let said = transfer.next();
+    assert!(said.starts_with("ok "), "{said}");
+    println!("{said}, with {changes} changes of its groups");
+    let said = beat.finish();
+    let numbers: Vec<u64> = said
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    assert_eq!(numbers[0], numbers[1], "{said}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weft_tests::{Lab, Running, User, both_modes, eventually};
+use weft_tests::{Lab, Mode, Running, User, both_modes, eventually};
 
 const BACK: Duration = Duration::from_secs(20);
 
@@ -139,4 +139,51 @@ fn vswitch(user: User) {
     }
     all_connected(&lab);
     assert_eq!(lab.peer("near", &["reach", "icmp", &far]), "reached");
+}
+
+#[test]
+fn a_device_whose_interface_went_while_the_vswitch_was_dead_goes_too() {
+    let Some(user) = User::new(Mode::Rootless) else {
+        return;
+    };
+    let lab = Lab::up(user, include_str!("../../topologies/pair.yaml"));
+    // Each death makes the pause longer: there is time to delete something in.
+    for _ in 0..4 {
+        lab.kill("vswitch-h2");
+    }
+    lab.signal("vswitch-h2", "KILL");
+    let spare = lab.interface("spare");
+    lab.weft(&["interface", "delete", spare["id"].as_str().unwrap()])
+        .ok();
+    let link = || {
+        lab.exec("spare", &["ip", "link", "show", "eth0"])
+            .status
+            .success()
+    };
+    assert!(link(), "nobody is there to remove it");
+    lab.weft(&["wait"]).ok();
+    eventually("the device removed", BACK, || (!link()).then_some(()));
+    let (far, _) = lab.addresses("far");
+    assert_eq!(lab.peer("client", &["reach", "icmp", &far]), "reached");
+}
+
+#[test]
+fn waiting_names_the_host_that_lags() {
+    let Some(user) = User::new(Mode::Rootless) else {
+        return;
+    };
+    let lab = Lab::up(user, include_str!("../../topologies/pair.yaml"));
+    lab.signal("vswitch-h2", "STOP");
+    let group = lab.named("security-group", "open");
+    let rule = ["security-group", "authorize", group["id"].as_str().unwrap()];
+    lab.weft(&[&rule[..], &["--ingress", "tcp:7000:0.0.0.0/0"]].concat())
+        .ok();
+    let waited = lab.weft(&["wait", "--timeout", "1"]);
+    assert_eq!(waited.code(), 1, "{waited:?}");
+    assert!(
+        waited.stderr.contains("h2") && !waited.stderr.contains("h1"),
+        "{waited:?}"
+    );
+    lab.signal("vswitch-h2", "CONT");
+    lab.weft(&["wait"]).ok();
 }
