@@ -78,6 +78,10 @@ impl User {
         if mode == Mode::Rootless && root {
             user.become_nobody()?;
         }
+        if let Err(reason) = user.lacks_nothing() {
+            skip(&reason);
+            return None;
+        }
         Some(user)
     }
 
@@ -152,6 +156,29 @@ impl User {
         }
     }
 
+    /// Whether this user may do here what every lab does.
+    fn lacks_nothing(&self) -> Result<(), String> {
+        if !Path::new("/proc/net/if_inet6").exists() {
+            return Err("this kernel has no IPv6".to_owned());
+        }
+        let own = if self.mode == Mode::Root {
+            ""
+        } else {
+            "--user --map-root-user"
+        };
+        let unshare = format!("unshare {own} --net --mount --pid --fork true");
+        for (what, script) in [("namespaces", unshare.as_str()), (TUN, ": <> /dev/net/tun")] {
+            let mut command = self.program(Path::new("sh"));
+            let tried = command.args(["-c", script]).output();
+            let output = tried.map_err(|error| format!("{what}: {error}"))?;
+            if !output.status.success() {
+                let said = String::from_utf8_lossy(&output.stderr);
+                return Err(format!("no {what} for {:?}: {}", self.mode, said.trim()));
+            }
+        }
+        Ok(())
+    }
+
     fn become_nobody(&mut self) -> Option<()> {
         for path in [self.home().to_owned(), self.run_dir()] {
             chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
@@ -159,10 +186,6 @@ impl User {
         fs::set_permissions(self.run_dir(), fs::Permissions::from_mode(0o700)).unwrap();
         self.weft = self.within_reach(&self.weft, "weft");
         self.peer = self.within_reach(&self.peer, "weft-peer");
-        if let Err(reason) = may_be_nobody() {
-            skip(&reason);
-            return None;
-        }
         self.costume = if tun_is_everybodys() {
             Costume::Nobody
         } else {
@@ -205,21 +228,6 @@ fn in_own_mounts(tun: &Path, program: &Path) -> Command {
 }
 
 const NOBODYS_PRIVILEGES: [&str; 5] = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
-
-fn may_be_nobody() -> Result<(), String> {
-    let mut command = Command::new("setpriv");
-    command
-        .args(NOBODYS_PRIVILEGES)
-        .args(["--", "unshare", "--user", "--map-root-user", "true"]);
-    match command.output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            Err(format!("no user namespaces for others: {}", said.trim()))
-        }
-        Err(error) => Err(format!("setpriv: {error}")),
-    }
-}
 
 fn tun_is_everybodys() -> bool {
     fs::metadata(TUN).is_ok_and(|meta| meta.permissions().mode() & 0o6 == 0o6)

@@ -51,6 +51,7 @@ fn never(user: User) {
             watches.controls_move();
         }
     }
+    starts_closed(&lab, &mut watches);
     policy_changes(&lab);
     watches.controls_move();
     let sent: u64 = floods
@@ -61,6 +62,24 @@ fn never(user: User) {
     assert!(sent > 1000, "a flood: {sent}");
     lab.down().ok();
     watches.no_alarm();
+}
+
+/// A vswitch without a controller to tell it anything lets nothing through, not even what it may.
+fn starts_closed(lab: &Lab, watches: &mut Watches) {
+    lab.signal("controller", "STOP");
+    lab.kill("vswitch-h2");
+    let ours = "open-2";
+    // What its predecessor let through has been counted by now.
+    watches.hear(ours, 3);
+    let before = last_count(&watches.said[ours]);
+    watches.hear(ours, 10);
+    assert_eq!(
+        last_count(&watches.said[ours]),
+        before,
+        "it has no state and drops"
+    );
+    lab.signal("controller", "CONT");
+    watches.controls_move();
 }
 
 /// A rule that comes and goes beside the flood opens nothing else.
@@ -119,6 +138,15 @@ impl Watches {
             leaks.len(),
             &leaks[..leaks.len().min(9)]
         );
+    }
+
+    /// Waits for so many more of a watch's regular words.
+    fn hear(&mut self, workload: &'static str, words: usize) {
+        let said = self.said.entry(workload).or_default();
+        let wanted = said.len() + words;
+        while said.len() < wanted {
+            said.push(self.all[workload].next());
+        }
     }
 
     /// Waits until what is allowed arrives everywhere: the vswitches work, so a silence is policy's.
