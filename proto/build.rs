@@ -12,7 +12,7 @@ const FILES: [&str; 4] = [
 ];
 
 /// Messages that the CLI prints as JSON, with their nested types.
-const PRINTED: [&str; 27] = [
+const PRINTED: [&str; 29] = [
     ".weft.v1.Meta",
     ".weft.v1.Region",
     ".weft.v1.Zone",
@@ -37,6 +37,8 @@ const PRINTED: [&str; 27] = [
     ".weft.host.v1.Port",
     ".weft.host.v1.Tally",
     ".weft.host.v1.DropsResponse",
+    ".weft.host.v1.RecentDropsResponse",
+    ".weft.host.v1.RecentDrop",
     ".weft.host.v1.Flow",
     ".weft.host.v1.PortsResponse",
     ".weft.host.v1.FlowsResponse",

@@ -1,5 +1,7 @@
 //! The local inspection API on a Unix socket in the run directory.
 
+mod recent;
+
 use std::{collections::BTreeMap, io, path::Path, sync::Arc, time::Instant};
 
 use tokio::net::UnixListener;
@@ -23,6 +25,10 @@ use crate::{host::Host, ports::PortState};
 /// The socket's name in the run directory.
 pub(crate) const SOCKET: &str = "vswitch.sock";
 
+/// Drops in an answer that names no limit.
+const DEFAULT_DROPS: usize = 100;
+/// Drops in any answer; each worker keeps a few hundred.
+const MOST_DROPS: usize = 1_000;
 /// Flows in an answer that names no limit.
 const DEFAULT_FLOWS: usize = 1_000;
 /// Flows in any answer: a worker lists them between two batches.
@@ -121,15 +127,31 @@ impl Inspect for Inspector {
         }))
     }
 
+    async fn recent_drops(
+        &self,
+        request: Request<wire::RecentDropsRequest>,
+    ) -> Result<Response<wire::RecentDropsResponse>, Status> {
+        let request = request.into_inner();
+        let interface = match request.interface.as_str() {
+            "" => None,
+            id => Some(interface(id)?),
+        };
+        let limit = match request.limit {
+            0 => DEFAULT_DROPS,
+            limit => (limit as usize).min(MOST_DROPS),
+        };
+        let list = || self.host.datapath.recent_drops(interface, limit);
+        let recent = tokio::task::block_in_place(list)
+            .map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(Response::new(recent::answer(&recent)))
+    }
+
     async fn flows(
         &self,
         request: Request<wire::FlowsRequest>,
     ) -> Result<Response<wire::FlowsResponse>, Status> {
         let request = request.into_inner();
-        let interface: InterfaceId = request
-            .interface
-            .parse()
-            .map_err(|error: IdError| Status::invalid_argument(error.to_string()))?;
+        let interface = interface(&request.interface)?;
         let config = self.host.config();
         let port = config.port_of(interface).ok_or_else(|| {
             Status::not_found(format!("{interface} is no port of {}", config.host()))
@@ -149,6 +171,11 @@ impl Inspect for Inspector {
             truncated,
         }))
     }
+}
+
+fn interface(id: &str) -> Result<InterfaceId, Status> {
+    id.parse()
+        .map_err(|error: IdError| Status::invalid_argument(error.to_string()))
 }
 
 fn flow(flow: &FlowReport) -> wire::Flow {

@@ -13,12 +13,12 @@ use std::{
 
 use arc_swap::ArcSwap;
 use weft_engine::{Config, Limits, PortIndex, config::owner, flow::FlowReport};
-use weft_model::Mac;
+use weft_model::{InterfaceId, Mac};
 
 use crate::{
     device::Device,
     underlay::{self, UnderlayError, Vtep},
-    worker::{Command, Parts, Ring, Worker, WorkerSnapshot},
+    worker::{Command, Parts, RecentDrops, Ring, Worker, WorkerSnapshot},
 };
 
 /// The most workers: 8 already saturate what one UDP port pair of NIC queues gives, and one bit
@@ -176,6 +176,23 @@ impl Datapath {
         limit: usize,
     ) -> Result<Vec<FlowReport>, WorkerError> {
         self.ask(self.owner(mac), |done| Command::Flows { port, limit, done })
+    }
+
+    /// The latest drops of all workers, at most `limit`; of one interface if it is named.
+    ///
+    /// # Errors
+    /// A worker hangs.
+    pub fn recent_drops(
+        &self,
+        interface: Option<InterfaceId>,
+        limit: usize,
+    ) -> Result<RecentDrops, WorkerError> {
+        let answers = self.ask_all(|done| Command::RecentDrops {
+            interface,
+            limit,
+            done,
+        })?;
+        Ok(RecentDrops::merge(answers, limit))
     }
 
     fn owner(&self, mac: Mac) -> usize {

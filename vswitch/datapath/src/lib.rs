@@ -13,4 +13,4 @@ mod worker;
 
 pub use datapath::{Datapath, DatapathOptions, MAX_WORKERS, StartError, WorkerError};
 pub use underlay::{SendCounters, UnderlayError, Vtep};
-pub use worker::{WorkerCounters, WorkerSnapshot};
+pub use worker::{DropRecord, Ends, Half, RecentDrops, WorkerCounters, WorkerSnapshot};

@@ -4,6 +4,7 @@
 
 mod command;
 mod counters;
+mod drops;
 mod lane;
 mod poll;
 mod ring;
@@ -20,8 +21,13 @@ use weft_engine::{Config, Engine, Frame, Limits, Now, PortIndex, Verdict, config
 use weft_packet::{gro::Coalescer, offload::Offload, vxlan};
 
 pub(crate) use self::{command::Command, ring::Ring};
-pub use self::{command::WorkerSnapshot, counters::WorkerCounters};
+pub use self::{
+    command::WorkerSnapshot,
+    counters::WorkerCounters,
+    drops::{DropRecord, Ends, Half, RecentDrops},
+};
 use self::{
+    drops::Place,
     lane::Lane,
     poll::{Event, Poll},
     ring::Origin,
@@ -171,6 +177,14 @@ impl Worker {
                 let now = Now(self.started.elapsed().as_nanos() as u64);
                 let _ = done.send(self.engine.flows(now, port).take(limit).collect());
             }
+            Command::RecentDrops {
+                interface,
+                limit,
+                done,
+            } => {
+                let now = Now(self.started.elapsed().as_nanos() as u64);
+                let _ = done.send(self.lane.drops.recent(now, interface, limit));
+            }
             Command::Stop => self.stopping = true,
         }
     }
@@ -206,7 +220,7 @@ impl Worker {
                 offload,
             };
             let verdict = self.engine.from_port(now, port, frame, &mut self.lane);
-            self.dispatch(now, verdict, length, offload);
+            self.dispatch(now, port, verdict, length, offload);
             bytes += length;
             if bytes >= BYTES_PER_TURN {
                 break;
@@ -214,15 +228,27 @@ impl Worker {
         }
     }
 
-    /// Carries out the verdict on the frame that lies in the outbox.
-    fn dispatch(&mut self, now: Now, verdict: Verdict, length: usize, offload: Offload) {
+    /// Carries out the verdict on the frame from the port that lies in the outbox.
+    fn dispatch(
+        &mut self,
+        now: Now,
+        from: PortIndex,
+        verdict: Verdict,
+        length: usize,
+        offload: Offload,
+    ) {
         match verdict {
             Verdict::Encapsulate(encap) => self.outbox.commit(encap, length, offload),
             Verdict::Deliver(port) => {
                 self.lane.write(port, self.outbox.pending(length), offload);
             }
             Verdict::Local(port) => self.hand_to_port(now, port, length, offload),
-            Verdict::Consumed | Verdict::Drop(_) => {}
+            Verdict::Consumed => {}
+            Verdict::Drop(drop) => {
+                let bytes = self.outbox.pending(length);
+                let place = Place::Egress(from);
+                self.lane.drops.note(now, &self.current, place, bytes, drop);
+            }
         }
         self.lane.send_made(&mut self.outbox);
     }
@@ -240,8 +266,14 @@ impl Worker {
         }
         let frame = Frame { bytes, offload };
         let verdict = self.engine.to_port(now, port, frame, &mut self.lane);
-        if let Verdict::Deliver(port) = verdict {
-            self.lane.write(port, self.outbox.pending(length), offload);
+        let bytes = self.outbox.pending(length);
+        match verdict {
+            Verdict::Deliver(port) => self.lane.write(port, bytes, offload),
+            Verdict::Drop(drop) => {
+                let place = Place::Ingress(port);
+                self.lane.drops.note(now, &self.current, place, bytes, drop);
+            }
+            Verdict::Local(_) | Verdict::Encapsulate(_) | Verdict::Consumed => {}
         }
     }
 
@@ -288,6 +320,7 @@ impl Worker {
                 }
                 _ => take_payload(
                     (&mut self.engine, &mut self.lane, &mut self.outbox),
+                    &self.current,
                     now,
                     origin,
                     payload,
@@ -304,6 +337,7 @@ impl Worker {
             };
             take_payload(
                 (&mut self.engine, &mut self.lane, &mut self.outbox),
+                &self.current,
                 now,
                 parcel.origin,
                 &mut parcel.bytes,
@@ -317,26 +351,30 @@ impl Worker {
 /// The ingress half of what came from the tunnel or from another worker.
 fn take_payload(
     (engine, lane, outbox): (&mut Engine, &mut Lane, &mut Outbox),
+    config: &Config,
     now: Now,
     origin: Origin,
     payload: &mut [u8],
     offload: Offload,
 ) {
-    let (verdict, skip) = match origin {
+    let (verdict, skip, place) = match origin {
         Origin::Tunnel { source } => {
             let verdict = engine.from_tunnel(now, source, payload, offload, lane);
-            (verdict, vxlan::HEADER)
+            (verdict, vxlan::HEADER, Place::Tunnel)
         }
         Origin::Local { port } => {
             let frame = Frame {
                 bytes: payload,
                 offload,
             };
-            (engine.to_port(now, port, frame, lane), 0)
+            let verdict = engine.to_port(now, port, frame, lane);
+            (verdict, 0, Place::Ingress(port))
         }
     };
-    if let Verdict::Deliver(port) = verdict {
-        lane.write(port, &payload[skip..], offload);
+    match verdict {
+        Verdict::Deliver(port) => lane.write(port, &payload[skip..], offload),
+        Verdict::Drop(drop) => lane.drops.note(now, config, place, payload, drop),
+        Verdict::Local(_) | Verdict::Encapsulate(_) | Verdict::Consumed => {}
     }
     lane.send_made(outbox);
 }

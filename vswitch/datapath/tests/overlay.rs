@@ -127,9 +127,9 @@ fn tcp_crosses_an_ipv6_underlay() {
 }
 
 #[test]
-fn a_port_that_no_rule_opens_stays_closed_and_the_drop_is_counted() {
+fn a_port_that_no_rule_opens_stays_closed_and_the_drop_is_counted_and_shown() {
     with_namespaces(
-        "a_port_that_no_rule_opens_stays_closed_and_the_drop_is_counted",
+        "a_port_that_no_rule_opens_stays_closed_and_the_drop_is_counted_and_shown",
         || {
             let pair = Pair::new(["192.0.2.1", "192.0.2.2"], 24, [1, 2], 2);
             let target = SocketAddr::new(pair.enis[1].ipv4().into(), 9);
@@ -142,7 +142,21 @@ fn a_port_that_no_rule_opens_stays_closed_and_the_drop_is_counted() {
                     .drops
                     .get(weft_engine::DropReason::GroupIngress)
             };
-            assert!(workers.iter().map(dropped).sum::<u64>() > 0, "{workers:?}");
+            let dropped = workers.iter().map(dropped).sum::<u64>();
+            assert!(dropped > 0, "{workers:?}");
+            let interface = Some(pair.enis[1].id());
+            let recent = pair.hosts[1].datapath.recent_drops(interface, 10).unwrap();
+            let closed: Vec<_> = recent
+                .drops
+                .iter()
+                .filter(|record| record.drop.reason == weft_engine::DropReason::GroupIngress)
+                .collect();
+            assert!(!closed.is_empty(), "{recent:?}");
+            for record in closed {
+                assert_eq!(record.groups[..], [support::group()], "{record:?}");
+                let ends = record.ends.unwrap();
+                assert_eq!((ends.dst, ends.ports.unwrap().1), (target.ip(), 9));
+            }
         },
     );
 }

@@ -133,7 +133,7 @@ impl Config {
     }
 
     /// The local port that an inner frame to this MAC is for.
-    pub(crate) fn endpoint(&self, vni: Vni, mac: Mac) -> Option<PortIndex> {
+    pub fn endpoint(&self, vni: Vni, mac: Mac) -> Option<PortIndex> {
         self.endpoints.get(&(vni, mac)).copied()
     }
 }

@@ -2,14 +2,14 @@
 
 use std::{fmt, net::IpAddr};
 
-use weft_model::{InterfaceId, Mac, Prefix, RouteTableId, SecurityGroupId, Vni};
+use weft_model::{InterfaceId, Mac, Mtu, Prefix, RouteTableId, SecurityGroupId, Vni};
 use weft_packet::Malformed;
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal,)*) => {
+    ($(#[doc = $text:literal] $variant:ident = $code:literal,)*) => {
         /// Why a packet was dropped.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum DropReason { $($(#[$doc])* $variant,)* }
+        pub enum DropReason { $(#[doc = $text] $variant,)* }
 
         impl DropReason {
             /// Every reason, in order.
@@ -20,6 +20,11 @@ macro_rules! reasons {
             /// The stable name: in metrics, logs and explanations.
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }
+            }
+
+            /// A sentence for people.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text.trim_ascii(),)* }
             }
         }
     };
@@ -120,6 +125,10 @@ pub enum DropObject {
     Mac(Mac),
     /// A VXLAN network.
     Vni(Vni),
+    /// What a packet may be at the most.
+    Mtu(Mtu),
+    /// What a frame said that it carries.
+    Ethertype(u16),
     /// What is wrong with the packet.
     Malformed(Malformed),
 }
@@ -134,6 +143,8 @@ impl fmt::Display for DropObject {
             Self::Address(address) => address.fmt(f),
             Self::Mac(mac) => mac.fmt(f),
             Self::Vni(vni) => write!(f, "vni {vni}"),
+            Self::Mtu(mtu) => write!(f, "mtu {}", mtu.get()),
+            Self::Ethertype(number) => write!(f, "ethertype {number:#06x}"),
             Self::Malformed(malformed) => f.write_str(malformed.code()),
         }
     }

@@ -125,10 +125,11 @@ fn malformed(malformed: Malformed) -> Drop {
 
 /// VLAN tags (IEEE 802.1Q and 802.1ad) have their own reason: people do configure them.
 fn unknown(ethertype: u16) -> Drop {
-    match ethertype {
-        0x8100 | 0x88a8 | 0x9100 => DropReason::Vlan.into(),
-        _ => DropReason::EthertypeUnknown.into(),
-    }
+    let reason = match ethertype {
+        0x8100 | 0x88a8 | 0x9100 => DropReason::Vlan,
+        _ => DropReason::EthertypeUnknown,
+    };
+    Drop::because(reason, DropObject::Ethertype(ethertype))
 }
 
 /// Whether nobody in particular is at the address: never forwarded.

@@ -3,8 +3,9 @@
 use std::{fs::File, io, sync::mpsc::SyncSender};
 
 use weft_engine::{Counters, PortIndex, flow::FlowReport};
+use weft_model::InterfaceId;
 
-use super::WorkerCounters;
+use super::{RecentDrops, WorkerCounters};
 use crate::underlay::SendCounters;
 
 /// Done between two batches, in order.
@@ -29,6 +30,12 @@ pub(crate) enum Command {
         port: PortIndex,
         limit: usize,
         done: SyncSender<Vec<FlowReport>>,
+    },
+    /// List the latest drops, at most this many; of one interface if it is named.
+    RecentDrops {
+        interface: Option<InterfaceId>,
+        limit: usize,
+        done: SyncSender<RecentDrops>,
     },
     /// End the thread.
     Stop,

@@ -8,6 +8,7 @@ use weft_packet::offload::Offload;
 
 use super::{
     WorkerCounters,
+    drops::Drops,
     ring::{Origin, Ring, Rings},
     taps::{Output, Taps},
 };
@@ -22,6 +23,7 @@ pub(super) struct Lane {
     pub(super) taps: Taps,
     pub(super) rings: Rings,
     pub(super) counters: WorkerCounters,
+    pub(super) drops: Drops,
     made: Made,
 }
 
@@ -37,6 +39,7 @@ impl Lane {
             taps: Taps::default(),
             rings: Rings::new(id, rings),
             counters: WorkerCounters::default(),
+            drops: Drops::new(),
             made: Made {
                 bytes: Vec::with_capacity(MADE_BYTES),
                 frames: Vec::with_capacity(MADE_FRAMES),

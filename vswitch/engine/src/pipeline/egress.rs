@@ -270,7 +270,8 @@ impl Core {
 /// What a port may send: to somebody in particular, and from its own address unless it forwards.
 fn check_sender(view: &PortView<'_>, headers: &Headers, ip: &Ip) -> Result<(), Drop> {
     if headers.dst.is_group() || is_for_many(ip.dst) || view.subnet().is_broadcast(ip.dst) {
-        return Err(DropReason::Multicast.into());
+        let object = DropObject::Address(ip.dst);
+        return Err(Drop::because(DropReason::Multicast, object));
     }
     // Even a forwarder never speaks for the router, nor for nobody.
     let impossible = is_for_many(ip.src) || view.subnet().is_router(ip.src) || ip.src.is_loopback();

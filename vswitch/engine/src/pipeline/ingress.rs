@@ -98,7 +98,7 @@ impl Core {
         let ip = match &headers.body {
             Body::Ip(ip) => ip,
             // Every switch answers ARP itself: none crosses.
-            Body::Arp(_) => return Err(DropReason::EthertypeUnknown.into()),
+            Body::Arp(_) => return Err(unknown(weft_packet::headers::ethertype::ARP)),
             Body::Other(ethertype) => return Err(unknown(*ethertype)),
         };
         frame.offload.check(ip).map_err(malformed)?;
@@ -260,7 +260,8 @@ fn vouch(vpc: &VpcConfig, host: HostSlot, mac: Mac, address: IpAddr) -> Result<(
 /// What a port may get: what is for itself, unless it forwards; never what only a router says.
 fn check_receiver(view: &PortView<'_>, headers: &Headers, ip: &Ip) -> Result<(), Drop> {
     if headers.dst.is_group() || is_for_many(ip.dst) {
-        return Err(DropReason::Multicast.into());
+        let object = DropObject::Address(ip.dst);
+        return Err(Drop::because(DropReason::Multicast, object));
     }
     if view.port.source_dest_check && !view.port.owns(ip.dst) {
         let object = DropObject::Address(ip.dst);

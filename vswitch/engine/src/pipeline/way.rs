@@ -103,7 +103,7 @@ impl Core {
         if !fits && (ip.dont_fragment || frame.offload.segmentation.is_some()) {
             let mtu = view.port.mtu.get();
             self.refuse(packet, frame.bytes, IcmpError::TooBig { mtu }, sink);
-            return Err(DropReason::TooBig.into());
+            return Err(too_big(packet));
         }
         let verdict = self.target(packet, way)?;
         if way.routed {
@@ -120,18 +120,19 @@ impl Core {
 
     #[inline]
     fn target(&self, packet: &Packet<'_>, way: Way) -> Result<Verdict, Drop> {
+        let missing = |reason| Drop::because(reason, DropObject::Address(packet.ip.dst));
         match way.next {
             NextHop::Local(port) => Ok(Verdict::Local(port)),
             NextHop::Tunnel(host) => {
                 let vtep = packet.view.config.tunnels().vtep(host);
                 Ok(Verdict::Encapsulate(Encap {
-                    vtep: vtep.ok_or(DropReason::NoTunnel)?,
+                    vtep: vtep.ok_or_else(|| missing(DropReason::NoTunnel))?,
                     vni: packet.view.vpc.vni,
                     entropy: packet.entropy(),
                 }))
             }
             // Only a flow that never sent has no next hop, and it is revised before it sends.
-            NextHop::Unknown => Err(DropReason::NoMapping.into()),
+            NextHop::Unknown => Err(missing(DropReason::NoMapping)),
         }
     }
 
@@ -151,10 +152,14 @@ impl Core {
             Verdict::Encapsulate(encap) => sink.to_tunnel(encap, piece),
             Verdict::Deliver(_) | Verdict::Consumed | Verdict::Drop(_) => {}
         };
-        fragment(frame.bytes, ip, mtu, &mut self.scratch, emit).map_err(|_| DropReason::TooBig)?;
+        fragment(frame.bytes, ip, mtu, &mut self.scratch, emit).map_err(|_| too_big(packet))?;
         self.counters.fragmented += 1;
         Ok(Verdict::Consumed)
     }
+}
+
+fn too_big(packet: &Packet<'_>) -> Drop {
+    Drop::because(DropReason::TooBig, DropObject::Mtu(packet.view.port.mtu))
 }
 
 /// Bytes of layer 3 of the largest packet that the frame becomes on the wire.
