@@ -1,5 +1,7 @@
 //! `weft inspect`: what a host's vswitch says of itself, over the socket in its run directory.
 
+mod recent;
+
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
@@ -7,8 +9,8 @@ use serde::Serialize;
 use tonic::transport::Channel;
 use weft_model::HostName;
 use weft_proto::host::v1::{
-    DropsRequest, Flow, FlowsRequest, Port, PortsRequest, StatusRequest, StatusResponse, Tally,
-    inspect_client::InspectClient, port::State,
+    DropsRequest, Flow, FlowsRequest, Port, PortsRequest, RecentDropsRequest, StatusRequest,
+    StatusResponse, Tally, inspect_client::InspectClient, port::State,
 };
 
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
 /// Arguments of `weft inspect`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  weft inspect h1 drops --lab quickstart       why packets were dropped\n  weft inspect h1 ports --lab quickstart       each port, with its own drops\n  weft inspect h1 flows eni-0... --lab quickstart\n  weft inspect h1                              on the host itself"
+    after_help = "Examples:\n  weft inspect h1 drops --recent --lab quickstart   which packets, and what dropped them\n  weft inspect h1 drops --lab quickstart            how many, by reason\n  weft inspect h1 ports --lab quickstart            each port, with its own drops\n  weft inspect h1 flows eni-0... --lab quickstart\n  weft inspect h1                                   on the host itself"
 )]
 pub(crate) struct InspectArgs {
     /// The host.
@@ -38,8 +40,24 @@ enum What {
     Status,
     /// Its ports with what they carried and dropped.
     Ports,
-    /// What was dropped on the whole host, by reason.
-    Drops,
+    /// What was dropped on the whole host, by reason; or the latest packets, each with what is to
+    /// blame.
+    Drops {
+        /// The latest dropped packets instead of counters.
+        #[arg(long)]
+        recent: bool,
+        /// Only those of this interface.
+        #[arg(
+            long,
+            requires = "recent",
+            value_name = "INTERFACE",
+            default_value = ""
+        )]
+        interface: String,
+        /// How many at the most.
+        #[arg(long, requires = "recent", default_value_t = 100)]
+        limit: u32,
+    },
     /// The connections of a port.
     Flows {
         /// The interface's id.
@@ -123,16 +141,21 @@ impl Row for Port {
     }
 }
 
+/// An address with its port, if there is one.
+fn end(address: &str, port: u32) -> String {
+    match (port, address.contains(':')) {
+        (0, _) => address.to_owned(),
+        (_, true) => format!("[{address}]:{port}"),
+        (_, false) => format!("{address}:{port}"),
+    }
+}
+
 impl Row for Flow {
     const TITLES: &'static [&'static str] = &[
         "PROTOCOL", "LOCAL", "REMOTE", "BEGAN", "STATUS", "TRACKED", "RULE", "OUT", "IN", "IDLE",
     ];
 
     fn cells(&self) -> Vec<String> {
-        let end = |address: &str, port: u32| match address.contains(':') {
-            true => format!("[{address}]:{port}"),
-            false => format!("{address}:{port}"),
-        };
         vec![
             self.protocol.clone(),
             end(&self.local, self.local_port),
@@ -190,7 +213,15 @@ async fn ask(channel: Channel, format: Format, what: What) -> Result<(), CliErro
             format,
             &client.ports(PortsRequest {}).await?.into_inner().ports,
         ),
-        What::Drops => {
+        What::Drops {
+            recent: true,
+            interface,
+            limit,
+        } => {
+            let request = RecentDropsRequest { interface, limit };
+            recent::show(&mut client, format, request).await
+        }
+        What::Drops { .. } => {
             let drops = client.drops(DropsRequest {}).await?.into_inner().drops;
             let row = |(reason, packets)| Drops { reason, packets };
             let mut rows: Vec<Drops> = drops.into_iter().map(row).collect();
