@@ -1,5 +1,7 @@
 //! `weft lab check`: the topology's checks, with real packets.
 
+mod blame;
+
 use std::{
     collections::HashMap,
     fs::File,
@@ -7,10 +9,12 @@ use std::{
     net::{IpAddr, SocketAddr},
     os::fd::{AsRawFd as _, OwnedFd},
     thread,
+    time::Instant,
 };
 
 use serde::Serialize;
 
+use self::blame::Blame;
 use super::{Global, block_on, select, stored, up::addresses};
 use crate::{
     api::Api,
@@ -33,13 +37,18 @@ struct Row {
     #[serde(flatten)]
     observed: Observed,
     ok: bool,
+    /// What the vswitches dropped of a packet that should have arrived.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dropped: Vec<String>,
 }
 
 pub(super) fn check(global: &Global) -> Result<(), LabError> {
     let dir = select(global.lab.as_deref())?;
     let topology = stored(&dir)?;
+    let began = Instant::now();
     let observed = run(&dir, &topology, &topology.checks)?;
-    let rows: Vec<Row> = topology.checks.iter().zip(observed).map(row).collect();
+    let mut rows: Vec<Row> = topology.checks.iter().zip(observed).map(row).collect();
+    explain(&dir, &topology, began, &mut rows)?;
     match global.format {
         Format::Json => print::json(&rows)?,
         Format::Table => show(&rows)?,
@@ -64,16 +73,43 @@ fn row((check, observed): (&Check, Observed)) -> Row {
         expect: if check.reach { "reach" } else { "blocked" },
         ok: observed.meets(check.reach),
         observed,
+        dropped: Vec::new(),
+    }
+}
+
+/// Says of each packet that should have arrived what dropped it.
+fn explain(
+    dir: &LabDir,
+    topology: &Topology,
+    began: Instant,
+    rows: &mut [Row],
+) -> Result<(), LabError> {
+    let mut lost: Vec<(&Check, &mut Row)> = topology.checks.iter().zip(rows).collect();
+    lost.retain(|(check, row)| check.reach && !row.ok);
+    if lost.is_empty() {
+        return Ok(());
+    }
+    block_on(async {
+        let known = apply::interfaces(&Api::connect(dir).await?).await?;
+        let checks = lost.iter().map(|(check, _)| *check);
+        let blame = Blame::read(dir, topology, checks, began.elapsed()).await;
+        for (check, row) in &mut lost {
+            row.dropped = blame.lines(topology, &known, check);
+        }
+        Ok(())
+    })
+}
+
+fn what(r: &Row) -> String {
+    match r.port {
+        0 => format!("{} {}", r.protocol, r.family),
+        port => format!("{}/{port} {}", r.protocol, r.family),
     }
 }
 
 fn show(rows: &[Row]) -> Result<(), LabError> {
     let mut table = print::table(&["", "FROM", "TO", "WHAT", "EXPECT", "OBSERVED"]);
     for r in rows {
-        let what = match r.port {
-            0 => format!("{} {}", r.protocol, r.family),
-            port => format!("{}/{port} {}", r.protocol, r.family),
-        };
         let mut observed = r.observed.word();
         if let Observed::Reached { micros } = r.observed {
             observed = format!("{observed} in {}.{:03} ms", micros / 1000, micros % 1000);
@@ -83,12 +119,18 @@ fn show(rows: &[Row]) -> Result<(), LabError> {
             print::verdict(mark, r.ok),
             r.from.clone(),
             r.to.clone(),
-            what,
+            what(r),
             r.expect.to_owned(),
             observed,
         ]);
     }
     print::line(&table.to_string())?;
+    for r in rows.iter().filter(|r| !r.dropped.is_empty()) {
+        print::line(&format!("{} to {} {}:", r.from, r.to, what(r)))?;
+        for dropped in &r.dropped {
+            print::line(&format!("  {dropped}"))?;
+        }
+    }
     let good = rows.iter().filter(|r| r.ok).count();
     let reach = rows.iter().filter(|r| r.expect == "reach").count();
     print::line(&format!(
