@@ -47,8 +47,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         }
         Command::Doctor => doctor::run(format),
         Command::Completion { shell } => {
-            let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "weft", &mut std::io::stdout());
+            // Into memory first: a reader that goes away early is no reason to panic.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "weft", &mut script);
+            output::lines(String::from_utf8_lossy(&script).trim_end())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Api(command) => dispatch::block_on(cli.endpoint, format, command),

@@ -16,9 +16,12 @@ pub enum Format {
     Json,
 }
 
-/// Prints a line to standard output.
+/// Prints a line to standard output. A reader that went away (`weft lab ... | head`) is no error.
 pub(crate) fn line(text: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{text}")
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }
 
 /// Prints a value as JSON.

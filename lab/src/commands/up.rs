@@ -89,6 +89,11 @@ impl Job<'_> {
     }
 
     fn change(&self) -> Result<(), LabError> {
+        let status = ask(self.dir, &Request::Status)?;
+        if matches!(status, Answer::Status { stage: None, .. }) {
+            // The first `up` ended before it had asked for anything: there is no controller yet.
+            return self.bring(None);
+        }
         // Where the first `up` was cut short nothing is stored: go on as if from nothing.
         let before = stored(self.dir).ok();
         if let Some(before) = &before

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use weft_tests::{Lab, Mode, Trace, User, both_modes, eventually};
+use weft_tests::{Lab, Mode, Running, Trace, User, both_modes, eventually};
 
 /// How long the kernel may take to end what a dead supervisor leaves.
 const LAST_BREATH: Duration = Duration::from_secs(10);
@@ -239,4 +239,43 @@ fn killed(user: User) {
         .map(|e| e.path())
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn an_up_that_was_cut_short_can_be_repeated() {
+    let Some(user) = User::new(Mode::Rootless) else {
+        return;
+    };
+    let lab = Lab::new(user);
+    let topology = include_str!("../../topologies/pair.yaml");
+    // After each of the things that it says it does.
+    for steps in 1..=4 {
+        let up = Running::start(lab.up_command(topology));
+        for _ in 0..steps {
+            up.next();
+        }
+        drop(up);
+        lab.bring_up(topology).ok();
+        let (far, _) = lab.addresses("far");
+        assert_eq!(
+            lab.peer("client", &["reach", "icmp", &far]),
+            "reached",
+            "after {steps} steps"
+        );
+        lab.down().ok();
+    }
+}
+
+#[test]
+fn a_lab_is_brought_up_by_one_command_at_a_time() {
+    let Some(user) = User::new(Mode::Rootless) else {
+        return;
+    };
+    let lab = Lab::new(user);
+    let mut first = Running::start(lab.up_command("quickstart"));
+    first.next();
+    let second = lab.bring_up("quickstart");
+    assert_eq!(second.code(), 2, "{second:?}");
+    assert!(second.stderr.contains("another command"), "{second:?}");
+    assert!(first.wait(Duration::from_secs(60)), "{:?}", first.said());
 }
