@@ -90,11 +90,10 @@ fn explain(
         return Ok(());
     }
     block_on(async {
-        let known = apply::interfaces(&Api::connect(dir).await?).await?;
         let checks = lost.iter().map(|(check, _)| *check);
-        let blame = Blame::read(dir, topology, checks, began.elapsed()).await;
+        let blame = Blame::read(dir, topology, checks, began.elapsed()).await?;
         for (check, row) in &mut lost {
-            row.dropped = blame.lines(topology, &known, check);
+            row.dropped = blame.lines(topology, check);
         }
         Ok(())
     })

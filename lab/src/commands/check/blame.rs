@@ -11,6 +11,8 @@ use weft_proto::{
 
 use super::super::up::addresses;
 use crate::{
+    api::{Api, ApiError, name_of},
+    apply,
     runtime::dirs::LabDir,
     topology::{Check, Destination, Topology, Transport},
 };
@@ -19,17 +21,26 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The drops of hosts, as far as they could be read.
-#[derive(Default)]
-pub(super) struct Blame(HashMap<HostName, Vec<RecentDrop>>);
+pub(super) struct Blame {
+    drops: HashMap<HostName, Vec<RecentDrop>>,
+    /// Every interface, by its workload.
+    known: HashMap<String, Interface>,
+    /// Ids that drops are blamed on, with the names in the topology.
+    names: Vec<(String, String)>,
+}
 
 impl Blame {
     /// Reads what the hosts on the way of these checks dropped not longer ago than this.
+    ///
+    /// # Errors
+    /// When the controller can't be asked what is what.
     pub(super) async fn read<'a>(
         dir: &LabDir,
         topology: &Topology,
         checks: impl Iterator<Item = &'a Check>,
         since: Duration,
-    ) -> Self {
+    ) -> Result<Self, ApiError> {
+        let api = Api::connect(dir).await?;
         let mut drops = HashMap::new();
         for host in checks.flat_map(|check| hosts(topology, check)) {
             if drops.contains_key(&host) {
@@ -43,24 +54,23 @@ impl Blame {
             found.retain(|drop| u128::from(drop.age_milliseconds) <= since.as_millis());
             drops.insert(host, found);
         }
-        Self(drops)
+        Ok(Self {
+            drops,
+            known: apply::interfaces(&api).await?,
+            names: names(&api).await?,
+        })
     }
 
     /// What was dropped of this check's packets, the oldest first, each line once.
-    pub(super) fn lines(
-        &self,
-        topology: &Topology,
-        known: &HashMap<String, Interface>,
-        check: &Check,
-    ) -> Vec<String> {
-        let Some(pair) = Pair::of(known, check) else {
+    pub(super) fn lines(&self, topology: &Topology, check: &Check) -> Vec<String> {
+        let Some(pair) = Pair::of(&self.known, check) else {
             return Vec::new();
         };
         let mut lines = Vec::new();
         for host in hosts(topology, check) {
-            let drops = self.0.get(&host).into_iter().flatten().rev();
+            let drops = self.drops.get(&host).into_iter().flatten().rev();
             for drop in drops.filter(|drop| pair.is_of(drop)) {
-                let line = line(&host, drop);
+                let line = named(line(&host, drop), &self.names);
                 if !lines.contains(&line) {
                     lines.push(line);
                 }
@@ -68,6 +78,25 @@ impl Blame {
         }
         lines
     }
+}
+
+/// Only those that a text holds are put in: a lab has a handful.
+fn named(text: String, names: &[(String, String)]) -> String {
+    let put = |text: String, (id, name): &(String, String)| match text.contains(id) {
+        true => text.replace(id, &format!("{name} ({id})")),
+        false => text,
+    };
+    names.iter().fold(text, put)
+}
+
+async fn names(api: &Api) -> Result<Vec<(String, String)>, ApiError> {
+    let groups = api.list_security_groups().await?.into_iter();
+    let tables = api.list_route_tables().await?.into_iter();
+    let tables = tables.map(|table| (table.id, name_of(table.meta.as_ref()).to_owned()));
+    let all = groups
+        .map(|group| (group.id, group.group_name))
+        .chain(tables);
+    Ok(all.filter(|(_, name)| !name.is_empty()).collect())
 }
 
 async fn recent(socket: &str) -> Option<Vec<RecentDrop>> {
@@ -146,13 +175,17 @@ impl<'a> Pair<'a> {
 
 fn line(host: &HostName, drop: &RecentDrop) -> String {
     let RecentDrop {
-        half,
         source,
         destination,
         what,
         ..
     } = drop;
-    format!("{host} {half}: {source} to {destination} dropped: {what}")
+    let way = match drop.half.as_str() {
+        "egress" => "on its way out",
+        "ingress" => "on its way in",
+        _ => "on its way in from the tunnel",
+    };
+    format!("{host} dropped {source} to {destination} {way}: {what}")
 }
 
 #[cfg(test)]
@@ -177,6 +210,17 @@ mod tests {
             destination_port: 80,
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn ids_get_the_names_of_the_topology() {
+        let names = [("sg-1".to_owned(), "web".to_owned())];
+        let named = |text: &str| named(text.to_owned(), &names);
+        assert_eq!(
+            named("no ingress rule of sg-1 allows it"),
+            "no ingress rule of web (sg-1) allows it"
+        );
+        assert_eq!(named("nothing else"), "nothing else");
     }
 
     #[test]
