@@ -119,6 +119,8 @@ fn vswitch(user: User) {
     };
     let before = device();
     assert!(before.len() >= 3, "{before:?}");
+    let mut chat = lab.start_peer("client", &["chat", &far, "5000"]);
+    chat.expect("open");
     for host in ["vswitch-h1", "vswitch-h2"] {
         let mut beat = lab.start_peer("client", &["beat", &far, "5000"]);
         beat.expect("beating");
@@ -136,6 +138,8 @@ fn vswitch(user: User) {
             "{host} killed: reached again within {took:?}; UDP gap {gap} ms ({received} of {sent})"
         );
         assert_eq!(device(), before);
+        // The side that policy lets open a connection goes on with it.
+        assert_eq!(chat.ask("still there?"), "echo");
     }
     all_connected(&lab);
     assert_eq!(lab.peer("near", &["reach", "icmp", &far]), "reached");

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use weft_tests::{Lab, Mode, Running, Trace, User, both_modes, eventually};
+use weft_tests::{Lab, Mode, Running, Trace, User, both_modes, eventually, run};
 
 /// How long the kernel may take to end what a dead supervisor leaves.
 const LAST_BREATH: Duration = Duration::from_secs(10);
@@ -30,6 +30,13 @@ fn quickstart(user: User) {
     );
     for expected in ["reach", "blocked"] {
         assert!(checks.iter().any(|check| check["expect"] == expected));
+    }
+    for process in ["controller", "vswitch-h1", "vswitch-h2", "supervisor"] {
+        let log = lab.weft(&["lab", "logs", process]).ok();
+        assert!(
+            !log.contains("WARN") && !log.contains("ERROR"),
+            "all is well: {log}"
+        );
     }
     let trace = Trace::of(&lab, &["web-1", "db-1", "gx-2"]);
     assert!(
@@ -278,4 +285,54 @@ fn a_lab_is_brought_up_by_one_command_at_a_time() {
     assert_eq!(second.code(), 2, "{second:?}");
     assert!(second.stderr.contains("another command"), "{second:?}");
     assert!(first.wait(Duration::from_secs(60)), "{:?}", first.said());
+}
+
+fn all_as_expected(lab: &Lab) {
+    let checks = lab.json(&["lab", "check"]);
+    let checks = checks.as_array().unwrap();
+    assert!(checks.len() >= 30, "{checks:#?}");
+    assert!(
+        checks.iter().all(|check| check["ok"] == true),
+        "{checks:#?}"
+    );
+}
+
+#[test]
+fn the_underlay_may_be_ipv6_and_have_another_mtu() {
+    for (underlay, inside) in [
+        ("ipv6: true", "mtu 1430"),
+        ("mtu: 9000", "mtu 8950"),
+        ("mtu: 1350", "mtu 1300"),
+    ] {
+        let Some(user) = User::new(Mode::Rootless) else {
+            return;
+        };
+        let lab = Lab::new(user);
+        let quickstart = lab.weft(&["lab", "render", "quickstart"]).ok();
+        lab.bring_up(&format!("underlay: {{{underlay}}}\n{quickstart}"))
+            .ok();
+        all_as_expected(&lab);
+        let device = lab.exec("web-1", &["ip", "link", "show", "eth0"]).ok();
+        assert!(device.contains(inside), "{underlay}: {device}");
+        let _server = lab.serve("web-2", &["80"]);
+        let (v4, v6) = lab.addresses("web-2");
+        for address in [v4, v6.unwrap()] {
+            let said = lab.peer("web-1", &["transfer", &address, "80", "4000000", "4000000"]);
+            assert!(said.starts_with("ok "), "{underlay}: {address}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_lab_of_many_hosts_comes_up() {
+    let Some(user) = User::new(Mode::Rootless) else {
+        return;
+    };
+    let lab = Lab::new(user);
+    let mut command = lab.up_command("scale");
+    command.args(["--set", "hosts=12", "--set", "workloads=60"]);
+    run(command, b"", Duration::from_secs(90)).ok();
+    all_as_expected(&lab);
+    let hosts = lab.json(&["host", "list"]);
+    assert_eq!(hosts.as_array().unwrap().len(), 12);
 }

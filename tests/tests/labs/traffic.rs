@@ -16,6 +16,7 @@ fn conversation(user: User) {
     routers(&lab);
     path_mtu(&lab);
     dhcp(&lab);
+    impostors(&lab);
 }
 
 /// Both families' addresses of a workload.
@@ -156,4 +157,29 @@ fn dhcp(lab: &Lab) {
         lab.peer("spare", &["reach", "icmp", &both(lab, "client")[0]]),
         "reached"
     );
+}
+
+/// Who takes another's address or MAC is heard by nobody, and the drop has its reason.
+fn impostors(lab: &Lab) {
+    let [far, _] = both(lab, "far");
+    let ip = |arguments: &str| {
+        let words: Vec<&str> = std::iter::once("ip").chain(arguments.split(' ')).collect();
+        lab.exec("near", &words).ok()
+    };
+    let reach = || lab.peer("near", &["reach", "udp", &far, "5000"]);
+    let drops = || lab.weft(&["inspect", "h1", "drops"]).ok();
+    assert_eq!(reach(), "reached");
+    ip("address add 10.20.1.99/24 dev eth0");
+    ip("route replace default via 10.20.1.1 src 10.20.1.99");
+    assert_eq!(reach(), "timeout", "its address is not its own");
+    assert!(drops().contains("spoofed_address"), "{}", drops());
+    ip("address del 10.20.1.99/24 dev eth0");
+    ip("route replace default via 10.20.1.1");
+    assert_eq!(reach(), "reached");
+    let mac = lab.interface("near")["mac"].as_str().unwrap().to_owned();
+    ip("link set eth0 address 02:00:00:00:00:99");
+    assert_eq!(reach(), "timeout", "its MAC is not its own");
+    assert!(drops().contains("spoofed_mac"), "{}", drops());
+    ip(&format!("link set eth0 address {mac}"));
+    assert_eq!(reach(), "reached");
 }
