@@ -33,18 +33,26 @@ pub struct Lab {
     _turn: Option<Flock<File>>,
 }
 
-/// Labs take all of a small machine, so there is one test at a time that has some. A file's lock,
+/// Labs are heavy, and wait much: on a small machine two tests at a time have some. Files' locks,
 /// since runners may put each test in a process of its own.
 fn turn() -> Flock<File> {
-    let path = std::env::temp_dir().join(format!("weft-tests-{}.lock", nix::unistd::geteuid()));
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .unwrap();
-    Flock::lock(file, FlockArg::LockExclusive)
-        .map_err(|(_, error)| error)
-        .unwrap()
+    const SEATS: usize = 2;
+    let take = |seat: usize| {
+        let name = format!("weft-tests-{}-{seat}.lock", nix::unistd::geteuid());
+        let path = std::env::temp_dir().join(name);
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .unwrap();
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
+    };
+    loop {
+        if let Some(lock) = (0..SEATS).find_map(take) {
+            return lock;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn unique() -> String {
