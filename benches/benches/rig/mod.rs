@@ -20,7 +20,7 @@ impl Sink for Nothing {
 
 /// The half of the pipeline that is measured: the sender's or the receiver's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Half {
+pub(crate) enum Half {
     Egress,
     Ingress,
 }
@@ -29,7 +29,7 @@ pub enum Half {
 const REWRITTEN: usize = 64;
 
 /// A client and a server in two subnets on two hosts, each with a thousand rules both ways.
-pub struct Rig {
+pub(crate) struct Rig {
     net: Net,
     client: Eni,
     server: Eni,
@@ -56,7 +56,7 @@ const SERVICE: u16 = 500;
 
 impl Rig {
     /// With the connection open and one packet of it of `length` bytes of IP ready.
-    pub fn hit(half: Half, family: Family, length: usize) -> Self {
+    pub(crate) fn hit(half: Half, family: Family, length: usize) -> Self {
         let mut rig = Self::idle(half, family);
         let (there, back) = (rig.there(), rig.net.way(&rig.server, &rig.client, family));
         let (client, server) = (rig.client.clone(), rig.server.clone());
@@ -77,7 +77,7 @@ impl Rig {
     }
 
     /// With no connection, and the first packet of one ready.
-    pub fn idle(half: Half, family: Family) -> Self {
+    pub(crate) fn idle(half: Half, family: Family) -> Self {
         let limits = Limits {
             flows: 1 << 18,
             flows_per_port: 1 << 17,
@@ -128,7 +128,7 @@ impl Rig {
 
     /// Passes the packet once.
     #[inline(never)]
-    pub fn run(&mut self) -> Verdict {
+    pub(crate) fn run(&mut self) -> Verdict {
         let touched = REWRITTEN.min(self.bytes.len());
         self.bytes[..touched].copy_from_slice(&self.template[..touched]);
         let (port, source, bytes) = (self.port, self.source, &mut self.bytes);
@@ -149,7 +149,7 @@ impl Rig {
     }
 
     /// Makes the ready packet the first of another connection.
-    pub fn another(&mut self, n: u16) {
+    pub(crate) fn another(&mut self, n: u16) {
         let headers = if self.family == Family::V4 { 34 } else { 54 };
         let start = if self.half == Half::Egress {
             headers
