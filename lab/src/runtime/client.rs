@@ -42,6 +42,17 @@ pub enum ControlError {
     },
 }
 
+/// How long a supervisor that has just come to be may take to listen.
+const STARTUP: Duration = Duration::from_secs(5);
+
+/// Whether a living supervisor may only not have come to listening yet.
+fn starting(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
+}
+
 /// A connection to a lab.
 #[derive(Debug)]
 pub struct Control {
@@ -62,13 +73,21 @@ impl Control {
             let answers = BufReader::new(stream.try_clone()?);
             Ok((stream, answers))
         };
-        match open() {
-            Ok((stream, answers)) => Ok(Self {
-                lab,
-                stream,
-                answers,
-            }),
-            Err(source) => Err(ControlError::Io { lab, source }),
+        let deadline = Instant::now() + STARTUP;
+        loop {
+            match open() {
+                Ok((stream, answers)) => {
+                    return Ok(Self {
+                        lab,
+                        stream,
+                        answers,
+                    });
+                }
+                Err(error) if starting(&error) && dir.alive() && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                Err(source) => return Err(ControlError::Io { lab, source }),
+            }
         }
     }
 

@@ -112,8 +112,7 @@ fn context(what: &str) -> impl FnOnce(io::Error) -> io::Error + '_ {
 }
 
 fn prepare(dir: &LabDir) -> io::Result<(UnixListener, Flock<File>)> {
-    let lock = Flock::lock(File::create(dir.lock())?, FlockArg::LockExclusiveNonblock)
-        .map_err(|_| io::Error::other("another supervisor holds this lab"))?;
+    let lock = hold(dir)?;
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
@@ -136,6 +135,21 @@ fn prepare(dir: &LabDir) -> io::Result<(UnixListener, Flock<File>)> {
     let _ = fs::remove_file(dir.control());
     let listener = UnixListener::bind(dir.control()).map_err(context("control socket"))?;
     Ok((listener, lock))
+}
+
+/// Takes the lab's lock. Whoever looks whether the lab lives holds it for a moment, so it is tried
+/// for a while.
+fn hold(dir: &LabDir) -> io::Result<Flock<File>> {
+    const TRIES: u32 = 50;
+    let mut file = File::create(dir.lock())?;
+    for _ in 0..TRIES {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((back, _)) => file = back,
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Err(io::Error::other("another supervisor holds this lab"))
 }
 
 fn serve(dir: LabDir, listener: &UnixListener, _lock: Flock<File>) -> io::Error {
