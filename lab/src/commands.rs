@@ -271,7 +271,12 @@ pub(crate) fn select(name: Option<&str>) -> Result<LabDir, LabError> {
 /// The living lab that has the workload.
 pub(crate) fn select_by_workload(lab: Option<&str>, workload: &str) -> Result<LabDir, LabError> {
     if lab.is_some() {
-        return select(lab);
+        let dir = select(lab)?;
+        return if stored(&dir).is_ok_and(|t| has(&t, workload)) {
+            Ok(dir)
+        } else {
+            Err(no_workload(&dir, workload))
+        };
     }
     let labs = Labs::open()?.list()?;
     let mut having: Vec<LabDir> = labs
@@ -282,8 +287,7 @@ pub(crate) fn select_by_workload(lab: Option<&str>, workload: &str) -> Result<La
         1 => Ok(having.remove(0)),
         0 => {
             let dir = select(None)?;
-            let message = format!("lab {} has no workload `{workload}`", dir.name);
-            Err(LabError::Which(message))
+            Err(no_workload(&dir, workload))
         }
         _ => {
             let names: Vec<&str> = having.iter().map(|l| l.name.as_str()).collect();
@@ -292,6 +296,10 @@ pub(crate) fn select_by_workload(lab: Option<&str>, workload: &str) -> Result<La
             Err(LabError::Which(message))
         }
     }
+}
+
+fn no_workload(dir: &LabDir, workload: &str) -> LabError {
+    LabError::Which(format!("lab {} has no workload `{workload}`", dir.name))
 }
 
 fn has(topology: &Topology, workload: &str) -> bool {

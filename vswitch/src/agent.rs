@@ -57,7 +57,12 @@ impl Agent {
             let text = describe(&error);
             let was = self.host.link();
             if was.connected || was.last_error != text {
-                tracing::warn!(%controller, error = text, "not connected; forwarding goes on");
+                let meanwhile = if was.revision == 0 {
+                    "no state yet, so everything drops"
+                } else {
+                    "forwarding goes on by the last state"
+                };
+                tracing::warn!(%controller, error = text, meanwhile, "not connected");
             }
             self.host.note(|link| {
                 link.connected = false;

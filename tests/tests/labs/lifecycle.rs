@@ -201,7 +201,7 @@ fn exec_gives_the_programs_output_and_exit_code() {
         (ended.code(), ended.stdout.as_str(), ended.stderr.as_str()),
         (7, "out\n", "err\n")
     );
-    assert_eq!(lab.exec("nobody", &["true"]).code(), 1);
+    assert_eq!(lab.exec("nobody", &["true"]).code(), 2);
     let missing = lab.exec("client", &["/no/such/program"]);
     assert_eq!(missing.code(), 1, "{missing:?}");
     let failing = include_str!("../../topologies/pair.yaml").to_owned()
