@@ -115,7 +115,7 @@ fn an_edited_file_changes_the_running_lab() {
         "reached"
     );
     let gone = lab.exec("spare", &["true"]);
-    assert!(gone.stderr.contains("no workload spare"), "{gone:?}");
+    assert!(gone.stderr.contains("no workload `spare`"), "{gone:?}");
     let names = lab.json(&["interface", "list"]);
     assert!(
         names
