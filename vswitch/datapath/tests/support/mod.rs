@@ -47,8 +47,7 @@ const INSIDE: &str = "WEFT_TEST_INSIDE";
 pub fn with_namespaces(name: &str, test: impl FnOnce()) {
     if getuid().is_root() {
         if let Err(reason) = Namespace::try_new() {
-            eprintln!("SKIPPED: {name}: no network namespace: {reason}");
-            return;
+            return weft_tests::skip(&format!("no network namespace: {reason}"));
         }
         return test();
     }
@@ -56,8 +55,7 @@ pub fn with_namespaces(name: &str, test: impl FnOnce()) {
         panic!("not root inside a user namespace");
     }
     if !can_unshare() {
-        eprintln!("SKIPPED: {name}: neither root nor user namespaces: unshare -Ur is refused");
-        return;
+        return weft_tests::skip("neither root nor user namespaces: unshare -Ur is refused");
     }
     let status = Command::new("unshare")
         .args(["-Ur", "-n", "--"])
