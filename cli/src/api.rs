@@ -11,6 +11,9 @@ use crate::{error::CliError, output::Format};
 /// How long a connection may take: a controller on the same continent answers well within.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Where help lists what every command takes.
+pub(crate) const FOR_ALL: &str = "Options of all commands";
+
 /// Which controller to ask.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Endpoint {
@@ -20,12 +23,19 @@ pub(crate) struct Endpoint {
         global = true,
         env = "WEFT_API",
         value_name = "URL",
+        help_heading = FOR_ALL,
         default_value = "http://127.0.0.1:7400"
     )]
     pub(crate) url: String,
 
-    /// Ask this lab's controller instead.
-    #[arg(long = "lab", global = true, env = "WEFT_LAB", value_name = "LAB")]
+    /// The lab that is meant: its controller instead of --api.
+    #[arg(
+        long = "lab",
+        global = true,
+        env = "WEFT_LAB",
+        value_name = "LAB",
+        help_heading = FOR_ALL
+    )]
     pub(crate) lab: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    api::Endpoint,
+    api::{Endpoint, FOR_ALL},
     output::Format,
     resource::{
         host::HostCommand, interface::InterfaceCommand, region::RegionCommand,
@@ -32,7 +32,7 @@ pub(crate) struct Cli {
     pub(crate) endpoint: Endpoint,
 
     /// How to print: a table for people, JSON for programs.
-    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table, help_heading = FOR_ALL)]
     pub(crate) output: Format,
 
     #[command(subcommand)]

@@ -12,7 +12,7 @@ pub(crate) enum CliError {
     #[error("{0}")]
     Usage(#[from] UsageError),
     /// No connection.
-    #[error("can't reach {url}: {source}\n  {}", mend(url))]
+    #[error("can't reach {url}: {}\n  {}", root(source), mend(url))]
     Unreachable {
         /// Where it should have been.
         url: String,
@@ -87,6 +87,15 @@ impl CliError {
             _ => 1,
         }
     }
+}
+
+/// The cause below all others: tonic's own text stops at "transport error".
+fn root(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    cause.to_string()
 }
 
 /// What to do about a connection that doesn't come.

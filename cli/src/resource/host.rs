@@ -48,7 +48,7 @@ pub(crate) struct UpdateArgs {
     #[arg(long, value_name = "ADDRESS")]
     vtep: std::net::IpAddr,
     /// Refuse if it has changed since this etag.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, hide_default_value = true)]
     etag: String,
     #[command(flatten)]
     write: WriteArgs,

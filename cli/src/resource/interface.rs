@@ -66,7 +66,12 @@ pub(crate) struct CreateArgs {
     #[arg(long)]
     subnet: String,
     /// The primary IPv4 address; the lowest free one when left out.
-    #[arg(long, value_name = "ADDRESS", default_value_t)]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value_t,
+        hide_default_value = true
+    )]
     ipv4: String,
     /// IPv6 addresses; the lowest free one when left out.
     #[arg(long, value_name = "ADDRESS")]
@@ -131,7 +136,7 @@ pub(crate) struct UpdateArgs {
     #[arg(long)]
     name: Option<String>,
     /// Refuse if it has changed since this etag.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, hide_default_value = true)]
     etag: String,
     #[command(flatten)]
     write: WriteArgs,

@@ -136,7 +136,7 @@ pub(crate) struct DeleteArgs {
     /// Its id; its name for regions, zones and hosts.
     pub(crate) id: String,
     /// Refuse if it has changed since this etag.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, hide_default_value = true)]
     pub(crate) etag: String,
     #[command(flatten)]
     pub(crate) write: WriteArgs,
@@ -146,7 +146,7 @@ pub(crate) struct DeleteArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// Only those of this VPC.
-    #[arg(long, default_value_t, value_name = "VPC")]
+    #[arg(long, default_value_t, hide_default_value = true, value_name = "VPC")]
     pub(crate) vpc: String,
 }
 
@@ -154,7 +154,7 @@ pub(crate) struct ListArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WriteArgs {
     /// Makes the write safe to repeat: the same id gives the first answer again.
-    #[arg(long, default_value_t, value_name = "ID")]
+    #[arg(long, default_value_t, hide_default_value = true, value_name = "ID")]
     pub(crate) request_id: String,
     /// Return when every host concerned has applied it.
     #[arg(long)]

@@ -57,7 +57,7 @@ pub(crate) struct PutRouteArgs {
     /// `local`, `blackhole`, or an interface's id.
     target: String,
     /// Refuse if the table has changed since this etag.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, hide_default_value = true)]
     etag: String,
     #[command(flatten)]
     write: WriteArgs,
@@ -72,7 +72,7 @@ pub(crate) struct DeleteRouteArgs {
     #[arg(value_name = "PREFIX")]
     destination: String,
     /// Refuse if the table has changed since this etag.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, hide_default_value = true)]
     etag: String,
     #[command(flatten)]
     write: WriteArgs,

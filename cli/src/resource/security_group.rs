@@ -43,7 +43,7 @@ pub(crate) struct CreateArgs {
     #[arg(long)]
     group_name: String,
     /// What it is for.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, hide_default_value = true)]
     description: String,
     #[command(flatten)]
     write: WriteArgs,
@@ -61,7 +61,7 @@ pub(crate) struct AuthorizeArgs {
     #[arg(long, value_name = "RULE")]
     egress: Vec<String>,
     /// Refuse if the group has changed since this etag.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, hide_default_value = true)]
     etag: String,
     #[command(flatten)]
     write: WriteArgs,
@@ -76,7 +76,7 @@ pub(crate) struct RevokeArgs {
     #[arg(required = true)]
     rules: Vec<String>,
     /// Refuse if the group has changed since this etag.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, hide_default_value = true)]
     etag: String,
     #[command(flatten)]
     write: WriteArgs,

@@ -46,10 +46,15 @@ pub(crate) struct CreateArgs {
     #[arg(long)]
     ipv6: bool,
     /// Give it this IPv6 /64.
-    #[arg(long, value_name = "PREFIX", default_value_t)]
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        default_value_t,
+        hide_default_value = true
+    )]
     ipv6_cidr: String,
     /// The route table to use; the VPC's main one when left out.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, hide_default_value = true)]
     route_table: String,
     /// A name for people.
     #[arg(long)]
@@ -70,7 +75,7 @@ pub(crate) struct UpdateArgs {
     #[arg(long)]
     route_table: Option<String>,
     /// Refuse if it has changed since this etag.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, hide_default_value = true)]
     etag: String,
     #[command(flatten)]
     write: WriteArgs,

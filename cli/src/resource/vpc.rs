@@ -65,7 +65,7 @@ pub(crate) struct UpdateArgs {
     #[arg(long, value_name = "PREFIX")]
     secondary_cidr: Vec<String>,
     /// Refuse if it has changed since this etag.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, hide_default_value = true)]
     etag: String,
     #[command(flatten)]
     write: WriteArgs,
