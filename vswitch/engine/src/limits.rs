@@ -41,8 +41,11 @@ impl Default for Timeouts {
 /// The bounds of one engine's tables and answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Flows in all; each takes about 160 bytes.
+    /// Flows that ports share; each takes about 160 bytes. Floors come on top.
     pub flows: usize,
+    /// Flows that a port may always have, however full the table is: a flood from many ports costs
+    /// a quiet one nothing. The table holds at most `flows` and a floor for every port.
+    pub flows_floor: usize,
     /// Flows of one port, so that a flood fills its own share and nobody else's.
     pub flows_per_port: usize,
     /// Datagrams whose fragments are being followed, in all.
@@ -61,6 +64,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             flows: 1 << 20,
+            flows_floor: 1 << 10,
             flows_per_port: 1 << 16,
             fragments: 1 << 14,
             fragments_per_port: 1 << 10,

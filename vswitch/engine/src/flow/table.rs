@@ -56,6 +56,8 @@ pub(crate) struct FlowTable {
     free: u32,
     shares: Vec<Option<Share>>,
     limit: usize,
+    /// What a port may have even where the limit is reached.
+    floor: u32,
     limit_per_port: u32,
     timers: Timers,
     /// Where the next sweep goes on.
@@ -79,6 +81,7 @@ impl FlowTable {
             free: NIL,
             shares: Vec::new(),
             limit: limits.flows.min(NIL as usize),
+            floor: u32::try_from(limits.flows_floor).unwrap_or(u32::MAX),
             limit_per_port: u32::try_from(limits.flows_per_port).unwrap_or(u32::MAX),
             timers: Timers::new(&limits.timeouts),
             hand: 0,
@@ -215,8 +218,8 @@ impl FlowTable {
 
     /// Whether the port may have one more, once its oldest unsettled flow made room if need be.
     fn admit(&mut self, now: Now, port: PortIndex) -> Result<(), Full> {
-        let full = self.counters.live as usize >= self.limit;
         let share = *self.share_mut(port);
+        let full = self.counters.live as usize >= self.limit && share.flows >= self.floor;
         if share.flows < self.limit_per_port && !full {
             return Ok(());
         }

@@ -64,11 +64,15 @@ struct Fixture {
 
 impl Fixture {
     fn new(flows: usize, flows_per_port: usize) -> Self {
-        let limits = Limits {
+        Self::with(Limits {
             flows,
+            flows_floor: 0,
             flows_per_port,
             ..Limits::default()
-        };
+        })
+    }
+
+    fn with(limits: Limits) -> Self {
         Self {
             table: FlowTable::new(&limits, 1),
             now: Now::from_secs(100),
@@ -197,6 +201,27 @@ fn a_share_full_of_conversations_refuses_and_another_port_has_its_own() {
     assert_eq!(f.insert(&opening(PORT, 9, None)), Err(Full::Allowance));
     assert_eq!(f.table.counters.refused, 1);
     assert!(f.insert(&opening(PortIndex(4), 9, None)).is_ok());
+}
+
+#[test]
+fn a_full_table_still_has_each_ports_floor() {
+    let mut f = Fixture::with(Limits {
+        flows: 3,
+        flows_floor: 2,
+        ..Limits::default()
+    });
+    for n in 0..3 {
+        f.insert(&opening(PORT, n, None)).unwrap();
+        f.pass(&opening(PORT, n, None), Ingress, None);
+    }
+    let late = |n| opening(PortIndex(4), n, None);
+    for n in 0..2 {
+        f.insert(&late(n)).unwrap();
+        f.pass(&late(n), Ingress, None);
+    }
+    assert_eq!(f.insert(&late(2)), Err(Full::Table), "the floor is a bound");
+    assert_eq!(f.insert(&opening(PORT, 9, None)), Err(Full::Table));
+    assert!((0..3).all(|n| f.has(&opening(PORT, n, None))));
 }
 
 #[test]
