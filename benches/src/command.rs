@@ -227,9 +227,5 @@ fn table(outcomes: &[Outcome]) -> String {
                 .map_or_else(dash, |(low, high)| format!("{low:.2} to {high:.2}")),
         ]);
     }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+    weft_lab::aligned(table)
 }

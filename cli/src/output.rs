@@ -58,14 +58,7 @@ pub(crate) fn table<T: Row>(items: &[T]) -> String {
     for item in items {
         table.add_row(item.cells());
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+    weft_lab::aligned(table)
 }
 
 /// The text, or a dash where there is none.

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 pub use commands::{Global, LabCommand};
 pub use error::LabError;
-pub use print::Format;
+pub use print::{Format, aligned};
 
 /// Runs a lab command; call it before starting threads or an async runtime.
 pub fn run(command: LabCommand, global: &Global) -> ExitCode {

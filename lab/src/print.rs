@@ -43,6 +43,15 @@ pub(crate) fn table(titles: &[&str]) -> Table {
     table
 }
 
+/// The table in aligned columns without frames, as those who pipe it expect; no line ends in spaces.
+pub fn aligned(mut table: Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let lines: Vec<String> = table.lines().map(|l| l.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
 /// Text in green where good, red where not, if standard output is a terminal.
 pub(crate) fn verdict(text: &str, good: bool) -> String {
     if !io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some() {

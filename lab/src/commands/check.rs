@@ -123,7 +123,7 @@ fn show(rows: &[Row]) -> Result<(), LabError> {
             observed,
         ]);
     }
-    print::line(&table.to_string())?;
+    print::line(&print::aligned(table))?;
     for r in rows.iter().filter(|r| !r.dropped.is_empty()) {
         print::line(&format!("{} to {} {}:", r.from, r.to, what(r)))?;
         for dropped in &r.dropped {

@@ -53,7 +53,7 @@ pub(super) fn list(global: &Global) -> Result<(), LabError> {
             r.controller.clone(),
         ]);
     }
-    Ok(print::line(&table.to_string())?)
+    Ok(print::line(&print::aligned(table))?)
 }
 
 fn processes(dir: &LabDir) -> Result<Vec<ProcessStatus>, LabError> {
@@ -79,7 +79,7 @@ pub(super) fn status(global: &Global) -> Result<(), LabError> {
             p.last_exit.map(|n| n.to_string()).unwrap_or_default(),
         ]);
     }
-    Ok(print::line(&table.to_string())?)
+    Ok(print::line(&print::aligned(table))?)
 }
 
 pub(super) fn logs(process: Option<&str>, global: &Global) -> Result<(), LabError> {

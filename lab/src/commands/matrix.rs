@@ -87,5 +87,5 @@ fn show(names: &[&str], cells: &[Cell]) -> Result<(), LabError> {
         }
         table.add_row(row);
     }
-    Ok(print::line(&table.to_string())?)
+    Ok(print::line(&print::aligned(table))?)
 }

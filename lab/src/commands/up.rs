@@ -344,5 +344,5 @@ async fn show(dir: &LabDir, topology: &Topology, format: Format) -> Result<(), L
             &texts.join(" "),
         ]);
     }
-    Ok(print::line(&table.to_string())?)
+    Ok(print::line(&print::aligned(table))?)
 }
