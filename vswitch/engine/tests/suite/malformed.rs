@@ -307,6 +307,18 @@ fn vlan_tags_are_dropped_at_the_port_and_at_the_tunnel() {
     }
 }
 
+#[test]
+fn a_frame_too_short_for_ethernet_is_dropped_at_the_port() {
+    for path in Path::all() {
+        let (mut world, _) = world(path);
+        let client = world.client.clone();
+        for length in 0..14 {
+            let fate = world.net.send(&client, vec![0; length]);
+            assert_eq!(fate.dropped(), DropReason::FrameTooShort, "{path:?}");
+        }
+    }
+}
+
 /// A VXLAN packet that the second host would deliver.
 fn captured(path: Path) -> (World, Vec<u8>) {
     let (mut world, _) = world(path);
