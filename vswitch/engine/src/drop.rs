@@ -87,6 +87,8 @@ reasons! {
     FlowTableFull = "flow_table_full",
     /// The port's share of the flow table is full.
     FlowAllowanceFull = "flow_allowance_full",
+    /// Another connection of the port looks the same on the wire after translation.
+    TranslationTaken = "translation_taken",
     /// The destination isn't the port's, and its source/destination check is on.
     NotForPort = "not_for_port",
     /// Not a VXLAN header.

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Engine {
     config: Option<Arc<Config>>,
-    core: Core,
+    pub(crate) core: Core,
 }
 
 impl Engine {
@@ -56,7 +56,7 @@ impl Engine {
         _sink: &mut impl Sink,
     ) -> Verdict {
         match &self.config {
-            Some(config) => self.core.arrive(config, now, port, &frame),
+            Some(config) => self.core.arrive(config, now, port, frame),
             None => self.unconfigured(),
         }
     }

@@ -8,10 +8,11 @@ mod table;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod translation;
 
 pub use self::report::{FlowReport, FlowStatus};
 pub(crate) use self::{
-    entry::{Flags, Flow, Holder, NextHop, Opening},
+    entry::{Abroad, Flags, Flow, Holder, Hop, NextHop, Opening},
     key::{FlowKey, is_query_reply},
     table::{FlowTable, Full},
     tcp::is_opening,

@@ -10,6 +10,9 @@ mod refuse;
 mod revise;
 #[cfg(test)]
 mod tests;
+mod translate;
+#[cfg(test)]
+mod translate_tests;
 mod way;
 
 use std::net::IpAddr;
@@ -24,7 +27,7 @@ use crate::{
     config::{Config, PortView},
     counters::Counters,
     drop::{Drop, DropObject, DropReason},
-    flow::{FlowKey, FlowTable},
+    flow::{Abroad, FlowKey, FlowTable},
     limits::Limits,
     port::PortIndex,
     service::limit::TokenBucket,
@@ -38,6 +41,7 @@ pub(crate) struct Core {
     pub(crate) flows: FlowTable,
     pub(crate) counters: Counters,
     fragments: Fragments,
+    abroad: Abroad,
     /// ICMP errors that each port may still be sent.
     errors: Vec<Option<(PortIndex, TokenBucket)>>,
     limits: Limits,
@@ -51,7 +55,10 @@ struct Packet<'a> {
     now: Now,
     view: PortView<'a>,
     headers: &'a Headers,
+    /// As its port knows it: where it was translated on its way in, after that.
     ip: &'a Ip,
+    /// As it came.
+    wire: &'a Ip,
     /// The connection that it would be part of.
     key: Option<&'a FlowKey>,
     /// The key's hash.
@@ -90,6 +97,7 @@ impl Core {
             flows: FlowTable::new(&limits, seed),
             counters: Counters::default(),
             fragments: Fragments::new(&limits, seed),
+            abroad: Abroad::default(),
             errors: Vec::new(),
             limits,
             scratch: Vec::new(),

@@ -1,10 +1,13 @@
 //! Changes in place, with the checksums that they touch. An [`Ip`] given here must be that of the
 //! frame given with it; what lies outside the frame is left alone.
 
+mod quote;
 #[cfg(test)]
 mod tests;
 
 use std::net::IpAddr;
+
+pub use quote::quoted;
 
 use crate::{
     Mac, checksum,
@@ -106,6 +109,18 @@ pub fn port(frame: &mut [u8], ip: &Ip, end: End, new: u16, state: Checksum) {
     if state == Checksum::Complete {
         update_l4(frame, ip, &old.to_be_bytes(), &new.to_be_bytes(), state);
     }
+}
+
+/// Sets the identifier of an ICMP echo, and the checksum over it; other packets stay as they are.
+pub fn identifier(frame: &mut [u8], ip: &Ip, new: u16) {
+    if !matches!(ip.l4_kind, L4::Icmp { .. }) {
+        return;
+    }
+    let at = ip.l4 + 4;
+    let Some(old) = u16_at(frame, at) else { return };
+    put_u16(frame, at, new);
+    let (old, new) = (old.to_be_bytes(), new.to_be_bytes());
+    update_l4(frame, ip, &old, &new, Checksum::Complete);
 }
 
 /// A first fragment carries the checksum of the whole packet, so it is updated too.

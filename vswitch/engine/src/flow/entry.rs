@@ -1,6 +1,6 @@
 //! One connection's entry: two cache lines.
 
-use weft_model::{InterfaceId, Mac, RuleId};
+use weft_model::{InterfaceId, Mac, RuleId, Vni};
 
 use super::{
     class::{Class, Tick},
@@ -10,6 +10,7 @@ use super::{
 use crate::{
     config::{Direction, HostSlot},
     counters::Tally,
+    hash::Map,
     port::PortIndex,
     time::Now,
 };
@@ -23,6 +24,48 @@ pub(crate) enum NextHop {
     Local(PortIndex),
     /// Another host, whatever its VTEP is by then.
     Tunnel(HostSlot),
+    /// Another host, in another VPC: what this place stands for, [`Abroad`] knows.
+    Abroad(u32),
+    /// Out of the cloud, by an edge.
+    Outside,
+}
+
+/// What stands between a port and its next hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Hop {
+    /// Nothing: both are in one subnet.
+    Direct,
+    /// The router, which gives the packet back into its own subnet: it takes a hop, and the sender's
+    /// MAC stays.
+    Back,
+    /// The router: it takes a hop and shows its own MAC, so whoever gets the packet knows that it
+    /// came from outside the subnet.
+    Routed,
+}
+
+/// Next hops in other VPCs, by the number that a flow has room for. It grows with the pairs of hosts
+/// and VPCs that were ever sent to, which the mappings held here bound.
+#[derive(Debug, Default)]
+pub(crate) struct Abroad {
+    places: Vec<(HostSlot, Vni)>,
+    numbers: Map<(HostSlot, Vni), u32>,
+}
+
+impl Abroad {
+    #[cfg_attr(not(test), expect(dead_code, reason = "no route leads to another VPC"))]
+    pub(crate) fn hop(&mut self, host: HostSlot, vni: Vni) -> NextHop {
+        let number = *self.numbers.entry((host, vni)).or_insert_with(|| {
+            self.places.push((host, vni));
+            self.places.len() as u32 - 1
+        });
+        NextHop::Abroad(number)
+    }
+
+    #[inline]
+    pub(crate) fn place(&self, number: u32) -> Option<(HostSlot, Vni)> {
+        self.places.get(number as usize).copied()
+    }
 }
 
 /// An interface, cut to what fits the entry; 0 where nobody holds the address.
@@ -50,8 +93,8 @@ impl Flags {
     pub(crate) const UNTRACKED: u8 = 1 << 3;
     /// It was untracked, and its rule is gone.
     pub(crate) const BLOCKED: u8 = 1 << 4;
-    /// Packets out of the port are routed between subnets.
-    pub(crate) const ROUTED: u8 = 1 << 5;
+    /// On the wire it has another key: the table knows which.
+    pub(crate) const TRANSLATED: u8 = 1 << 5;
     /// The entry is free.
     pub(crate) const FREE: u8 = 1 << 7;
 
@@ -85,9 +128,9 @@ pub(crate) struct Flow {
     pub(crate) egress_generation: u32,
     /// The same for packets to the port.
     pub(crate) ingress_generation: u32,
-    /// What `next_kind` says: a port or a host's slot.
+    /// What the kind of `way` says: a port, a host's slot, a place abroad.
     next: u32,
-    next_kind: NextKind,
+    way: PackedWay,
     pub(crate) flags: Flags,
     pub(crate) tcp: TcpState,
     pub(super) class: Class,
@@ -109,12 +152,35 @@ pub(crate) struct Flow {
 
 const _: () = assert!(size_of::<Flow>() == 128, "two cache lines");
 
+/// The kind of next hop in the low bits, the [`Hop`] above: one byte for both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum NextKind {
-    Unknown,
-    Local,
-    Tunnel,
+struct PackedWay(u8);
+
+impl PackedWay {
+    const UNKNOWN: u8 = 0;
+    const LOCAL: u8 = 1;
+    const TUNNEL: u8 = 2;
+    const ABROAD: u8 = 3;
+    const OUTSIDE: u8 = 4;
+    const HOP_SHIFT: u32 = 4;
+
+    const fn new(kind: u8, hop: Hop) -> Self {
+        Self(kind | (hop as u8) << Self::HOP_SHIFT)
+    }
+
+    #[inline]
+    const fn kind(self) -> u8 {
+        self.0 & ((1 << Self::HOP_SHIFT) - 1)
+    }
+
+    #[inline]
+    const fn hop(self) -> Hop {
+        match self.0 >> Self::HOP_SHIFT {
+            0 => Hop::Direct,
+            1 => Hop::Back,
+            _ => Hop::Routed,
+        }
+    }
 }
 
 /// No host has this slot: slots count from zero and a host takes hundreds of bytes.
@@ -147,7 +213,7 @@ impl Flow {
             tcp,
             class: Class::Other,
             next: 0,
-            next_kind: NextKind::Unknown,
+            way: PackedWay::new(PackedWay::UNKNOWN, Hop::Direct),
             next_mac: Mac::ROUTER,
             origin: NOWHERE,
             origin_mac: Mac::ROUTER,
@@ -166,7 +232,7 @@ impl Flow {
         let fresh = Self::open(now, opening);
         // Where it stands among the unsettled is the table's to change; the way stays as resolved.
         let mut flags = fresh.flags;
-        for kept in [Flags::SETTLED, Flags::ROUTED] {
+        for kept in [Flags::SETTLED, Flags::TRANSLATED] {
             flags.set(kept, self.flags.has(kept));
         }
         self.flags = flags;
@@ -178,21 +244,30 @@ impl Flow {
 
     #[inline]
     pub(crate) fn next(&self) -> NextHop {
-        match self.next_kind {
-            NextKind::Unknown => NextHop::Unknown,
-            NextKind::Local => NextHop::Local(PortIndex(self.next)),
-            NextKind::Tunnel => NextHop::Tunnel(HostSlot(self.next)),
+        match self.way.kind() {
+            PackedWay::LOCAL => NextHop::Local(PortIndex(self.next)),
+            PackedWay::TUNNEL => NextHop::Tunnel(HostSlot(self.next)),
+            PackedWay::ABROAD => NextHop::Abroad(self.next),
+            PackedWay::OUTSIDE => NextHop::Outside,
+            _ => NextHop::Unknown,
         }
     }
 
-    pub(crate) fn set_next(&mut self, next: NextHop, mac: Mac, routed: bool) {
-        (self.next_kind, self.next) = match next {
-            NextHop::Unknown => (NextKind::Unknown, 0),
-            NextHop::Local(port) => (NextKind::Local, port.0),
-            NextHop::Tunnel(host) => (NextKind::Tunnel, host.0),
+    #[inline]
+    pub(crate) fn hop(&self) -> Hop {
+        self.way.hop()
+    }
+
+    pub(crate) fn set_next(&mut self, next: NextHop, mac: Mac, hop: Hop) {
+        let (kind, number) = match next {
+            NextHop::Unknown => (PackedWay::UNKNOWN, 0),
+            NextHop::Local(port) => (PackedWay::LOCAL, port.0),
+            NextHop::Tunnel(host) => (PackedWay::TUNNEL, host.0),
+            NextHop::Abroad(number) => (PackedWay::ABROAD, number),
+            NextHop::Outside => (PackedWay::OUTSIDE, 0),
         };
+        (self.way, self.next) = (PackedWay::new(kind, hop), number);
         self.next_mac = mac;
-        self.flags.set(Flags::ROUTED, routed);
     }
 
     /// Where its packets come from: the host, with the inner source MAC.

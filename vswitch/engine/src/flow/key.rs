@@ -106,6 +106,22 @@ impl FlowKey {
         }
     }
 
+    /// The same connection with another end of the port's, as where its source was translated.
+    #[must_use]
+    #[cfg_attr(not(test), expect(dead_code, reason = "nothing translates"))]
+    pub(crate) fn with_local(mut self, (address, port): (IpAddr, u16)) -> Self {
+        (self.local, self.local_port) = (octets(address), port);
+        self
+    }
+
+    /// The same connection with another remote end.
+    #[must_use]
+    #[cfg_attr(not(test), expect(dead_code, reason = "nothing translates"))]
+    pub(crate) fn with_remote(mut self, (address, port): (IpAddr, u16)) -> Self {
+        (self.remote, self.remote_port) = (octets(address), port);
+        self
+    }
+
     /// A hash that nobody without the seed can steer.
     #[inline]
     pub(crate) fn hash(&self, seed: &foldhash::fast::FixedState) -> u32 {

@@ -9,17 +9,48 @@ use super::{
     class::{Tick, Timers},
     entry::{Flags, Flow, Opening},
     key::FlowKey,
+    translation::Translations,
 };
 use crate::{counters::FlowCounters, limits::Limits, port::PortIndex, time::Now};
 
 /// The end of a list.
 const NIL: u32 = u32::MAX;
 
-/// Where the entry of a hash is.
+/// In [`Slot::at`]: the slot is of the flow's key on the wire.
+const ALIAS: u32 = 1 << 31;
+
+/// Where the entry of a hash is. A translated flow has two: of its own key, and of the one on the
+/// wire.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     hash: u32,
     at: u32,
+}
+
+impl Slot {
+    const fn own(hash: u32, at: usize) -> Self {
+        Self {
+            hash,
+            at: at as u32,
+        }
+    }
+
+    const fn alias(hash: u32, at: usize) -> Self {
+        Self {
+            hash,
+            at: at as u32 | ALIAS,
+        }
+    }
+
+    #[inline]
+    const fn is_alias(self) -> bool {
+        self.at & ALIAS != 0
+    }
+
+    #[inline]
+    const fn at(self) -> usize {
+        (self.at & !ALIAS) as usize
+    }
 }
 
 /// An entry's place among its port's unsettled flows, or among the free entries (`next` only).
@@ -44,6 +75,8 @@ struct Share {
 pub(crate) enum Full {
     Table,
     Allowance,
+    /// Another flow looks like this on the wire.
+    Taken,
 }
 
 /// The table.
@@ -53,6 +86,7 @@ pub(crate) struct FlowTable {
     slots: HashTable<Slot>,
     flows: Vec<Flow>,
     links: Vec<Link>,
+    translations: Translations,
     free: u32,
     shares: Vec<Option<Share>>,
     limit: usize,
@@ -78,9 +112,10 @@ impl FlowTable {
             slots: HashTable::new(),
             flows: Vec::new(),
             links: Vec::new(),
+            translations: Translations::default(),
             free: NIL,
             shares: Vec::new(),
-            limit: limits.flows.min(NIL as usize),
+            limit: limits.flows.min(ALIAS as usize - 1),
             floor: u32::try_from(limits.flows_floor).unwrap_or(u32::MAX),
             limit_per_port: u32::try_from(limits.flows_per_port).unwrap_or(u32::MAX),
             timers: Timers::new(&limits.timeouts),
@@ -97,12 +132,85 @@ impl FlowTable {
     /// The live flow with this key. One that has been idle too long is as good as gone.
     #[inline]
     pub(crate) fn find(&self, now: Now, key: &FlowKey, hash: u32) -> Option<usize> {
-        let flows = &self.flows;
-        let found = self.slots.find(spread(hash), |slot| {
-            slot.hash == hash && flows[slot.at as usize].key == *key
+        let slot = self.slots.find(spread(hash), |slot| {
+            slot.hash == hash && !slot.is_alias() && self.flows[slot.at()].key == *key
         })?;
-        let at = found.at as usize;
-        (!self.is_idle(now, &self.flows[at])).then_some(at)
+        (!self.is_idle(now, &self.flows[slot.at()])).then_some(slot.at())
+    }
+
+    /// The live flow that a packet of this key from the wire is of: of a translated flow the key is
+    /// the outside one, of others their own.
+    #[inline]
+    pub(crate) fn meet(&self, now: Now, key: &FlowKey, hash: u32) -> Option<usize> {
+        let slot = self.slots.find(spread(hash), |slot| {
+            slot.hash == hash && *self.key_of(*slot) == *key
+        })?;
+        let flow = &self.flows[slot.at()];
+        let looks_so = slot.is_alias() == flow.flags.has(Flags::TRANSLATED);
+        (looks_so && !self.is_idle(now, flow)).then_some(slot.at())
+    }
+
+    #[inline]
+    fn key_of(&self, slot: Slot) -> &FlowKey {
+        let own = &self.flows[slot.at()].key;
+        if slot.is_alias() {
+            self.translations.get(slot.at()).unwrap_or(own)
+        } else {
+            own
+        }
+    }
+
+    /// How the flow looks on the wire, where that is otherwise.
+    #[inline]
+    pub(crate) fn outside(&self, at: usize) -> Option<&FlowKey> {
+        if !self.flows[at].flags.has(Flags::TRANSLATED) {
+            return None;
+        }
+        self.translations.get(at)
+    }
+
+    /// Makes the flow look like `outside` on the wire from now on.
+    pub(crate) fn bind(&mut self, now: Now, at: usize, outside: FlowKey) -> Result<(), Full> {
+        if self.outside(at) == Some(&outside) {
+            return Ok(());
+        }
+        let hash = self.hash(&outside);
+        self.vacate(now, &outside, hash)?;
+        self.unbind(at);
+        self.flows[at].flags.set(Flags::TRANSLATED, true);
+        self.translations.set(at, outside);
+        let slot = Slot::alias(hash, at);
+        self.slots
+            .insert_unique(spread(hash), slot, |slot| spread(slot.hash));
+        Ok(())
+    }
+
+    fn unbind(&mut self, at: usize) {
+        self.flows[at].flags.set(Flags::TRANSLATED, false);
+        if let Some(outside) = self.translations.clear(at) {
+            let hash = self.hash(&outside);
+            self.forget(Slot::alias(hash, at));
+        }
+    }
+
+    /// Whether a packet of this key from the wire would be nobody's; what is idle goes.
+    pub(crate) fn vacate(&mut self, now: Now, key: &FlowKey, hash: u32) -> Result<(), Full> {
+        let same = |slot: &Slot| slot.hash == hash && *self.key_of(*slot) == *key;
+        let Some(holder) = self.slots.find(spread(hash), same).map(|slot| slot.at()) else {
+            return Ok(());
+        };
+        if !self.is_idle(now, &self.flows[holder]) {
+            return Err(Full::Taken);
+        }
+        self.remove(holder);
+        Ok(())
+    }
+
+    fn forget(&mut self, slot: Slot) {
+        let same = |other: &Slot| other.at == slot.at;
+        if let Ok(entry) = self.slots.find_entry(spread(slot.hash), same) {
+            entry.remove();
+        }
     }
 
     #[inline]
@@ -137,20 +245,16 @@ impl FlowTable {
 
     /// Makes room for a flow and puts it there.
     pub(crate) fn insert(&mut self, now: Now, opening: &Opening, hash: u32) -> Result<usize, Full> {
-        // An idle one with the same key may still lie there.
-        if let Some(at) = self.lookup(&opening.key, hash) {
-            self.remove(at);
-        }
         let port = opening.key.port();
-        if let Err(full) = self.admit(now, port) {
+        let room = self
+            .vacate(now, &opening.key, hash)
+            .and_then(|()| self.admit(now, port));
+        if let Err(full) = room {
             self.counters.refused += 1;
             return Err(full);
         }
         let at = self.take(Flow::open(now, opening));
-        let slot = Slot {
-            hash,
-            at: at as u32,
-        };
+        let slot = Slot::own(hash, at);
         self.slots
             .insert_unique(spread(hash), slot, |slot| spread(slot.hash));
         self.link(at);
@@ -164,12 +268,8 @@ impl FlowTable {
     pub(crate) fn remove(&mut self, at: usize) {
         let key = self.flows[at].key;
         let hash = self.hash(&key);
-        if let Ok(entry) = self
-            .slots
-            .find_entry(spread(hash), |slot| slot.at as usize == at)
-        {
-            entry.remove();
-        }
+        self.forget(Slot::own(hash, at));
+        self.unbind(at);
         self.unlink(at);
         if let Some(share) = self.share_of(key.port()) {
             share.flows -= 1;
@@ -207,13 +307,6 @@ impl FlowTable {
         self.flows.iter().filter(move |flow| {
             !flow.flags.has(Flags::FREE) && flow.key.port() == port && !self.is_idle(now, flow)
         })
-    }
-
-    fn lookup(&self, key: &FlowKey, hash: u32) -> Option<usize> {
-        let same = |slot: &Slot| slot.hash == hash && self.flows[slot.at as usize].key == *key;
-        self.slots
-            .find(spread(hash), same)
-            .map(|slot| slot.at as usize)
     }
 
     /// Whether the port may have one more, once its oldest unsettled flow made room if need be.

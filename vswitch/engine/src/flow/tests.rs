@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use weft_model::RuleId;
 use weft_packet::headers::{Ip, L4, protocol, tcp_flags};
 
-use super::{FlowKey, FlowTable, Full, Holder, Opening};
+use super::{Abroad, FlowKey, FlowTable, Full, Holder, NextHop, Opening};
 use crate::{
     config::Direction::{self, Egress, Ingress},
     limits::Limits,
@@ -339,4 +339,87 @@ proptest! {
         prop_assert_eq!(FlowKey::of(PORT, Egress, &swapped).unwrap() == base, same);
         prop_assert_ne!(FlowKey::of(PortIndex(4), Egress, &ip).unwrap(), base);
     }
+}
+
+/// A flow from port 1 and how it looks on the wire: from port 40001 of another address.
+fn translated(f: &mut Fixture, number: u16) -> (usize, FlowKey) {
+    let own = opening(PORT, number, None);
+    let at = f.insert(&own).unwrap();
+    let outside = own
+        .key
+        .with_local(("203.0.113.1".parse().unwrap(), 40000 + number));
+    f.table.bind(f.now, at, outside).unwrap();
+    (at, outside)
+}
+
+#[test]
+fn a_translated_flow_is_met_by_its_outside_key_only() {
+    let mut f = Fixture::new(10, 10);
+    let (at, outside) = translated(&mut f, 1);
+    let own = f.table.get(at).key;
+    let (own_hash, outside_hash) = (f.table.hash(&own), f.table.hash(&outside));
+    assert_eq!(f.table.meet(f.now, &outside, outside_hash), Some(at));
+    assert_eq!(f.table.meet(f.now, &own, own_hash), None);
+    assert_eq!(f.table.find(f.now, &own, own_hash), Some(at));
+    assert_eq!(f.table.find(f.now, &outside, outside_hash), None);
+}
+
+#[test]
+fn two_flows_never_look_the_same_on_the_wire() {
+    let mut f = Fixture::new(10, 10);
+    let (_, outside) = translated(&mut f, 1);
+    let other = f.insert(&opening(PORT, 2, None)).unwrap();
+    assert_eq!(f.table.bind(f.now, other, outside), Err(Full::Taken));
+    assert_eq!(f.table.outside(other), None);
+    let same = Opening {
+        key: outside,
+        ..opening(PORT, 3, None)
+    };
+    assert_eq!(f.insert(&same), Err(Full::Taken));
+}
+
+#[test]
+fn an_outside_key_is_free_again_when_its_flow_ended() {
+    let mut f = Fixture::new(10, 10);
+    let (at, outside) = translated(&mut f, 1);
+    f.table.remove(at);
+    let hash = f.table.hash(&outside);
+    assert_eq!(f.table.meet(f.now, &outside, hash), None);
+    let heir = f.insert(&opening(PORT, 2, None)).unwrap();
+    assert_eq!(f.table.outside(heir), None);
+    f.table.bind(f.now, heir, outside).unwrap();
+    assert_eq!(f.table.meet(f.now, &outside, hash), Some(heir));
+}
+
+#[test]
+fn an_outside_key_of_an_idle_flow_is_free() {
+    let mut f = Fixture::new(10, 10);
+    let (_, outside) = translated(&mut f, 1);
+    f.after(31);
+    let heir = f.insert(&opening(PORT, 2, None)).unwrap();
+    assert_eq!(f.table.bind(f.now, heir, outside), Ok(()));
+}
+
+#[test]
+fn a_flow_that_is_bound_anew_leaves_its_old_outside_key() {
+    let mut f = Fixture::new(10, 10);
+    let (at, old) = translated(&mut f, 1);
+    let new = old.with_remote(("198.51.100.7".parse().unwrap(), 443));
+    f.table.bind(f.now, at, new).unwrap();
+    assert_eq!(f.table.meet(f.now, &old, f.table.hash(&old)), None);
+    assert_eq!(f.table.meet(f.now, &new, f.table.hash(&new)), Some(at));
+}
+
+#[test]
+fn a_place_abroad_keeps_its_number() {
+    let mut abroad = Abroad::default();
+    let vni = weft_model::Vni::try_from(7).unwrap();
+    let host = crate::config::HostSlot(3);
+    let hop = abroad.hop(host, vni);
+    assert_ne!(abroad.hop(crate::config::HostSlot(4), vni), hop);
+    assert_eq!(abroad.hop(host, vni), hop);
+    let NextHop::Abroad(number) = hop else {
+        panic!("{hop:?}");
+    };
+    assert_eq!(abroad.place(number), Some((host, vni)));
 }

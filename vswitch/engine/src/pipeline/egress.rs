@@ -1,12 +1,16 @@
 //! Out of a port.
 
 use weft_model::Mac;
-use weft_packet::{
-    headers::{Body, Headers, Ip, L4},
-    icmp,
-};
+use weft_packet::headers::{Body, Headers, Ip, L4};
 
-use super::{Core, Packet, is_for_many, malformed, tcp_flags, unknown, way::Way};
+use super::{
+    Core, Packet,
+    fragments::First,
+    is_for_many,
+    judge::refused,
+    malformed, tcp_flags, translate, unknown,
+    way::{Plan, Way},
+};
 use crate::{
     config::{Config, Direction, PortView},
     drop::{Drop, DropObject, DropReason},
@@ -68,12 +72,12 @@ impl Core {
             view,
             headers,
             ip,
+            wire: ip,
             key: key.as_ref(),
             hash: self.hash(key.as_ref()),
         };
-        if let Some(at) = self.current(&packet, OUT)
-            && !headers.dst.is_group()
-        {
+        let found = self.find(&packet).filter(|_| !headers.dst.is_group());
+        if let Some(at) = self.current(&packet, found, OUT) {
             return self.pass_out(&packet, at, frame, sink);
         }
         let verdict = self.first_out(&packet, frame, sink);
@@ -83,8 +87,13 @@ impl Core {
 
     /// The packet's flow, if nothing about it needs another look.
     #[inline]
-    pub(super) fn current(&self, packet: &Packet<'_>, direction: Direction) -> Option<usize> {
-        let at = self.find(packet)?;
+    pub(super) fn current(
+        &self,
+        packet: &Packet<'_>,
+        found: Option<usize>,
+        direction: Direction,
+    ) -> Option<usize> {
+        let at = found?;
         let flow = self.flows.get(at);
         let current = flow.generation(direction) == packet.generation()
             && !flow.flags.has(Flags::BLOCKED)
@@ -114,7 +123,8 @@ impl Core {
     ) -> Result<Verdict, Drop> {
         let length = frame.bytes.len();
         let way = Way::of(self.flows.get(at));
-        let verdict = self.send(packet, way, frame, sink)?;
+        let outside = self.flows.outside(at).copied();
+        let verdict = self.send(packet, way, outside.as_ref(), frame, sink)?;
         self.flows
             .pass(packet.now, at, OUT, length, packet.tcp_flags());
         Ok(verdict)
@@ -163,15 +173,37 @@ impl Core {
         }
         check_sender(&packet.view, packet.headers, packet.ip)?;
         if packet.ip.l4_kind == L4::LaterFragment {
-            let hash = self.fragments.follow(packet, OUT)?;
-            return self.send_alone(&Packet { hash, ..*packet }, frame, sink);
+            let first = self.fragments.follow(packet, OUT)?;
+            return self.follow_out(packet, first, frame, sink);
         }
         let sent = match self.find(packet) {
             Some(at) => self.again_out(packet, at, frame, sink),
             None if packet.key.is_some() => self.open_out(packet, frame, sink),
             None => self.stateless_out(packet, frame, sink),
         };
-        self.fragments.settle(packet, OUT, sent)
+        self.settle_fragment(packet, OUT, sent)
+    }
+
+    /// A later fragment goes the way of its first one.
+    fn follow_out(
+        &mut self,
+        packet: &Packet<'_>,
+        first: First,
+        frame: Frame<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<Verdict, Drop> {
+        let packet = &Packet {
+            hash: first.entropy,
+            ..*packet
+        };
+        let Some(key) = first.translated else {
+            return self.send_alone(packet, frame, sink);
+        };
+        let at = self.flows.find(packet.now, &key, self.flows.hash(&key));
+        let at = at.ok_or(DropReason::FragmentOrphan)?;
+        let way = Way::of(self.flows.get(at));
+        let outside = self.flows.outside(at).copied();
+        self.send(packet, way, outside.as_ref(), frame, sink)
     }
 
     /// A packet of a flow that has to be looked at again.
@@ -185,14 +217,14 @@ impl Core {
         let Some(at) = self.revise(packet, at, OUT)? else {
             return self.send_alone(packet, frame, sink);
         };
-        let way = match Way::resolve(&packet.view, packet.ip.dst) {
-            Ok(way) => way,
-            Err(drop) => {
-                self.flows.remove(at);
-                return Err(drop);
-            }
-        };
-        self.direct(packet, at, way);
+        let held = self.flows.outside(at).copied();
+        let directed = self
+            .plan(packet, held)
+            .and_then(|plan| self.direct(packet, at, &plan));
+        if let Err(drop) = directed {
+            self.flows.remove(at);
+            return Err(drop);
+        }
         self.pass_out(packet, at, frame, sink)
     }
 
@@ -207,9 +239,12 @@ impl Core {
             return self.stateless_out(packet, frame, sink);
         }
         let rule = packet.allowed(OUT)?;
-        let way = Way::resolve(&packet.view, packet.ip.dst)?;
+        let plan = self.plan(packet, None)?;
         let at = self.open(packet, OUT, rule)?;
-        self.direct(packet, at, way);
+        if let Err(drop) = self.direct(packet, at, &plan) {
+            self.flows.remove(at);
+            return Err(drop);
+        }
         self.pass_out(packet, at, frame, sink)
     }
 
@@ -220,10 +255,18 @@ impl Core {
         frame: Frame<'_>,
         sink: &mut impl Sink,
     ) -> Result<Verdict, Drop> {
-        if !self.is_related(packet, OUT, frame.bytes) {
+        let Some(at) = self.related(packet, OUT, frame.bytes) else {
             packet.allowed(OUT)?;
-        }
-        self.send_alone(packet, frame, sink)
+            return self.send_alone(packet, frame, sink);
+        };
+        let flow = self.flows.get(at);
+        let (own, way) = (flow.key, Way::of(flow));
+        let Some(outside) = self.flows.outside(at).copied() else {
+            return self.send_alone(packet, frame, sink);
+        };
+        // The way of the connection, not of the address that only its port knows.
+        translate::apply_to_error(frame.bytes, packet.ip, OUT, (&own, &outside));
+        self.send(packet, way, None, frame, sink)
     }
 
     /// Sends what was judged without a flow.
@@ -233,37 +276,20 @@ impl Core {
         frame: Frame<'_>,
         sink: &mut impl Sink,
     ) -> Result<Verdict, Drop> {
-        let way = Way::resolve(&packet.view, packet.ip.dst)?;
-        self.send(packet, way, frame, sink)
+        let plan = self.plan(packet, None)?;
+        self.send(packet, plan.way, plan.outside.as_ref(), frame, sink)
     }
 
-    fn direct(&mut self, packet: &Packet<'_>, at: usize, way: Way) {
-        let flow = self.flows.get_mut(at);
-        flow.set_next(way.next, way.mac, way.routed);
-        flow.egress_generation = packet.generation();
-    }
-
-    /// Whether it is an ICMP error about a connection of the port: such pass without a rule.
-    pub(super) fn is_related(
-        &self,
-        packet: &Packet<'_>,
-        direction: Direction,
-        bytes: &[u8],
-    ) -> bool {
-        if !icmp::is_error(packet.ip) {
-            return false;
+    fn direct(&mut self, packet: &Packet<'_>, at: usize, plan: &Plan) -> Result<(), Drop> {
+        if let Some(outside) = plan.outside {
+            let bound = self.flows.bind(packet.now, at, outside);
+            bound.map_err(|full| refused(packet, full))?;
         }
-        let Ok(quote) = icmp::embedded(bytes, packet.ip) else {
-            return false;
-        };
-        let key = FlowKey::quoted(packet.port(), direction, &quote);
-        // An error goes to whoever sent what it quotes.
-        let Some(key) = key.filter(|_| quote.src == packet.ip.dst) else {
-            return false;
-        };
-        let hash = self.flows.hash(&key);
-        let found = self.flows.find(packet.now, &key, hash);
-        found.is_some_and(|at| !self.flows.get(at).flags.has(Flags::BLOCKED))
+        let way = plan.way;
+        let flow = self.flows.get_mut(at);
+        flow.set_next(way.next, way.mac, way.hop);
+        flow.egress_generation = packet.generation();
+        Ok(())
     }
 }
 

@@ -6,10 +6,11 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use weft_packet::headers::L4;
 
-use super::Packet;
+use super::{Core, Packet};
 use crate::{
     config::Direction,
     drop::{Drop, DropReason},
+    flow::{Flags, FlowKey},
     hash::Map,
     limits::Limits,
     port::PortIndex,
@@ -27,14 +28,20 @@ struct Datagram {
     protocol: u8,
 }
 
+/// What the later fragments of a datagram need to know of the first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct First {
+    /// They must take its way through the underlay, or they overtake it and find nobody to follow.
+    pub(super) entropy: u32,
+    /// Its flow, where that is translated: they show no ports to find it by.
+    pub(super) translated: Option<FlowKey>,
+}
+
 /// The datagrams whose first fragment passed.
 #[derive(Debug)]
 pub(super) struct Fragments {
     /// Tenants choose what is in the keys, so the hash has the engine's seed.
-    ///
-    /// The value is the first one's entropy: the others must take its way through the underlay, or
-    /// they overtake it and find nobody to follow.
-    passed: HashMap<Datagram, u32, FixedState>,
+    passed: HashMap<Datagram, First, FixedState>,
     /// In the order in which they expire.
     queue: VecDeque<(Now, Datagram)>,
     per_port: Map<u32, usize>,
@@ -55,12 +62,12 @@ impl Fragments {
         }
     }
 
-    /// The entropy of a later fragment's first one; none may pass without.
+    /// A later fragment's first one; none may pass without.
     pub(super) fn follow(
         &mut self,
         packet: &Packet<'_>,
         direction: Direction,
-    ) -> Result<u32, Drop> {
+    ) -> Result<First, Drop> {
         self.expire(packet.now, 8);
         let first = datagram(packet, direction).and_then(|first| self.passed.get(&first));
         first
@@ -69,14 +76,15 @@ impl Fragments {
     }
 
     /// Notes that a first fragment passed, so that the others may.
-    pub(super) fn settle<T>(
+    fn settle<T>(
         &mut self,
         packet: &Packet<'_>,
         direction: Direction,
+        translated: Option<FlowKey>,
         verdict: Result<T, Drop>,
     ) -> Result<T, Drop> {
-        let first = packet.ip.l4_kind != L4::LaterFragment;
-        let Some(datagram) = datagram(packet, direction).filter(|_| first && verdict.is_ok())
+        let is_first = packet.ip.l4_kind != L4::LaterFragment;
+        let Some(datagram) = datagram(packet, direction).filter(|_| is_first && verdict.is_ok())
         else {
             return verdict;
         };
@@ -88,7 +96,11 @@ impl Fragments {
         if self.passed.len() >= self.limit || count >= self.limit_per_port {
             return Err(DropReason::FragmentTableFull.into());
         }
-        self.passed.insert(datagram, packet.entropy());
+        let first = First {
+            entropy: packet.entropy(),
+            translated,
+        };
+        self.passed.insert(datagram, first);
         self.per_port.insert(datagram.port, count + 1);
         self.queue
             .push_back((packet.now.plus(self.timeout), datagram));
@@ -119,14 +131,35 @@ impl Fragments {
     }
 }
 
+impl Core {
+    /// Notes that a first fragment passed, so that the others may.
+    pub(super) fn settle_fragment<T>(
+        &mut self,
+        packet: &Packet<'_>,
+        direction: Direction,
+        verdict: Result<T, Drop>,
+    ) -> Result<T, Drop> {
+        if packet.ip.fragment.is_none() {
+            return verdict;
+        }
+        let flow = self.find(packet).map(|at| self.flows.get(at));
+        let translated = flow
+            .filter(|flow| flow.flags.has(Flags::TRANSLATED))
+            .map(|flow| flow.key);
+        self.fragments
+            .settle(packet, direction, translated, verdict)
+    }
+}
+
 fn datagram(packet: &Packet<'_>, direction: Direction) -> Option<Datagram> {
     let PortIndex(port) = packet.port();
     Some(Datagram {
         port,
         egress: direction == Direction::Egress,
-        src: packet.ip.src,
-        dst: packet.ip.dst,
-        id: packet.ip.fragment?.id,
-        protocol: packet.ip.protocol,
+        // Later ones can't be translated before their first one is found.
+        src: packet.wire.src,
+        dst: packet.wire.dst,
+        id: packet.wire.fragment?.id,
+        protocol: packet.wire.protocol,
     })
 }

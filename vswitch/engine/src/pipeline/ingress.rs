@@ -9,7 +9,7 @@ use weft_packet::{
     nd, vxlan,
 };
 
-use super::{Core, Packet, is_for_many, malformed, unknown};
+use super::{Core, Packet, is_for_many, malformed, translate, unknown};
 use crate::{
     config::{Config, Direction, HostSlot, PortView, VpcConfig},
     drop::{Drop, DropObject, DropReason},
@@ -21,6 +21,15 @@ use crate::{
 };
 
 const IN: Direction = Direction::Ingress;
+
+/// The flow that a packet from the wire has to do with.
+#[derive(Clone, Copy)]
+enum Met {
+    /// It is a packet of it.
+    Flow(usize),
+    /// It is an ICMP error about it.
+    About(usize),
+}
 
 /// Where a packet comes from.
 #[derive(Clone, Copy)]
@@ -37,14 +46,17 @@ impl Core {
         config: &Config,
         now: Now,
         port: PortIndex,
-        frame: &Frame<'_>,
+        mut frame: Frame<'_>,
     ) -> Verdict {
+        let length = frame.bytes.len();
         let result = match (config.view(port), &Headers::parse(frame.bytes)) {
             (None, _) => Err(DropReason::PortUnknown.into()),
             (_, Err(error)) => Err(malformed(*error)),
-            (Some(view), Ok(headers)) => self.ingress(now, view, headers, Entrance::Here, frame),
+            (Some(view), Ok(headers)) => {
+                self.ingress(now, view, headers, Entrance::Here, &mut frame)
+            }
         };
-        self.arrived(config, Some(port), frame.bytes.len(), result)
+        self.arrived(config, Some(port), length, result)
     }
 
     pub(crate) fn emerge(
@@ -61,12 +73,13 @@ impl Core {
             Ok(found) => found,
             Err(drop) => return self.dropped(config, None, drop),
         };
-        let frame = Frame {
+        let mut frame = Frame {
             bytes: payload.get_mut(vxlan::HEADER..).unwrap_or_default(),
             offload,
         };
-        let result = self.ingress(now, view, headers, Entrance::Tunnel(source), &frame);
-        self.arrived(config, Some(view.port.index), frame.bytes.len(), result)
+        let length = frame.bytes.len();
+        let result = self.ingress(now, view, headers, Entrance::Tunnel(source), &mut frame);
+        self.arrived(config, Some(view.port.index), length, result)
     }
 
     #[inline]
@@ -93,7 +106,7 @@ impl Core {
         view: PortView<'_>,
         headers: &Headers,
         entrance: Entrance,
-        frame: &Frame<'_>,
+        frame: &mut Frame<'_>,
     ) -> Result<PortIndex, Drop> {
         let ip = match &headers.body {
             Body::Ip(ip) => ip,
@@ -102,26 +115,77 @@ impl Core {
             Body::Other(ethertype) => return Err(unknown(*ethertype)),
         };
         frame.offload.check(ip).map_err(malformed)?;
-        let port = view.port.index;
-        let key = FlowKey::of(port, IN, ip);
+        let key = FlowKey::of(view.port.index, IN, ip);
         let packet = Packet {
             now,
             view,
             headers,
             ip,
+            wire: ip,
             key: key.as_ref(),
             hash: self.hash(key.as_ref()),
         };
-        let length = frame.bytes.len();
-        if let Some(at) = self.current(&packet, IN)
-            && self.is_from_there(&packet, at, entrance)
-        {
-            self.flows.pass(now, at, IN, length, packet.tcp_flags());
-            return Ok(port);
+        let met = match packet.key {
+            Some(key) => self.flows.meet(now, key, packet.hash).map(Met::Flow),
+            None => self.related(&packet, IN, frame.bytes).map(Met::About),
+        };
+        match met {
+            Some(Met::Flow(at) | Met::About(at)) if self.flows.outside(at).is_some() => {
+                self.enter_translated(&packet, at, entrance, frame)
+            }
+            _ => self.enter(&packet, met, entrance, frame),
         }
-        let result = self.first_in(&packet, entrance, frame.bytes);
+    }
+
+    /// A packet that looks otherwise to its port: of a translated connection, or about one.
+    fn enter_translated(
+        &mut self,
+        packet: &Packet<'_>,
+        at: usize,
+        entrance: Entrance,
+        frame: &mut Frame<'_>,
+    ) -> Result<PortIndex, Drop> {
+        let own = self.flows.get(at).key;
+        if packet.key.is_none() {
+            let outside = self.flows.outside(at).copied().unwrap_or(own);
+            let ip = translate::apply_to_error(frame.bytes, packet.ip, IN, (&outside, &own));
+            let packet = Packet { ip: &ip, ..*packet };
+            return self.enter(&packet, Some(Met::About(at)), entrance, frame);
+        }
+        let state = frame.offload.checksum;
+        let ip = translate::apply(frame.bytes, packet.ip, IN, &own, state);
+        let packet = Packet {
+            ip: &ip,
+            key: Some(&own),
+            hash: self.flows.hash(&own),
+            ..*packet
+        };
+        self.enter(&packet, Some(Met::Flow(at)), entrance, frame)
+    }
+
+    #[inline]
+    fn enter(
+        &mut self,
+        packet: &Packet<'_>,
+        met: Option<Met>,
+        entrance: Entrance,
+        frame: &mut Frame<'_>,
+    ) -> Result<PortIndex, Drop> {
+        let found = match met {
+            Some(Met::Flow(at)) => Some(at),
+            Some(Met::About(_)) | None => None,
+        };
+        let length = frame.bytes.len();
+        if let Some(at) = self.current(packet, found, IN)
+            && self.is_from_there(packet, at, entrance)
+        {
+            self.flows
+                .pass(packet.now, at, IN, length, packet.tcp_flags());
+            return Ok(packet.port());
+        }
+        let result = self.first_in(packet, met, entrance, frame);
         self.counters.flows = self.flows.counters;
-        result.map(|()| port)
+        result.map(|()| packet.port())
     }
 
     /// Whether the flow was judged with packets from there.
@@ -143,20 +207,35 @@ impl Core {
     fn first_in(
         &mut self,
         packet: &Packet<'_>,
+        met: Option<Met>,
         entrance: Entrance,
-        bytes: &[u8],
+        frame: &mut Frame<'_>,
     ) -> Result<(), Drop> {
         let host = check_origin(packet, entrance)?;
-        check_receiver(&packet.view, packet.headers, packet.ip)?;
         if packet.ip.l4_kind == L4::LaterFragment {
-            return self.fragments.follow(packet, IN).map(|_| ());
+            return self.follow_in(packet, frame);
         }
-        let passed = match self.find(packet) {
-            Some(at) => self.again_in(packet, at, host, bytes.len()),
-            None if packet.key.is_some() => self.open_in(packet, host, bytes),
-            None => self.stateless_in(packet, bytes),
+        check_receiver(&packet.view, packet.headers, packet.ip)?;
+        let length = frame.bytes.len();
+        let passed = match met {
+            Some(Met::Flow(at)) => self.again_in(packet, at, host, length),
+            // An error about a connection passes without a rule.
+            Some(Met::About(_)) => Ok(()),
+            None if packet.key.is_some() => self.open_in(packet, host, length),
+            None => packet.allowed(IN).map(|_| ()),
         };
-        self.fragments.settle(packet, IN, passed)
+        self.settle_fragment(packet, IN, passed)
+    }
+
+    /// A later fragment goes the way of its first one.
+    fn follow_in(&mut self, packet: &Packet<'_>, frame: &mut Frame<'_>) -> Result<(), Drop> {
+        let first = self.fragments.follow(packet, IN)?;
+        let Some(own) = first.translated else {
+            return check_receiver(&packet.view, packet.headers, packet.ip);
+        };
+        let state = frame.offload.checksum;
+        let ip = translate::apply(frame.bytes, packet.ip, IN, &own, state);
+        check_receiver(&packet.view, packet.headers, &ip)
     }
 
     fn again_in(
@@ -172,19 +251,12 @@ impl Core {
         Ok(())
     }
 
-    fn open_in(&mut self, packet: &Packet<'_>, host: HostSlot, bytes: &[u8]) -> Result<(), Drop> {
-        if packet.is_stray_reply() {
-            return self.stateless_in(packet, bytes);
-        }
+    fn open_in(&mut self, packet: &Packet<'_>, host: HostSlot, length: usize) -> Result<(), Drop> {
         let rule = packet.allowed(IN)?;
-        let at = self.open(packet, IN, rule)?;
-        self.accept(packet, at, host, bytes.len());
-        Ok(())
-    }
-
-    fn stateless_in(&mut self, packet: &Packet<'_>, bytes: &[u8]) -> Result<(), Drop> {
-        if !self.is_related(packet, IN, bytes) {
-            packet.allowed(IN)?;
+        // A reply that nobody asked for makes no flow, or that would let the query pass.
+        if !packet.is_stray_reply() {
+            let at = self.open(packet, IN, rule)?;
+            self.accept(packet, at, host, length);
         }
         Ok(())
     }
@@ -237,7 +309,7 @@ fn check_origin(packet: &Packet<'_>, entrance: Entrance) -> Result<HostSlot, Dro
         return Ok(HostSlot::OWN);
     };
     let host = known(packet.view.config, source)?;
-    vouch(packet.view.vpc, host, packet.headers.src, packet.ip.src)?;
+    vouch(packet.view.vpc, host, packet.headers.src, packet.wire.src)?;
     Ok(host)
 }
 

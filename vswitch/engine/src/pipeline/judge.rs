@@ -97,12 +97,18 @@ impl Core {
     ) -> Result<usize, Drop> {
         let opening = packet.opening(direction, rule);
         let opening = opening.ok_or(DropReason::FragmentOrphan)?;
-        let object = DropObject::Interface(packet.view.port.interface);
         self.flows
             .insert(packet.now, &opening, packet.hash)
-            .map_err(|full| match full {
-                Full::Table => Drop::because(DropReason::FlowTableFull, object),
-                Full::Allowance => Drop::because(DropReason::FlowAllowanceFull, object),
-            })
+            .map_err(|full| refused(packet, full))
     }
+}
+
+/// There is no room for the packet's connection.
+pub(super) fn refused(packet: &Packet<'_>, full: Full) -> Drop {
+    let reason = match full {
+        Full::Table => DropReason::FlowTableFull,
+        Full::Allowance => DropReason::FlowAllowanceFull,
+        Full::Taken => DropReason::TranslationTaken,
+    };
+    Drop::because(reason, DropObject::Interface(packet.view.port.interface))
 }

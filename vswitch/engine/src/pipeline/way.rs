@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use weft_model::{Mac, RouteTarget};
+use weft_model::{Mac, Mtu, RouteTarget, Vni};
 use weft_packet::{build::IcmpError, checksum, fragment::fragment, headers::L4, rewrite};
 
-use super::{Core, Packet, malformed};
+use super::{Core, Packet, malformed, translate};
 use crate::{
-    config::{HostSlot, MappingEntry, PortView},
+    config::{Direction, HostSlot, MappingEntry, PortView},
     drop::{Drop, DropObject, DropReason},
-    flow::{Flags, Flow, NextHop},
+    flow::{Flow, FlowKey, Hop, NextHop},
     frame::Frame,
     verdict::{Encap, Sink, Verdict},
 };
@@ -20,8 +20,16 @@ pub(super) struct Way {
     pub(super) next: NextHop,
     /// The next interface's MAC.
     pub(super) mac: Mac,
-    /// Whether the router stands between: it takes a hop and shows its own MAC.
-    pub(super) routed: bool,
+    /// What stands between.
+    pub(super) hop: Hop,
+}
+
+/// What becomes of a connection's packets out of the port.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) way: Way,
+    /// How they look on the wire, where that is otherwise.
+    pub(super) outside: Option<FlowKey>,
 }
 
 impl Way {
@@ -30,14 +38,24 @@ impl Way {
         Self {
             next: flow.next(),
             mac: flow.next_mac,
-            routed: flow.flags.has(Flags::ROUTED),
+            hop: flow.hop(),
+        }
+    }
+
+    /// What a packet may be at the most; the internet carries 1500 bytes.
+    #[inline]
+    fn mtu(self, packet: &Packet<'_>) -> Mtu {
+        let inside = packet.view.port.mtu;
+        match self.next {
+            NextHop::Outside => inside.min(Mtu::INTERNET),
+            _ => inside,
         }
     }
 
     /// Inside the subnet straight to the address's interface; otherwise by the subnet's table.
     pub(super) fn resolve(view: &PortView<'_>, to: IpAddr) -> Result<Self, Drop> {
         if view.subnet().contains(to) {
-            return Self::to(view, holder(view, to)?, false);
+            return Self::to(view, holder(view, to)?, Hop::Direct);
         }
         let table = view.subnet().route_table;
         let routes = view.vpc.routes.get(&table);
@@ -58,10 +76,11 @@ impl Way {
             RouteTarget::Interface(interface) => view.vpc.interface(interface).ok_or_else(dead)?,
             RouteTarget::Blackhole => return Err(dead()),
         };
-        Self::to(view, entry, true)
+        let back = entry.subnet == view.port.subnet_id;
+        Self::to(view, entry, if back { Hop::Back } else { Hop::Routed })
     }
 
-    fn to(view: &PortView<'_>, entry: &MappingEntry, routed: bool) -> Result<Self, Drop> {
+    fn to(view: &PortView<'_>, entry: &MappingEntry, hop: Hop) -> Result<Self, Drop> {
         let missing = |reason| Drop::because(reason, DropObject::Interface(entry.interface));
         let next = if entry.host_slot == HostSlot::OWN {
             let port = view.config.port_of(entry.interface);
@@ -73,7 +92,7 @@ impl Way {
         Ok(Self {
             next,
             mac: entry.mac,
-            routed,
+            hop,
         })
     }
 }
@@ -84,36 +103,60 @@ fn holder<'a>(view: &PortView<'a>, address: IpAddr) -> Result<&'a MappingEntry, 
 }
 
 impl Core {
-    /// Takes a hop, fits the MTU, rewrites the MACs.
+    /// What becomes of packets like this one out of the port; `held` is how their connection already
+    /// looks on the wire, which it keeps for life.
+    pub(super) fn plan(
+        &mut self,
+        packet: &Packet<'_>,
+        held: Option<FlowKey>,
+    ) -> Result<Plan, Drop> {
+        Ok(Plan {
+            way: Way::resolve(&packet.view, packet.ip.dst)?,
+            outside: held,
+        })
+    }
+
+    /// Takes a hop, fits the MTU, translates, rewrites the MACs.
     #[inline]
     pub(super) fn send(
         &mut self,
         packet: &Packet<'_>,
         way: Way,
+        outside: Option<&FlowKey>,
         frame: Frame<'_>,
         sink: &mut impl Sink,
     ) -> Result<Verdict, Drop> {
-        let Packet { view, ip, .. } = *packet;
-        if way.routed && ip.ttl <= 1 {
+        let ip = packet.ip;
+        if way.hop != Hop::Direct && ip.ttl <= 1 {
             self.refuse(packet, frame.bytes, IcmpError::TimeExceeded, sink);
             return Err(DropReason::TtlExceeded.into());
         }
-        let mtu = usize::from(view.port.mtu.get());
-        let fits = largest(packet, &frame) <= mtu;
+        let limit = way.mtu(packet);
+        let fits = largest(packet, &frame) <= usize::from(limit.get());
         if !fits && (ip.dont_fragment || frame.offload.segmentation.is_some()) {
-            let mtu = view.port.mtu.get();
+            let mtu = limit.get();
             self.refuse(packet, frame.bytes, IcmpError::TooBig { mtu }, sink);
-            return Err(too_big(packet));
+            return Err(too_big(limit));
         }
         let verdict = self.target(packet, way)?;
-        if way.routed {
-            rewrite::macs(frame.bytes, way.mac, Mac::ROUTER);
+        match way.hop {
+            Hop::Routed => rewrite::macs(frame.bytes, way.mac, Mac::ROUTER),
+            Hop::Direct | Hop::Back => rewrite::dst_mac(frame.bytes, way.mac),
+        }
+        if way.hop != Hop::Direct {
             rewrite::decrement_ttl(frame.bytes, ip);
-        } else {
-            rewrite::dst_mac(frame.bytes, way.mac);
+        }
+        if let Some(key) = outside {
+            translate::apply(
+                frame.bytes,
+                ip,
+                Direction::Egress,
+                key,
+                frame.offload.checksum,
+            );
         }
         if !fits {
-            return self.split(packet, verdict, frame, sink);
+            return self.split(packet, limit, verdict, frame, sink);
         }
         Ok(verdict)
     }
@@ -123,14 +166,14 @@ impl Core {
         let missing = |reason| Drop::because(reason, DropObject::Address(packet.ip.dst));
         match way.next {
             NextHop::Local(port) => Ok(Verdict::Local(port)),
-            NextHop::Tunnel(host) => {
-                let vtep = packet.view.config.tunnels().vtep(host);
-                Ok(Verdict::Encapsulate(Encap {
-                    vtep: vtep.ok_or_else(|| missing(DropReason::NoTunnel))?,
-                    vni: packet.view.vpc.vni,
-                    entropy: packet.entropy(),
-                }))
+            NextHop::Tunnel(host) => tunnel(packet, host, packet.view.vpc.vni),
+            NextHop::Abroad(number) => {
+                let place = self.abroad.place(number);
+                let (host, vni) = place.ok_or_else(|| missing(DropReason::NoMapping))?;
+                tunnel(packet, host, vni)
             }
+            // No edge is known here.
+            NextHop::Outside => Err(missing(DropReason::NoTunnel)),
             // Only a flow that never sent has no next hop, and it is revised before it sends.
             NextHop::Unknown => Err(missing(DropReason::NoMapping)),
         }
@@ -140,26 +183,37 @@ impl Core {
     fn split(
         &mut self,
         packet: &Packet<'_>,
+        limit: Mtu,
         verdict: Verdict,
         frame: Frame<'_>,
         sink: &mut impl Sink,
     ) -> Result<Verdict, Drop> {
         let ip = packet.ip;
         checksum::complete(frame.bytes, ip.end, frame.offload.checksum).map_err(malformed)?;
-        let mtu = usize::from(packet.view.port.mtu.get());
+        let mtu = usize::from(limit.get());
         let emit = |piece: &[u8]| match verdict {
             Verdict::Local(port) => sink.to_local(port, piece),
             Verdict::Encapsulate(encap) => sink.to_tunnel(encap, piece),
             Verdict::Deliver(_) | Verdict::Consumed | Verdict::Drop(_) => {}
         };
-        fragment(frame.bytes, ip, mtu, &mut self.scratch, emit).map_err(|_| too_big(packet))?;
+        fragment(frame.bytes, ip, mtu, &mut self.scratch, emit).map_err(|_| too_big(limit))?;
         self.counters.fragmented += 1;
         Ok(Verdict::Consumed)
     }
 }
 
-fn too_big(packet: &Packet<'_>) -> Drop {
-    Drop::because(DropReason::TooBig, DropObject::Mtu(packet.view.port.mtu))
+fn tunnel(packet: &Packet<'_>, host: HostSlot, vni: Vni) -> Result<Verdict, Drop> {
+    let vtep = packet.view.config.tunnels().vtep(host);
+    let missing = || Drop::because(DropReason::NoTunnel, DropObject::Address(packet.ip.dst));
+    Ok(Verdict::Encapsulate(Encap {
+        vtep: vtep.ok_or_else(missing)?,
+        vni,
+        entropy: packet.entropy(),
+    }))
+}
+
+fn too_big(limit: Mtu) -> Drop {
+    Drop::because(DropReason::TooBig, DropObject::Mtu(limit))
 }
 
 /// Bytes of layer 3 of the largest packet that the frame becomes on the wire.

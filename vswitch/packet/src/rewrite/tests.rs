@@ -76,6 +76,58 @@ fn a_partial_checksum_stays_partial_and_completes_rightly() {
 }
 
 #[test]
+fn an_echo_is_found_by_its_new_identifier() {
+    for v4 in [true, false] {
+        let mut frame = samples::echo(v4, b"abc");
+        let ip = samples::ip(&frame);
+        identifier(&mut frame, &ip, 4242);
+        let after = samples::ip(&frame);
+        assert_eq!(after.ports().0, 4242);
+        assert!(checksum::verify_l4(&frame, &after));
+    }
+}
+
+#[test]
+fn a_quoted_packet_is_rewritten_with_every_checksum_around_it() {
+    for v4 in [true, false] {
+        for make in [
+            samples::tcp(v4, b"abcdefgh", false),
+            samples::udp(v4, b"abc"),
+            samples::echo(v4, b"abc"),
+        ] {
+            let whole = samples::parse(&make);
+            let mut error = Vec::new();
+            let from = samples::ip(&make).dst;
+            let kind = crate::build::IcmpError::TooBig { mtu: 1300 };
+            assert!(crate::build::icmp_error(
+                &mut error,
+                &make,
+                &whole,
+                Mac::ROUTER,
+                from,
+                kind
+            ));
+            let ip = samples::ip(&error);
+            let quote = crate::icmp::embedded(&error, &ip).unwrap();
+            let new = if v4 { "203.0.113.9" } else { "2001:db8::9" }
+                .parse()
+                .unwrap();
+            quoted(&mut error, &ip, &quote, End::Source, (new, 4242));
+            let after = crate::icmp::embedded(&error, &ip).unwrap();
+            assert_eq!((after.src, after.ports.0), (new, 4242));
+            assert_eq!(after.dst, quote.dst);
+            assert!(checksum::verify_l4(&error, &ip));
+            // What is quoted is the whole packet here, so it can be checked like one.
+            let mut inner = make[..14].to_vec();
+            inner.extend_from_slice(&error[quote.l3..ip.end]);
+            let inner_ip = samples::ip(&inner);
+            assert!(checksum::verify_l3(&inner, &inner_ip).is_ok());
+            assert!(checksum::verify_l4(&inner, &inner_ip));
+        }
+    }
+}
+
+#[test]
 fn an_address_of_the_other_family_changes_nothing() {
     let frame = samples::tcp(true, b"", false);
     let ip = samples::ip(&frame);
