@@ -12,7 +12,7 @@ const FILES: [&str; 4] = [
 ];
 
 /// Messages that the CLI prints as JSON, with their nested types.
-const PRINTED: [&str; 29] = [
+const PRINTED: [&str; 35] = [
     ".weft.v1.Meta",
     ".weft.v1.Region",
     ".weft.v1.Zone",
@@ -29,6 +29,12 @@ const PRINTED: [&str; 29] = [
     ".weft.v1.IcmpMatch",
     ".weft.v1.Interface",
     ".weft.v1.Attachment",
+    ".weft.v1.PublicPool",
+    ".weft.v1.ElasticAddress",
+    ".weft.v1.Association",
+    ".weft.v1.InterfaceAddress",
+    ".weft.v1.InternetGateway",
+    ".weft.v1.EgressGateway",
     ".weft.v1.HostRefusal",
     ".weft.host.v1.StatusResponse",
     ".weft.host.v1.Controller",

@@ -6,9 +6,11 @@ use crate::{
     api::{Endpoint, FOR_ALL},
     output::Format,
     resource::{
-        host::HostCommand, interface::InterfaceCommand, region::RegionCommand,
-        route_table::RouteTableCommand, security_group::SecurityGroupCommand,
-        subnet::SubnetCommand, vpc::VpcCommand, zone::ZoneCommand,
+        egress_gateway::EgressGatewayCommand, elastic_address::ElasticAddressCommand,
+        host::HostCommand, interface::InterfaceCommand, internet_gateway::InternetGatewayCommand,
+        public_pool::PublicPoolCommand, region::RegionCommand, route_table::RouteTableCommand,
+        security_group::SecurityGroupCommand, subnet::SubnetCommand, vpc::VpcCommand,
+        zone::ZoneCommand,
     },
     system::WaitArgs,
 };
@@ -91,6 +93,18 @@ pub(crate) enum ApiCommand {
     /// Network interfaces: what a workload attaches to.
     #[command(subcommand)]
     Interface(InterfaceCommand),
+    /// Pools of public addresses.
+    #[command(subcommand)]
+    PublicPool(PublicPoolCommand),
+    /// Elastic addresses: public ones that stay yours until you release them.
+    #[command(subcommand)]
+    ElasticAddress(ElasticAddressCommand),
+    /// Internet gateways: a VPC's way to the internet and back.
+    #[command(subcommand)]
+    InternetGateway(InternetGatewayCommand),
+    /// Egress-only internet gateways: IPv6 out, and replies alone in.
+    #[command(subcommand)]
+    EgressGateway(EgressGatewayCommand),
     /// Wait until every host concerned has applied a revision.
     Wait(WaitArgs),
     /// Print the version of this binary and of the controller.

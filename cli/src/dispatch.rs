@@ -39,6 +39,10 @@ async fn run(api: &Api, command: ApiCommand) -> Result<(), CliError> {
         ApiCommand::RouteTable(command) => resource::route_table::run(api, command).await,
         ApiCommand::SecurityGroup(command) => resource::security_group::run(api, command).await,
         ApiCommand::Interface(command) => resource::interface::run(api, command).await,
+        ApiCommand::PublicPool(command) => resource::public_pool::run(api, command).await,
+        ApiCommand::ElasticAddress(command) => resource::elastic_address::run(api, command).await,
+        ApiCommand::InternetGateway(command) => resource::internet_gateway::run(api, command).await,
+        ApiCommand::EgressGateway(command) => resource::egress_gateway::run(api, command).await,
         ApiCommand::Wait(args) => system::wait(api, args).await,
         ApiCommand::Version => Ok(()),
     }

@@ -124,6 +124,8 @@ limits! {
     GroupsPerInterface "groups-per-interface" groups_per_interface;
     InterfacesPerRegion "interfaces-per-region" interfaces_per_region;
     AddressesPerInterface "addresses-per-interface" addresses_per_interface;
+    ElasticAddressesPerRegion "elastic-addresses-per-region" elastic_addresses_per_region;
+    InternetGateways "internet-gateways" internet_gateways;
 }
 
 impl FromStr for Quota {

@@ -4,7 +4,11 @@ use clap::{Args, Subcommand};
 use weft_proto::v1::{CreateHostRequest, Host, UpdateHostRequest, hosts_client::HostsClient};
 
 use super::{DeleteArgs, ListArgs, ShowArgs, WriteArgs};
-use crate::{api::Api, error::CliError, output::Row};
+use crate::{
+    api::Api,
+    error::CliError,
+    output::{Row, or_dash},
+};
 
 /// Commands on hosts.
 #[derive(Debug, Subcommand)]
@@ -18,7 +22,7 @@ pub(crate) enum HostCommand {
     Show(ShowArgs),
     /// List all, with how far each has applied.
     List(ListArgs),
-    /// Change a host's VTEP address.
+    /// Change a host's VTEP address or its uplink.
     Update(UpdateArgs),
     /// Delete one that has no interfaces attached.
     Delete(DeleteArgs),
@@ -35,6 +39,14 @@ pub(crate) struct CreateArgs {
     /// The underlay address of its VTEP.
     #[arg(long, value_name = "ADDRESS")]
     vtep: std::net::IpAddr,
+    /// The device that leads to the internet: makes the host an edge.
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        default_value_t,
+        hide_default_value = true
+    )]
+    uplink: String,
     #[command(flatten)]
     write: WriteArgs,
 }
@@ -46,7 +58,10 @@ pub(crate) struct UpdateArgs {
     host: String,
     /// The new underlay address of its VTEP.
     #[arg(long, value_name = "ADDRESS")]
-    vtep: std::net::IpAddr,
+    vtep: Option<std::net::IpAddr>,
+    /// The device that leads to the internet; empty: the host is no edge.
+    #[arg(long, value_name = "DEVICE")]
+    uplink: Option<String>,
     /// Refuse if it has changed since this etag.
     #[arg(long, default_value_t, hide_default_value = true)]
     etag: String,
@@ -59,6 +74,7 @@ impl Row for Host {
         "HOST",
         "ZONE",
         "VTEP",
+        "UPLINK",
         "CONNECTED",
         "APPLIED",
         "PENDING",
@@ -72,6 +88,7 @@ impl Row for Host {
             self.host.clone(),
             self.zone.clone(),
             self.vtep.clone(),
+            or_dash(&self.uplink),
             if status.connected { "yes" } else { "no" }.to_owned(),
             status.applied_revision.to_string(),
             status.pending.to_string(),
@@ -97,6 +114,7 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
         host: args.host,
         zone: args.zone,
         vtep: args.vtep.to_string(),
+        uplink: args.uplink,
         ..Host::default()
     };
     let request = CreateHostRequest {
@@ -111,14 +129,19 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
 }
 
 async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
+    let update_mask = super::mask(&[
+        ("vtep", args.vtep.is_some()),
+        ("uplink", args.uplink.is_some()),
+    ]);
     let host = Host {
         host: args.host,
-        vtep: args.vtep.to_string(),
+        vtep: args.vtep.map(|vtep| vtep.to_string()).unwrap_or_default(),
+        uplink: args.uplink.unwrap_or_default(),
         ..Host::default()
     };
     let request = UpdateHostRequest {
         host: Some(host),
-        update_mask: super::mask(&[("vtep", true)]),
+        update_mask,
         etag: args.etag,
         request_id: args.write.request_id,
     };

@@ -79,6 +79,9 @@ pub(crate) struct CreateArgs {
     /// No IPv6 address.
     #[arg(long, conflicts_with = "ipv6")]
     no_ipv6: bool,
+    /// Give it a public address of the region's pools; as its subnet says when left out.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    public_ip: Option<bool>,
     /// Security groups; the VPC's default one when left out.
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,
@@ -144,7 +147,7 @@ pub(crate) struct UpdateArgs {
 
 impl Row for Interface {
     const TITLES: &'static [&'static str] = &[
-        "ID", "NAME", "SUBNET", "MAC", "IPV4", "IPV6", "GROUPS", "ATTACHED",
+        "ID", "NAME", "SUBNET", "MAC", "IPV4", "IPV6", "PUBLIC", "GROUPS", "ATTACHED",
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -158,6 +161,7 @@ impl Row for Interface {
             self.mac.clone(),
             joined(&ipv4),
             joined(&self.ipv6),
+            or_dash(&self.public_ipv4),
             joined(&self.groups),
             or_dash(
                 &attached
@@ -202,6 +206,7 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
         request_id: args.write.request_id,
         assign_ipv6: args.no_ipv6.then_some(false),
         disable_source_dest_check: args.no_source_dest_check,
+        assign_public_ip: args.public_ip,
     };
     let answer = InterfacesClient::new(api.channel.clone())
         .create(request)

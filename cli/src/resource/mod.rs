@@ -1,8 +1,12 @@
 //! Commands on the API's resources. What all kinds share is here; a kind's own module has its
 //! columns and its create and update arguments.
 
+pub(crate) mod egress_gateway;
+pub(crate) mod elastic_address;
 pub(crate) mod host;
 pub(crate) mod interface;
+pub(crate) mod internet_gateway;
+pub(crate) mod public_pool;
 pub(crate) mod region;
 pub(crate) mod route_table;
 pub(crate) mod rule;
@@ -121,6 +125,35 @@ kind!(
     v1::interfaces_client::InterfacesClient<Channel>,
     interface,
     interfaces
+);
+
+kind!(
+    PublicPool,
+    "public pool",
+    v1::public_pools_client::PublicPoolsClient<Channel>,
+    public_pool,
+    public_pools
+);
+kind!(
+    ElasticAddress,
+    "elastic address",
+    v1::elastic_addresses_client::ElasticAddressesClient<Channel>,
+    elastic_address,
+    elastic_addresses
+);
+kind!(
+    InternetGateway,
+    "internet gateway",
+    v1::internet_gateways_client::InternetGatewaysClient<Channel>,
+    internet_gateway,
+    internet_gateways
+);
+kind!(
+    EgressGateway,
+    "egress-only internet gateway",
+    v1::egress_gateways_client::EgressGatewaysClient<Channel>,
+    egress_gateway,
+    egress_gateways
 );
 
 /// Names one resource.

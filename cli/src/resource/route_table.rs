@@ -24,7 +24,7 @@ pub(crate) enum RouteTableCommand {
     List(ListArgs),
     /// Add a route, or replace the target of the one with this destination.
     #[command(
-        after_help = "Examples:\n  weft route-table put-route rtb-0... 198.51.100.0/24 blackhole\n  weft route-table put-route rtb-0... 0.0.0.0/0 eni-0..."
+        after_help = "Examples:\n  weft route-table put-route rtb-0... 198.51.100.0/24 blackhole\n  weft route-table put-route rtb-0... 0.0.0.0/0 igw-0..."
     )]
     PutRoute(PutRouteArgs),
     /// Remove the route with this destination.
@@ -54,7 +54,7 @@ pub(crate) struct PutRouteArgs {
     /// The addresses it is for.
     #[arg(value_name = "PREFIX")]
     destination: String,
-    /// `local`, `blackhole`, or an interface's id.
+    /// `local`, `blackhole`, or the id of an interface or a gateway.
     target: String,
     /// Refuse if the table has changed since this etag.
     #[arg(long, default_value_t, hide_default_value = true)]
@@ -97,6 +97,7 @@ fn route_text(route: &Route) -> String {
     let target = match &route.target {
         Some(route::Target::Local(_)) => "local",
         Some(route::Target::Interface(id)) => id,
+        Some(route::Target::InternetGateway(id) | route::Target::EgressGateway(id)) => id,
         Some(route::Target::Blackhole(_)) => "blackhole",
         None => "-",
     };
@@ -108,10 +109,12 @@ fn target(text: &str) -> Result<route::Target, UsageError> {
         "local" => Ok(route::Target::Local(true)),
         "blackhole" => Ok(route::Target::Blackhole(true)),
         id if id.starts_with("eni-") => Ok(route::Target::Interface(id.to_owned())),
+        id if id.starts_with("igw-") => Ok(route::Target::InternetGateway(id.to_owned())),
+        id if id.starts_with("eigw-") => Ok(route::Target::EgressGateway(id.to_owned())),
         other => Err(UsageError {
             given: other.to_owned(),
             wanted: "a route's target",
-            hint: "Write local, blackhole, or an interface's id (eni-0...).",
+            hint: "Write local, blackhole, or an id: eni-0..., igw-0... or eigw-0....",
         }),
     }
 }

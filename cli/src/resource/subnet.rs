@@ -24,7 +24,7 @@ pub(crate) enum SubnetCommand {
     Show(ShowArgs),
     /// List all.
     List(ListArgs),
-    /// Change its name or its route table.
+    /// Change its name, its route table, or whether it maps public addresses.
     Update(UpdateArgs),
     /// Delete one that has no interfaces.
     Delete(DeleteArgs),
@@ -56,6 +56,9 @@ pub(crate) struct CreateArgs {
     /// The route table to use; the VPC's main one when left out.
     #[arg(long, default_value_t, hide_default_value = true)]
     route_table: String,
+    /// Give new interfaces a public address of the region's pools.
+    #[arg(long)]
+    map_public_ip: bool,
     /// A name for people.
     #[arg(long)]
     name: Option<String>,
@@ -74,6 +77,9 @@ pub(crate) struct UpdateArgs {
     /// The route table to use; empty for the VPC's main one.
     #[arg(long)]
     route_table: Option<String>,
+    /// Whether to give new interfaces a public address.
+    #[arg(long, value_name = "BOOL")]
+    map_public_ip: Option<bool>,
     /// Refuse if it has changed since this etag.
     #[arg(long, default_value_t, hide_default_value = true)]
     etag: String,
@@ -90,6 +96,7 @@ impl Row for Subnet {
         "CIDR",
         "IPV6",
         "ROUTE-TABLE",
+        "PUBLIC",
         "FREE",
     ];
 
@@ -106,6 +113,7 @@ impl Row for Subnet {
             } else {
                 self.route_table.clone()
             },
+            if self.map_public_ip { "yes" } else { "no" }.to_owned(),
             self.available_addresses.to_string(),
         ]
     }
@@ -129,6 +137,7 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
         cidr_block: args.cidr,
         ipv6_cidr_block: args.ipv6_cidr,
         route_table: args.route_table,
+        map_public_ip: args.map_public_ip,
         meta: super::named(args.name),
         ..Subnet::default()
     };
@@ -148,10 +157,12 @@ async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
     let update_mask = super::mask(&[
         ("meta.name", args.name.is_some()),
         ("route_table", args.route_table.is_some()),
+        ("map_public_ip", args.map_public_ip.is_some()),
     ]);
     let subnet = Subnet {
         id: args.id,
         route_table: args.route_table.unwrap_or_default(),
+        map_public_ip: args.map_public_ip.unwrap_or_default(),
         meta: super::named(args.name),
         ..Subnet::default()
     };

@@ -55,6 +55,7 @@ fn subnets(
             ipv6: None,
             assign_ipv6: true,
             route_table: None,
+            map_public_ip: false,
             label: None,
         };
         apply(cloud, &subnet::create(cloud, settings, draft, bits)?);

@@ -106,6 +106,11 @@ block!(
     SubnetBlock6, Ipv6Net, Ipv6Addr, "subnet's IPv6 block", 64..=64, "an IPv6 prefix of length 64"
 );
 
+block!(
+    /// A block of public IPv4 addresses: /8 to /32.
+    PublicBlock4, Ipv4Net, Ipv4Addr, "public IPv4 block", 8..=32, "A.B.C.D/LENGTH, the length 8 to 32"
+);
+
 impl From<Block4> for Prefix {
     fn from(block: Block4) -> Self {
         Self(IpNet::V4(block.0))
@@ -121,6 +126,19 @@ impl From<VpcBlock6> for Prefix {
 impl From<SubnetBlock6> for Prefix {
     fn from(block: SubnetBlock6) -> Self {
         Self(IpNet::V6(block.0))
+    }
+}
+
+impl PublicBlock4 {
+    /// The first and the last address that can be given: of a block of four addresses and more
+    /// without the network's and the broadcast address, which a router on the way may take for its own.
+    pub fn usable(self) -> (Ipv4Addr, Ipv4Addr) {
+        let (network, broadcast) = (self.0.network(), self.0.broadcast());
+        if self.0.prefix_len() > 30 {
+            return (network, broadcast);
+        }
+        let first = Ipv4Addr::from_bits(network.to_bits() + 1);
+        (first, Ipv4Addr::from_bits(broadcast.to_bits() - 1))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod free;
 mod index;
+mod public;
 mod ranges;
 #[cfg(test)]
 mod tests;
@@ -11,10 +12,12 @@ use std::{collections::BTreeMap, net::IpAddr, ops::Bound};
 
 pub use self::free::{RESERVED_ADDRESSES, usable4, usable6};
 use self::index::Indexes;
+pub use self::public::PublicHolder;
 use crate::{
-    Attachment, Change, Host, HostName, Interface, InterfaceId, Kind, Mac, Region, RegionName,
-    Resource, ResourceKey, RouteTable, RouteTableId, SecurityGroup, SecurityGroupId, Subnet,
-    SubnetId, Vni, Vpc, VpcId, Zone, ZoneName,
+    Attachment, Change, EgressGateway, EgressGatewayId, ElasticAddress, ElasticAddressId, Host,
+    HostName, Interface, InterfaceId, InternetGateway, InternetGatewayId, Kind, Mac, PublicPool,
+    PublicPoolId, Region, RegionName, Resource, ResourceKey, RouteTable, RouteTableId,
+    SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcId, Zone, ZoneName,
 };
 
 macro_rules! tables {
@@ -100,11 +103,15 @@ tables! {
     Region.name, RegionName, regions, region(name: &RegionName) = name;
     Zone.name, ZoneName, zones, zone(name: &ZoneName) = name;
     Host.name, HostName, hosts, host(name: &HostName) = name;
+    PublicPool.id, PublicPoolId, public_pools, public_pool(id: PublicPoolId) = &id;
     Vpc.id, VpcId, vpcs, vpc(id: VpcId) = &id;
+    InternetGateway.id, InternetGatewayId, internet_gateways, internet_gateway(id: InternetGatewayId) = &id;
+    EgressGateway.id, EgressGatewayId, egress_gateways, egress_gateway(id: EgressGatewayId) = &id;
     RouteTable.id, RouteTableId, route_tables, route_table(id: RouteTableId) = &id;
     SecurityGroup.id, SecurityGroupId, security_groups, security_group(id: SecurityGroupId) = &id;
     Subnet.id, SubnetId, subnets, subnet(id: SubnetId) = &id;
     Interface.id, InterfaceId, interfaces, interface(id: InterfaceId) = &id;
+    ElasticAddress.id, ElasticAddressId, elastic_addresses, elastic_address(id: ElasticAddressId) = &id;
 }
 
 /// Every resource of a cloud, indexed. Two clouds with the same resources are equal, whatever the

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     meta::Meta,
-    name::{HostName, RegionName, ZoneName},
+    name::{DeviceName, HostName, RegionName, ZoneName},
 };
 
 /// A set of zones; VPCs live in one region.
@@ -38,6 +38,9 @@ pub struct Host {
     pub zone: ZoneName,
     /// The underlay address of its VTEP; unique in the cloud.
     pub vtep: IpAddr,
+    /// The device that leads to the internet: with one, the host is an edge.
+    #[serde(default)]
+    pub uplink: Option<DeviceName>,
     /// Bookkeeping.
     pub meta: Meta,
 }

@@ -125,3 +125,19 @@ id!(
     /// A network interface (ENI): the unit that a workload attaches to.
     InterfaceId, "eni", "network interface"
 );
+id!(
+    /// A pool of public addresses.
+    PublicPoolId, "ipv4pool", "public pool"
+);
+id!(
+    /// A public address that a tenant holds.
+    ElasticAddressId, "eipalloc", "elastic address"
+);
+id!(
+    /// An internet gateway.
+    InternetGatewayId, "igw", "internet gateway"
+);
+id!(
+    /// An egress-only internet gateway.
+    EgressGatewayId, "eigw", "egress-only internet gateway"
+);

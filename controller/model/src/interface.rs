@@ -37,6 +37,10 @@ pub struct Interface {
     pub ipv4: Ipv4Addr,
     /// More private IPv4 addresses.
     pub secondary_ipv4: Vec<Ipv4Addr>,
+    /// A public address for the primary private one, taken from a pool for life; an elastic address
+    /// put on the primary one takes its place.
+    #[serde(default)]
+    pub public_ipv4: Option<Ipv4Addr>,
     /// IPv6 addresses.
     pub ipv6: Vec<Ipv6Addr>,
     /// Its security groups; the union of their rules holds.

@@ -7,6 +7,7 @@
 
 pub mod cidr;
 pub mod cloud;
+pub mod gateway;
 pub mod group;
 pub mod host;
 pub mod id;
@@ -15,6 +16,7 @@ pub mod meta;
 pub mod name;
 pub mod net;
 pub mod ops;
+pub mod public;
 pub mod resource;
 pub mod route;
 pub mod state;
@@ -24,15 +26,20 @@ pub mod vpc;
 #[cfg(test)]
 mod tests;
 
-pub use cidr::{Block4, Prefix, SubnetBlock6, VpcBlock6};
+pub use cidr::{Block4, Prefix, PublicBlock4, SubnetBlock6, VpcBlock6};
 pub use cloud::Cloud;
+pub use gateway::{EgressGateway, InternetGateway};
 pub use group::{IcmpMatch, Peer, PortMatch, Rule, SecurityGroup};
 pub use host::{Host, Region, Zone};
-pub use id::{InterfaceId, RouteTableId, RuleId, SecurityGroupId, SubnetId, VpcId};
+pub use id::{
+    EgressGatewayId, ElasticAddressId, InterfaceId, InternetGatewayId, PublicPoolId, RouteTableId,
+    RuleId, SecurityGroupId, SubnetId, VpcId,
+};
 pub use interface::{Attachment, Interface};
 pub use meta::{Meta, Revision};
 pub use name::{DeviceName, HostName, Label, NetnsName, RegionName, ZoneName};
 pub use net::{Mac, Mtu, PortRange, Protocol, Vni};
+pub use public::{Association, ElasticAddress, PublicPool};
 pub use resource::{Change, Kind, Resource, ResourceKey};
 pub use route::{Route, RouteOrigin, RouteTable, RouteTarget};
 pub use subnet::Subnet;

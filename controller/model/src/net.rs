@@ -27,6 +27,9 @@ impl Vni {
     /// The largest VNI.
     pub const MAX: u32 = (1 << 24) - 1;
 
+    /// What hosts and edges carry the outside's packets in; no VPC ever gets it.
+    pub const OUTSIDE: Self = Self(Self::MAX);
+
     /// The number.
     pub const fn get(self) -> u32 {
         self.0
@@ -71,6 +74,9 @@ impl Mac {
     /// The distributed router's own address, the same in every subnet of every VPC: locally
     /// administered, unicast. No interface ever gets it.
     pub const ROUTER: Self = Self([0x0a, 0x57, 0x45, 0x46, 0x54, 0x01]);
+
+    /// The edges' own address, the same on each: where packets to the outside go.
+    pub const EDGE: Self = Self([0x0a, 0x57, 0x45, 0x46, 0x54, 0x02]);
 
     /// From the six bytes in wire order.
     pub const fn new(bytes: [u8; 6]) -> Self {

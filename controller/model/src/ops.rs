@@ -4,8 +4,12 @@
 //! with why not. It changes nothing itself, and draws what is random from [`Entropy`], so the same
 //! cloud, request and entropy give the same answer.
 
+pub mod egress_gateway;
+pub mod elastic_address;
 pub mod host;
 pub mod interface;
+pub mod internet_gateway;
+pub mod public_pool;
 pub mod region;
 pub mod route_table;
 pub mod security_group;

@@ -5,12 +5,17 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    gateway::{EgressGateway, InternetGateway},
     group::SecurityGroup,
     host::{Host, Region, Zone},
-    id::{InterfaceId, RouteTableId, SecurityGroupId, SubnetId, VpcId},
+    id::{
+        EgressGatewayId, ElasticAddressId, InterfaceId, InternetGatewayId, PublicPoolId,
+        RouteTableId, SecurityGroupId, SubnetId, VpcId,
+    },
     interface::Interface,
     meta::{Meta, Revision},
     name::{HostName, RegionName, ZoneName},
+    public::{ElasticAddress, PublicPool},
     route::RouteTable,
     subnet::Subnet,
     vpc::Vpc,
@@ -89,11 +94,15 @@ resources! {
     Region, RegionName, name, "region";
     Zone, ZoneName, name, "zone";
     Host, HostName, name, "host";
+    PublicPool, PublicPoolId, id, "public pool";
     Vpc, VpcId, id, "VPC";
+    InternetGateway, InternetGatewayId, id, "internet gateway";
+    EgressGateway, EgressGatewayId, id, "egress-only internet gateway";
     RouteTable, RouteTableId, id, "route table";
     SecurityGroup, SecurityGroupId, id, "security group";
     Subnet, SubnetId, id, "subnet";
     Interface, InterfaceId, id, "network interface";
+    ElasticAddress, ElasticAddressId, id, "elastic address";
 }
 
 /// One resource's change in a transaction: `before` is `None` for a creation, `after` for a

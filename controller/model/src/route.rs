@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cidr::Prefix,
-    id::{InterfaceId, RouteTableId, VpcId},
+    id::{EgressGatewayId, InterfaceId, InternetGatewayId, RouteTableId, VpcId},
     meta::Meta,
 };
 
@@ -16,6 +16,10 @@ pub enum RouteTarget {
     Local,
     /// To an interface that forwards (a middlebox, its source/destination check off).
     Interface(InterfaceId),
+    /// To the internet.
+    InternetGateway(InternetGatewayId),
+    /// To the internet and nothing back but replies; IPv6 alone.
+    EgressGateway(EgressGatewayId),
     /// Nowhere: the packet drops, it doesn't fall through to a shorter prefix.
     Blackhole,
 }

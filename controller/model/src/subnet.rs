@@ -24,6 +24,9 @@ pub struct Subnet {
     pub ipv6: Option<SubnetBlock6>,
     /// The table associated with it; `None` means the VPC's main one.
     pub route_table: Option<RouteTableId>,
+    /// Whether a new interface gets a public address of the region's pools.
+    #[serde(default)]
+    pub map_public_ip: bool,
     /// Bookkeeping.
     pub meta: Meta,
 }

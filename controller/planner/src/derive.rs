@@ -101,6 +101,8 @@ pub(crate) fn route_table(
     }
     let live = |target| match target {
         RouteTarget::Interface(id) if !is_attached(id) => RouteTarget::Blackhole,
+        // Hosts don't lead outside yet.
+        RouteTarget::InternetGateway(_) | RouteTarget::EgressGateway(_) => RouteTarget::Blackhole,
         target => target,
     };
     let routes = winners.into_values().map(|route| RouteState {

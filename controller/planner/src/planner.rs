@@ -123,7 +123,12 @@ impl<B> Planner<B> {
 impl<B> Planner<B> {
     fn put(&mut self, resource: &Resource, plan: &mut Plan<B>) {
         match resource {
-            Resource::Region(_) | Resource::Zone(_) => {}
+            Resource::Region(_)
+            | Resource::Zone(_)
+            | Resource::PublicPool(_)
+            | Resource::InternetGateway(_)
+            | Resource::EgressGateway(_)
+            | Resource::ElasticAddress(_) => {}
             Resource::Host(host) => {
                 let state = State::Tunnel(derive::tunnel(host));
                 self.set(&state, &Audience::Peers(&host.name), plan);
@@ -146,7 +151,12 @@ impl<B> Planner<B> {
 
     fn take(&mut self, key: &ResourceKey, plan: &mut Plan<B>) {
         match key {
-            ResourceKey::Region(_) | ResourceKey::Zone(_) => {}
+            ResourceKey::Region(_)
+            | ResourceKey::Zone(_)
+            | ResourceKey::PublicPool(_)
+            | ResourceKey::InternetGateway(_)
+            | ResourceKey::EgressGateway(_)
+            | ResourceKey::ElasticAddress(_) => {}
             ResourceKey::Host(name) => {
                 let key = StateKey::Tunnel(name.clone());
                 self.unset(&key, &Audience::Peers(name), plan);
@@ -272,7 +282,10 @@ impl<B> Planner<B> {
 fn targets(table: &RouteTable) -> impl Iterator<Item = InterfaceId> {
     table.routes.iter().filter_map(|route| match route.target {
         RouteTarget::Interface(id) => Some(id),
-        RouteTarget::Local | RouteTarget::Blackhole => None,
+        RouteTarget::Local
+        | RouteTarget::InternetGateway(_)
+        | RouteTarget::EgressGateway(_)
+        | RouteTarget::Blackhole => None,
     })
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn host(n: usize) -> Host {
         name: host_name(n),
         zone: "z".parse().unwrap(),
         vtep: std::net::Ipv4Addr::from_bits(0xc612_0000 + low).into(),
+        uplink: None,
         meta: Default::default(),
     }
 }
@@ -115,6 +116,7 @@ pub(crate) fn subnet(v: u64, s: u64, route_table: Option<RouteTableId>) -> Subne
         ipv4: format!("10.0.{}.0/24", s % 256).parse().unwrap(),
         ipv6: None,
         route_table,
+        map_public_ip: false,
         meta: Default::default(),
     }
 }
@@ -133,6 +135,7 @@ pub(crate) fn interface(n: u64, v: u64, on: Option<usize>, groups: &[u64]) -> In
         mac: Mac::local(n),
         ipv4: std::net::Ipv4Addr::from_bits(0x0a00_0004 + low),
         secondary_ipv4: vec![],
+        public_ipv4: None,
         ipv6: vec![],
         groups: groups.iter().map(|&g| group_id(v, g)).collect(),
         source_dest_check: true,

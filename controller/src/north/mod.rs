@@ -18,7 +18,10 @@ use weft_proto::v1 as wire;
 
 pub(crate) use self::call::CallLayer;
 use self::{
-    kinds::{Hosts, Interfaces, Regions, RouteTables, SecurityGroups, Subnets, Vpcs, Zones},
+    kinds::{
+        EgressGateways, ElasticAddresses, Hosts, Interfaces, InternetGateways, PublicPools,
+        Regions, RouteTables, SecurityGroups, Subnets, Vpcs, Zones,
+    },
     operations::Operations,
 };
 use crate::{core::Core, south::Hub};
@@ -68,6 +71,10 @@ pub(crate) fn routes(core: Arc<Core>, hub: Hub) -> Routes {
         route_tables_server::RouteTablesServer(RouteTables);
         security_groups_server::SecurityGroupsServer(SecurityGroups);
         interfaces_server::InterfacesServer(Interfaces);
+        public_pools_server::PublicPoolsServer(PublicPools);
+        elastic_addresses_server::ElasticAddressesServer(ElasticAddresses);
+        internet_gateways_server::InternetGatewaysServer(InternetGateways);
+        egress_gateways_server::EgressGatewaysServer(EgressGateways);
         operations_server::OperationsServer(Operations);
     }
     routes.routes()

@@ -278,6 +278,7 @@ pub(super) async fn workload(
         interface: Some(wanted),
         request_id: request_id(),
         assign_ipv6: None,
+        assign_public_ip: None,
         disable_source_dest_check: !spec.source_dest_check,
     };
     let answer = api.interfaces().create(request).await.map_err(what())?;

@@ -11,6 +11,7 @@ use weft_model::{
 use super::fields::{Fields, Invalid, Reported};
 use crate::v1 as wire;
 
+mod outside;
 mod policy;
 #[cfg(test)]
 mod tests;
@@ -76,6 +77,7 @@ impl From<&Host> for wire::Host {
             vtep: host.vtep.to_string(),
             meta: Some((&host.meta).into()),
             status: None,
+            uplink: text_or_empty(host.uplink.as_ref()),
         }
     }
 }
@@ -108,6 +110,7 @@ impl From<&Subnet> for wire::Subnet {
             route_table: text_or_empty(subnet.route_table.as_ref()),
             meta: Some((&subnet.meta).into()),
             available_addresses: 0,
+            map_public_ip: subnet.map_public_ip,
         }
     }
 }
@@ -153,6 +156,7 @@ impl From<&Interface> for wire::Interface {
             source_dest_check: interface.source_dest_check,
             attachment: interface.attachment.as_ref().map(Into::into),
             meta: Some((&interface.meta).into()),
+            public_ipv4: text_or_empty(interface.public_ipv4.as_ref()),
         }
     }
 }

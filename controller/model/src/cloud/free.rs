@@ -22,9 +22,12 @@ const FIRST_HOST: u32 = 4;
 
 /// What is free. Each costs a few lookups, however many are taken.
 impl Cloud {
-    /// The lowest VNI that no VPC has.
+    /// The lowest VNI that no VPC has; the outside's is never given.
     pub fn free_vni(&self) -> Option<Vni> {
-        let free = self.indexes.vnis.lowest_free(1, u128::from(Vni::MAX))?;
+        let free = self
+            .indexes
+            .vnis
+            .lowest_free(1, u128::from(Vni::OUTSIDE.get()) - 1)?;
         u32::try_from(free).ok().and_then(|n| Vni::try_from(n).ok())
     }
 

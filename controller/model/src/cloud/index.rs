@@ -5,11 +5,12 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use super::ranges::Ranges;
+use super::{public::PublicHolder, ranges::Ranges};
 use crate::{
-    Attachment, Host, HostName, Interface, InterfaceId, Mac, Peer, RegionName, Resource,
-    RouteTable, RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni,
-    Vpc, VpcBlock6, VpcId, Zone, ZoneName,
+    Association, Attachment, EgressGateway, EgressGatewayId, ElasticAddress, ElasticAddressId,
+    Host, HostName, Interface, InterfaceId, InternetGateway, InternetGatewayId, Mac, Peer,
+    PublicPoolId, RegionName, Resource, RouteTable, RouteTableId, RouteTarget, SecurityGroup,
+    SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcBlock6, VpcId, Zone, ZoneName,
 };
 
 /// Many values per key; a key without values is not there, so equal content is equal indexes.
@@ -75,6 +76,14 @@ pub(super) struct Indexes {
     pub(super) interface_by_mac: BTreeMap<Mac, InterfaceId>,
     pub(super) interface_by_device: BTreeMap<Attachment, InterfaceId>,
     pub(super) interface_by_address: BTreeMap<(VpcId, IpAddr), InterfaceId>,
+    pub(super) pools_in_region: Multi<RegionName, PublicPoolId>,
+    pub(super) elastic_of_pool: Multi<PublicPoolId, ElasticAddressId>,
+    pub(super) elastic_of_interface: Multi<InterfaceId, ElasticAddressId>,
+    pub(super) public_by_address: BTreeMap<Ipv4Addr, PublicHolder>,
+    /// The public addresses in use, of all pools.
+    pub(super) public4: Ranges,
+    pub(super) internet_gateway_of_vpc: BTreeMap<VpcId, InternetGatewayId>,
+    pub(super) egress_gateway_of_vpc: BTreeMap<VpcId, EgressGatewayId>,
     pub(super) vnis: Ranges,
     /// /56 blocks by their number; two VPCs may be given the same one.
     pub(super) vpc_blocks6: Ranges,
@@ -100,7 +109,11 @@ impl Indexes {
             Resource::Region(_) => {}
             Resource::Zone(zone) => self.set_zone(zone, present),
             Resource::Host(host) => self.set_host(host, present),
+            Resource::PublicPool(pool) => self.pools_in_region.set(&pool.region, &pool.id, present),
             Resource::Vpc(vpc) => self.set_vpc(vpc, present),
+            Resource::InternetGateway(gateway) => self.set_internet_gateway(gateway, present),
+            Resource::EgressGateway(gateway) => self.set_egress_gateway(gateway, present),
+            Resource::ElasticAddress(elastic) => self.set_elastic(elastic, present),
             Resource::RouteTable(table) => self.set_table(table, present),
             Resource::SecurityGroup(group) => self.set_group(group, present),
             Resource::Subnet(subnet) => self.set_subnet(subnet, present),
@@ -132,6 +145,32 @@ impl Indexes {
             let taken = self.vpcs_with_block6.count(block) > 0;
             mark(&mut self.vpc_blocks6, number_of_block6(*block), taken);
         }
+    }
+
+    fn set_internet_gateway(&mut self, gateway: &InternetGateway, present: bool) {
+        if let Some(vpc) = gateway.vpc {
+            set_one(&mut self.internet_gateway_of_vpc, vpc, gateway.id, present);
+        }
+    }
+
+    fn set_egress_gateway(&mut self, gateway: &EgressGateway, present: bool) {
+        let by_vpc = &mut self.egress_gateway_of_vpc;
+        set_one(by_vpc, gateway.vpc, gateway.id, present);
+    }
+
+    fn set_elastic(&mut self, elastic: &ElasticAddress, present: bool) {
+        let id = elastic.id;
+        self.elastic_of_pool.set(&elastic.pool, &id, present);
+        if let Some(Association::Interface { interface, .. }) = elastic.association {
+            self.elastic_of_interface.set(&interface, &id, present);
+        }
+        self.set_public(elastic.address, PublicHolder::Elastic(id), present);
+    }
+
+    fn set_public(&mut self, address: Ipv4Addr, holder: PublicHolder, present: bool) {
+        set_one(&mut self.public_by_address, address, holder, present);
+        let taken = self.public_by_address.contains_key(&address);
+        mark(&mut self.public4, number4(address), taken);
     }
 
     fn set_table(&mut self, table: &RouteTable, present: bool) {
@@ -179,6 +218,9 @@ impl Indexes {
             );
         }
         self.set_addresses(interface, present);
+        if let Some(public) = interface.public_ipv4 {
+            self.set_public(public, PublicHolder::Interface(id), present);
+        }
     }
 
     fn set_addresses(&mut self, interface: &Interface, present: bool) {

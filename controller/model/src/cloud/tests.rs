@@ -22,6 +22,7 @@ fn interface(bits: u64, ipv4: &str) -> Interface {
         mac: Mac::local(bits),
         ipv4: ipv4.parse().unwrap(),
         secondary_ipv4: Vec::new(),
+        public_ipv4: None,
         ipv6: Vec::new(),
         groups: vec![SecurityGroupId::from_bits(9)],
         source_dest_check: true,
@@ -38,6 +39,7 @@ fn subnet() -> Subnet {
         ipv4: "10.0.0.0/16".parse().unwrap(),
         ipv6: None,
         route_table: None,
+        map_public_ip: false,
         meta: Meta::default(),
     }
 }

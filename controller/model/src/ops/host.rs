@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{OpError, Violation, check_etag, found, refuse};
-use crate::{Change, Cloud, Host, HostName, Label, Meta, Revision, ZoneName};
+use crate::{Change, Cloud, DeviceName, Host, HostName, Label, Meta, Revision, ZoneName};
 
 /// What a host is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Draft {
     pub zone: ZoneName,
     /// The underlay address of its VTEP, unique in the cloud.
     pub vtep: IpAddr,
+    /// The device that leads to the internet: with one, the host is an edge.
+    pub uplink: Option<DeviceName>,
     /// The name that people see.
     pub label: Option<Label>,
 }
@@ -23,6 +25,8 @@ pub struct Draft {
 pub struct Update {
     /// The underlay address of its VTEP.
     pub vtep: Option<IpAddr>,
+    /// The device that leads to the internet, or none.
+    pub uplink: Option<Option<DeviceName>>,
     /// The name that people see, or none.
     pub label: Option<Option<Label>>,
 }
@@ -46,6 +50,7 @@ pub fn create(cloud: &Cloud, draft: Draft) -> Result<Vec<Change>, OpError> {
         name: draft.name,
         zone: draft.zone,
         vtep: draft.vtep,
+        uplink: draft.uplink,
         meta: Meta::named(draft.label),
     })])
 }
@@ -67,6 +72,7 @@ pub fn update(
         refuse(check_vtep(cloud, name, vtep))?;
         after.vtep = vtep;
     }
+    after.uplink = update.uplink.unwrap_or(after.uplink);
     after.meta.rename(update.label);
     Ok(vec![Change::update(before.clone(), after)])
 }

@@ -5,7 +5,10 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use super::{Entropy, OpError, Settings, Violation, check_etag, check_quota, draw, found, refuse};
+use super::{
+    Entropy, OpError, Settings, Violation, check_etag, check_quota, draw, elastic_address, found,
+    refuse,
+};
 use crate::{
     Attachment, Change, Cloud, Interface, InterfaceId, Kind, Label, Mac, Meta, Revision,
     SecurityGroupId, Subnet, SubnetId, Vpc,
@@ -26,6 +29,8 @@ pub struct Draft {
     /// Whether to take the lowest free IPv6 address where `ipv6` is empty; `None` takes one if
     /// the subnet has an IPv6 block.
     pub assign_ipv6: Option<bool>,
+    /// Whether to take a public address of the region's pools; `None` does as the subnet says.
+    pub assign_public: Option<bool>,
     /// Its security groups; the VPC's default one where empty.
     pub groups: Vec<SecurityGroupId>,
     /// Whether it may send and receive only what is its own.
@@ -46,6 +51,7 @@ impl Draft {
             secondary_ipv4: Vec::new(),
             ipv6: Vec::new(),
             assign_ipv6: None,
+            assign_public: None,
             groups: Vec::new(),
             source_dest_check: true,
             attachment: None,
@@ -98,6 +104,7 @@ pub fn create(
         mac: mac_of(id),
         ipv4: primary(cloud, subnet, &draft)?,
         ipv6: addresses6(cloud, subnet, &draft)?,
+        public_ipv4: public(cloud, vpc, subnet, &draft)?,
         groups: if draft.groups.is_empty() {
             vec![vpc.default_group]
         } else {
@@ -135,10 +142,15 @@ pub fn update(
     after.attachment = update.attachment.unwrap_or(after.attachment);
     after.meta.rename(update.label);
     check(cloud, settings, subnet, &after)?;
-    Ok(vec![Change::update(before.clone(), after)])
+    // An elastic address goes with the private one that it was put on.
+    let kept = |private| after.addresses4().any(|own| own == private);
+    let gone = elastic_address::take_off(cloud, id, kept);
+    let change = Change::update(before.clone(), after);
+    Ok(std::iter::once(change).chain(gone).collect())
 }
 
-/// Deletes an interface, unplugging it. Routes to it stay and drop what they match.
+/// Deletes an interface, unplugging it. Routes to it stay and drop what they match; elastic
+/// addresses on it come off.
 ///
 /// # Errors
 /// When it doesn't exist or has changed since the etag.
@@ -149,7 +161,9 @@ pub fn delete(
 ) -> Result<Vec<Change>, OpError> {
     let interface = found(cloud.interface(id), id)?;
     check_etag(id, &interface.meta, etag)?;
-    Ok(vec![Change::delete(interface.clone())])
+    let gone = elastic_address::take_off(cloud, id, |_| false);
+    let change = Change::delete(interface.clone());
+    Ok(std::iter::once(change).chain(gone).collect())
 }
 
 /// Stable, because the id is: its last 40 bits.
@@ -199,6 +213,18 @@ fn addresses6(cloud: &Cloud, subnet: &Subnet, draft: &Draft) -> Result<Vec<Ipv6A
         within: format!("subnet {} ({block})", subnet.id),
     })?;
     Ok(vec![free])
+}
+
+fn public(
+    cloud: &Cloud,
+    vpc: &Vpc,
+    subnet: &Subnet,
+    draft: &Draft,
+) -> Result<Option<Ipv4Addr>, OpError> {
+    let assign = draft.assign_public.unwrap_or(subnet.map_public_ip);
+    assign
+        .then(|| elastic_address::lowest_free(cloud, &vpc.region))
+        .transpose()
 }
 
 /// Everything that must hold of an interface before it is stored.

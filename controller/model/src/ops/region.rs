@@ -53,7 +53,7 @@ pub fn update(
 /// Deletes a region.
 ///
 /// # Errors
-/// When it doesn't exist, has changed since the etag, or has zones or VPCs.
+/// When it doesn't exist, has changed since the etag, or has zones, pools or VPCs.
 pub fn delete(
     cloud: &Cloud,
     name: &RegionName,
@@ -64,7 +64,9 @@ pub fn delete(
     let zone = cloud.zones_in_region(name).next();
     let vpc = cloud.vpcs_in_region(name).next();
     let by = zone.map(|zone| ResourceKey::from(zone.name.clone()));
-    if let Some(by) = by.or(vpc.map(|vpc| vpc.id.into())) {
+    let pool = cloud.pools_in_region(name).next();
+    let by = by.or(vpc.map(|vpc| vpc.id.into()));
+    if let Some(by) = by.or(pool.map(|pool| pool.id.into())) {
         let key = name.clone().into();
         return Err(OpError::InUse { key, by });
     }

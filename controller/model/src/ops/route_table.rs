@@ -9,8 +9,8 @@ use super::{
     subnet::is_whole, vpc::blocks,
 };
 use crate::{
-    Change, Cloud, InterfaceId, Label, Meta, Prefix, Revision, Route, RouteOrigin, RouteTable,
-    RouteTableId, RouteTarget, Vpc, VpcId,
+    Change, Cloud, EgressGatewayId, InterfaceId, InternetGatewayId, Label, Meta, Prefix, Revision,
+    Route, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Vpc, VpcId,
 };
 
 /// What a route table is made of.
@@ -233,6 +233,10 @@ fn check_route(
     let wrong_target = match target {
         RouteTarget::Interface(id) => check_target(cloud, vpc, id)
             .map(|reason| Violation::new(format!("{field}.interface"), reason)),
+        RouteTarget::InternetGateway(id) => check_internet(cloud, vpc, id)
+            .map(|reason| Violation::new(format!("{field}.internet_gateway"), reason)),
+        RouteTarget::EgressGateway(id) => check_egress(cloud, vpc, id, destination)
+            .map(|reason| Violation::new(format!("{field}.egress_gateway"), reason)),
         RouteTarget::Local | RouteTarget::Blackhole => None,
     };
     wrong_place.into_iter().chain(wrong_target).collect()
@@ -253,8 +257,8 @@ fn check_destination(
     }
     let blocks = blocks(vpc);
     if blocks.contains(&destination) {
-        let blackhole = target == RouteTarget::Blackhole;
-        return blackhole.then(|| {
+        let inside = matches!(target, RouteTarget::Local | RouteTarget::Interface(_));
+        return (!inside).then(|| {
             format!("{destination} is a block of the VPC: its target is local or an interface")
         });
     }
@@ -292,5 +296,36 @@ fn check_target(cloud: &Cloud, vpc: &Vpc, id: InterfaceId) -> Option<String> {
             interface.vpc, vpc.id
         )),
         Some(_) => None,
+    }
+}
+
+/// Why the internet gateway can't be a target.
+fn check_internet(cloud: &Cloud, vpc: &Vpc, id: InternetGatewayId) -> Option<String> {
+    match cloud.internet_gateway(id) {
+        None => Some(format!("internet gateway {id} doesn't exist")),
+        Some(gateway) if gateway.vpc != Some(vpc.id) => Some(format!(
+            "internet gateway {id} is not attached to {}, the table's VPC; attach it first",
+            vpc.id
+        )),
+        Some(_) => None,
+    }
+}
+
+/// Why the egress-only internet gateway can't be a target.
+fn check_egress(
+    cloud: &Cloud,
+    vpc: &Vpc,
+    id: EgressGatewayId,
+    destination: Prefix,
+) -> Option<String> {
+    match cloud.egress_gateway(id) {
+        None => Some(format!("egress-only internet gateway {id} doesn't exist")),
+        Some(gateway) if gateway.vpc != vpc.id => Some(format!(
+            "egress-only internet gateway {id} is of VPC {}, and the table is of {}",
+            gateway.vpc, vpc.id
+        )),
+        Some(_) => matches!(destination.net(), IpNet::V4(_)).then(|| {
+            format!("{destination} is IPv4, and an egress-only internet gateway is for IPv6 alone")
+        }),
     }
 }

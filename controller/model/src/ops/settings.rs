@@ -26,6 +26,10 @@ pub struct Quotas {
     pub interfaces_per_region: usize,
     /// Addresses of an interface: of each family, the primary one counted.
     pub addresses_per_interface: usize,
+    /// Elastic addresses of a region.
+    pub elastic_addresses_per_region: usize,
+    /// Internet gateways of the cloud, attached or not.
+    pub internet_gateways: usize,
 }
 
 impl Default for Quotas {
@@ -41,6 +45,8 @@ impl Default for Quotas {
             groups_per_interface: 5,
             interfaces_per_region: 5_000,
             addresses_per_interface: 50,
+            elastic_addresses_per_region: 5,
+            internet_gateways: 100,
         }
     }
 }
@@ -58,6 +64,8 @@ impl Quotas {
         groups_per_interface: usize::MAX,
         interfaces_per_region: usize::MAX,
         addresses_per_interface: usize::MAX,
+        elastic_addresses_per_region: usize::MAX,
+        internet_gateways: usize::MAX,
     };
 }
 

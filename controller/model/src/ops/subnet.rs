@@ -23,6 +23,8 @@ pub struct Draft {
     pub assign_ipv6: bool,
     /// The table to associate; `None` means the VPC's main one.
     pub route_table: Option<RouteTableId>,
+    /// Whether a new interface gets a public address of the region's pools.
+    pub map_public_ip: bool,
     /// The name that people see.
     pub label: Option<Label>,
 }
@@ -34,6 +36,8 @@ pub struct Update {
     pub route_table: Option<Option<RouteTableId>>,
     /// The IPv6 block, or none; it can't go or change while an interface has an address of it.
     pub ipv6: Option<Option<SubnetBlock6>>,
+    /// Whether a new interface gets a public address; those there keep what they have.
+    pub map_public_ip: Option<bool>,
     /// The name that people see, or none.
     pub label: Option<Option<Label>>,
 }
@@ -73,6 +77,7 @@ pub fn create(
         ipv4: draft.ipv4,
         ipv6,
         route_table: draft.route_table,
+        map_public_ip: draft.map_public_ip,
         meta: Meta::named(draft.label),
     })])
 }
@@ -102,6 +107,7 @@ pub fn update(
         refuse(violation.into_iter().collect())?;
         after.ipv6 = ipv6;
     }
+    after.map_public_ip = update.map_public_ip.unwrap_or(after.map_public_ip);
     after.meta.rename(update.label);
     Ok(vec![Change::update(before.clone(), after)])
 }

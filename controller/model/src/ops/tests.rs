@@ -2,13 +2,15 @@
 
 mod hosts;
 mod interfaces;
+mod outside;
 mod properties;
 mod routes;
 mod rules;
 mod vpcs;
 
 use super::{
-    OpError, Quotas, Settings, host, interface, region, security_group, subnet, vpc, zone,
+    OpError, Quotas, Settings, egress_gateway, elastic_address, host, interface, internet_gateway,
+    public_pool, region, security_group, subnet, vpc, zone,
 };
 use crate::{
     Attachment, Change, Cloud, InterfaceId, Label, Prefix, Resource, Revision, SecurityGroupId,
@@ -148,6 +150,7 @@ fn host_draft(name: &str, zone: &str, vtep: &str) -> host::Draft {
         name: name.parse().unwrap(),
         zone: zone.parse().unwrap(),
         vtep: vtep.parse().unwrap(),
+        uplink: None,
         label: None,
     }
 }
@@ -171,6 +174,7 @@ fn subnet_draft(vpc: VpcId, cidr: &str) -> subnet::Draft {
         ipv6: None,
         assign_ipv6: true,
         route_table: None,
+        map_public_ip: false,
         label: None,
     }
 }

@@ -111,8 +111,8 @@ pub fn update(
 /// Deletes a VPC with its main route table and its default security group.
 ///
 /// # Errors
-/// When it doesn't exist, has changed since the etag, or has subnets, interfaces, or other tables
-/// or groups.
+/// When it doesn't exist, has changed since the etag, or has subnets, interfaces, gateways, or
+/// other tables or groups.
 pub fn delete(cloud: &Cloud, id: VpcId, etag: Option<Revision>) -> Result<Vec<Change>, OpError> {
     let vpc = found(cloud.vpc(id), id)?;
     check_etag(id, &vpc.meta, etag)?;
@@ -139,8 +139,12 @@ fn user(cloud: &Cloud, vpc: &Vpc) -> Option<ResourceKey> {
     let table = tables.find(|table| table.id != vpc.main_route_table);
     let mut groups = cloud.groups_in_vpc(vpc.id);
     let group = groups.find(|group| group.id != vpc.default_group);
+    let internet = cloud.internet_gateway_of(vpc.id);
+    let egress = cloud.egress_gateway_of(vpc.id);
     interface
         .map(|i| i.id.into())
+        .or(internet.map(|g| g.id.into()))
+        .or(egress.map(|g| g.id.into()))
         .or(subnet.map(|s| s.id.into()))
         .or(table.map(|t| t.id.into()))
         .or(group.map(|g| g.id.into()))

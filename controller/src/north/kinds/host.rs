@@ -14,7 +14,7 @@ impl Exposed for Hosts {
     const FIELD: &'static str = "host";
     const KEY: &'static str = "host";
     const PATHS: Paths = Paths {
-        mutable: &["vtep", "meta.name"],
+        mutable: &["vtep", "uplink", "meta.name"],
         fixed: &["host", "zone", "meta", "status"],
     };
 
@@ -61,11 +61,13 @@ impl Exposed for Hosts {
         let name = fields.required("host", &host.host);
         let zone = fields.required("zone", &host.zone);
         let vtep = fields.required("vtep", &host.vtep);
+        let uplink = fields.optional("uplink", &host.uplink);
         let label = label(fields, host.meta.as_ref());
         Ok(Draft {
             name: name?,
             zone: zone?,
             vtep: vtep?,
+            uplink: uplink?,
             label: label?,
         })
     }
@@ -76,9 +78,11 @@ impl Exposed for Hosts {
         host: &wire::Host,
     ) -> Result<Update, Reported> {
         let vtep = mask.pick("vtep", || fields.required("vtep", &host.vtep));
+        let uplink = mask.pick("uplink", || fields.optional("uplink", &host.uplink));
         let label = mask.pick("meta.name", || label(fields, host.meta.as_ref()));
         Ok(Update {
             vtep: vtep?,
+            uplink: uplink?,
             label: label?,
         })
     }

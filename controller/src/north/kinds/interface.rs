@@ -34,7 +34,7 @@ impl Exposed for Interfaces {
             "attachment",
             "meta.name",
         ],
-        fixed: &["id", "vpc", "subnet", "mac", "ipv4", "meta"],
+        fixed: &["id", "vpc", "subnet", "mac", "ipv4", "public_ipv4", "meta"],
     };
 
     type Key = InterfaceId;
@@ -77,6 +77,7 @@ impl Exposed for Interfaces {
     ) -> Result<Draft, Reported> {
         let no_id = given_by_controller(fields, "id", &interface.id);
         let no_mac = given_by_controller(fields, "mac", &interface.mac);
+        let no_public = given_by_controller(fields, "public_ipv4", &interface.public_ipv4);
         let vpc = fields.optional("vpc", &interface.vpc);
         let subnet = fields.required("subnet", &interface.subnet);
         let ipv4 = fields.optional("ipv4", &interface.ipv4);
@@ -85,12 +86,13 @@ impl Exposed for Interfaces {
         let groups = fields.all("groups", ITEMS, &interface.groups);
         let attachment = read_attachment(fields, interface.attachment.as_ref());
         let label = label(fields, interface.meta.as_ref());
-        no_id.and(no_mac)?;
+        no_id.and(no_mac).and(no_public)?;
         let parts = Parts {
             ipv4: ipv4?,
             secondary_ipv4: secondary_ipv4?,
             ipv6: ipv6?,
             assign_ipv6: request.assign_ipv6,
+            assign_public: request.assign_public_ip,
             groups: groups?,
             source_dest_check: !request.disable_source_dest_check,
             attachment: attachment?,

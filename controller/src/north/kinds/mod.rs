@@ -1,7 +1,11 @@
 //! Each kind of resource: its fields, its messages, its commands.
 
+mod egress_gateway;
+mod elastic_address;
 mod host;
 mod interface;
+mod internet_gateway;
+mod public_pool;
 mod region;
 mod route_table;
 mod security_group;
@@ -10,8 +14,10 @@ mod vpc;
 mod zone;
 
 pub(super) use self::{
-    host::Hosts, interface::Interfaces, region::Regions, route_table::RouteTables,
-    security_group::SecurityGroups, subnet::Subnets, vpc::Vpcs, zone::Zones,
+    egress_gateway::EgressGateways, elastic_address::ElasticAddresses, host::Hosts,
+    interface::Interfaces, internet_gateway::InternetGateways, public_pool::PublicPools,
+    region::Regions, route_table::RouteTables, security_group::SecurityGroups, subnet::Subnets,
+    vpc::Vpcs, zone::Zones,
 };
 
 /// The names that every kind's implementation needs.

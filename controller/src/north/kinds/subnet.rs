@@ -14,7 +14,12 @@ impl Exposed for Subnets {
     const FIELD: &'static str = "subnet";
     const KEY: &'static str = "id";
     const PATHS: Paths = Paths {
-        mutable: &["ipv6_cidr_block", "route_table", "meta.name"],
+        mutable: &[
+            "ipv6_cidr_block",
+            "route_table",
+            "map_public_ip",
+            "meta.name",
+        ],
         fixed: &[
             "id",
             "vpc",
@@ -81,6 +86,7 @@ impl Exposed for Subnets {
             ipv6: ipv6?,
             assign_ipv6: request.assign_ipv6,
             route_table: route_table?,
+            map_public_ip: subnet.map_public_ip,
             label: label?,
         })
     }
@@ -96,10 +102,12 @@ impl Exposed for Subnets {
         let ipv6 = mask.pick("ipv6_cidr_block", || {
             fields.optional("ipv6_cidr_block", &subnet.ipv6_cidr_block)
         });
+        let map_public_ip = mask.pick("map_public_ip", || Ok(subnet.map_public_ip));
         let label = mask.pick("meta.name", || label(fields, subnet.meta.as_ref()));
         Ok(Update {
             route_table: route_table?,
             ipv6: ipv6?,
+            map_public_ip: map_public_ip?,
             label: label?,
         })
     }

@@ -47,6 +47,7 @@ fn host(n: u64) -> Host {
         name: name(n),
         zone: "z".parse().unwrap(),
         vtep: format!("192.0.2.{n}").parse().unwrap(),
+        uplink: None,
         meta: Meta::default(),
     }
 }
@@ -90,6 +91,7 @@ fn first_cloud() -> Cloud {
         ipv4: "10.0.0.0/20".parse().unwrap(),
         ipv6: None,
         route_table: None,
+        map_public_ip: false,
         meta: Meta::default(),
     };
     let mut resources: Vec<Resource> = vec![vpc.into(), table.into(), group.into(), subnet.into()];
@@ -105,6 +107,7 @@ fn interface(n: u64, on: Option<u64>) -> Interface {
         mac: Mac::local(n),
         ipv4: std::net::Ipv4Addr::from_bits(0x0a00_0004 + u32::try_from(n).unwrap()),
         secondary_ipv4: vec![],
+        public_ipv4: None,
         ipv6: vec![],
         groups: vec![GROUP],
         source_dest_check: true,

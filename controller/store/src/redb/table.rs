@@ -10,7 +10,7 @@ use crate::{Receipt, StoreError, stage::check_fit};
 
 /// Numbers about the store itself, by name.
 pub(super) const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
-/// Resources: a letter for the kind and the key's text, to JSON.
+/// Resources: letters for the kind and the key's text, to JSON.
 pub(super) const RESOURCES: TableDefinition<'static, &str, &[u8]> =
     TableDefinition::new("resources");
 /// Receipts in the order of their making: request id, digest, revision, answer.
@@ -24,23 +24,28 @@ pub(super) const SCHEMA: &str = "schema";
 /// The newest revision.
 const REVISION: &str = "revision";
 
-/// The letter that a kind's keys start with: part of the layout, so fixed, and in the order of
-/// [`Kind::ALL`], so that a load yields what is referred to before what refers to it.
-const fn letter(kind: Kind) -> char {
+/// The letters that a kind's keys start with: part of the layout, so fixed, and in the order of
+/// [`Kind::ALL`], so that a load yields what is referred to before what refers to it. A kind
+/// between two older ones has the letter of the one before it and one more.
+const fn letters(kind: Kind) -> &'static str {
     match kind {
-        Kind::Region => 'a',
-        Kind::Zone => 'b',
-        Kind::Host => 'c',
-        Kind::Vpc => 'd',
-        Kind::RouteTable => 'e',
-        Kind::SecurityGroup => 'f',
-        Kind::Subnet => 'g',
-        Kind::Interface => 'h',
+        Kind::Region => "a",
+        Kind::Zone => "b",
+        Kind::Host => "c",
+        Kind::PublicPool => "cp",
+        Kind::Vpc => "d",
+        Kind::InternetGateway => "di",
+        Kind::EgressGateway => "dj",
+        Kind::RouteTable => "e",
+        Kind::SecurityGroup => "f",
+        Kind::Subnet => "g",
+        Kind::Interface => "h",
+        Kind::ElasticAddress => "i",
     }
 }
 
 fn row_key(key: &ResourceKey) -> String {
-    format!("{}/{key}", letter(key.kind()))
+    format!("{}/{key}", letters(key.kind()))
 }
 
 /// The resource in a row.

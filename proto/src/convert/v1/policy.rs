@@ -127,11 +127,17 @@ fn read_target(
         Some(Wire::Interface(text)) => fields
             .required("interface", text)
             .map(RouteTarget::Interface),
+        Some(Wire::InternetGateway(text)) => fields
+            .required("internet_gateway", text)
+            .map(RouteTarget::InternetGateway),
+        Some(Wire::EgressGateway(text)) => fields
+            .required("egress_gateway", text)
+            .map(RouteTarget::EgressGateway),
         Some(Wire::Local(false)) => Err(fields.refuse("local", "is true or left out")),
         Some(Wire::Blackhole(false)) => Err(fields.refuse("blackhole", "is true or left out")),
         None => Err(fields.refuse(
             "target",
-            "is required: give local, an interface or blackhole",
+            "is required: give local, an interface, a gateway or blackhole",
         )),
     }
 }
@@ -202,6 +208,8 @@ impl From<RouteTarget> for wire::route::Target {
         match target {
             RouteTarget::Local => Self::Local(true),
             RouteTarget::Interface(id) => Self::Interface(id.to_string()),
+            RouteTarget::InternetGateway(id) => Self::InternetGateway(id.to_string()),
+            RouteTarget::EgressGateway(id) => Self::EgressGateway(id.to_string()),
             RouteTarget::Blackhole => Self::Blackhole(true),
         }
     }

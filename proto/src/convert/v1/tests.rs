@@ -1,7 +1,7 @@
 //! Rules and routes survive the wire; what is wrong with one is named by its path.
 
 use proptest::prelude::*;
-use weft_model::{InterfaceId, Label, RuleId, SecurityGroupId};
+use weft_model::{EgressGatewayId, InterfaceId, InternetGatewayId, Label, RuleId, SecurityGroupId};
 
 use super::*;
 
@@ -59,6 +59,9 @@ fn target() -> impl Strategy<Value = RouteTarget> {
         Just(RouteTarget::Local),
         Just(RouteTarget::Blackhole),
         any::<u64>().prop_map(|bits| RouteTarget::Interface(InterfaceId::from_bits(bits))),
+        any::<u64>()
+            .prop_map(|bits| RouteTarget::InternetGateway(InternetGatewayId::from_bits(bits))),
+        any::<u64>().prop_map(|bits| RouteTarget::EgressGateway(EgressGatewayId::from_bits(bits))),
     ]
 }
 

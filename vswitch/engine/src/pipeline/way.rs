@@ -74,7 +74,9 @@ impl Way {
         let entry = match route.target {
             RouteTarget::Local => holder(view, to)?,
             RouteTarget::Interface(interface) => view.vpc.interface(interface).ok_or_else(dead)?,
-            RouteTarget::Blackhole => return Err(dead()),
+            RouteTarget::InternetGateway(_)
+            | RouteTarget::EgressGateway(_)
+            | RouteTarget::Blackhole => return Err(dead()),
         };
         let back = entry.subnet == view.port.subnet_id;
         Self::to(view, entry, if back { Hop::Back } else { Hop::Routed })

@@ -31,6 +31,7 @@ fn two_hosts_never_share_a_vtep() {
     let name = "h2".parse().unwrap();
     let vtep = |vtep: &str| host::Update {
         vtep: Some(vtep.parse().unwrap()),
+        uplink: None,
         label: None,
     };
     let (field, _) = world.invalid(|w, _| host::update(&w.cloud, &name, vtep("10.9.0.1"), None));
@@ -112,6 +113,7 @@ fn an_old_etag_is_refused_and_the_present_one_accepted() {
     let read = world.cloud.host(&name).unwrap().meta.updated;
     let rename = |label: &str| host::Update {
         vtep: None,
+        uplink: None,
         label: Some(Some(label.parse().unwrap())),
     };
     world.ok(|w, _| host::update(&w.cloud, &name, rename("mine"), Some(read)));

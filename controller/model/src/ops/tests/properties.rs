@@ -131,6 +131,10 @@ fn delete(cloud: &Cloud, key: ResourceKey) -> Answer {
         ResourceKey::SecurityGroup(id) => security_group::delete(cloud, id, None),
         ResourceKey::Subnet(id) => subnet::delete(cloud, id, None),
         ResourceKey::Interface(id) => interface::delete(cloud, id, None),
+        ResourceKey::PublicPool(id) => public_pool::delete(cloud, id, None),
+        ResourceKey::ElasticAddress(id) => elastic_address::delete(cloud, id, None),
+        ResourceKey::InternetGateway(id) => internet_gateway::delete(cloud, id, None),
+        ResourceKey::EgressGateway(id) => egress_gateway::delete(cloud, id, None),
     }
 }
 

@@ -267,6 +267,7 @@ fn a_subnet_takes_a_table_of_its_own_vpc_only() {
     let foreign = world.cloud.vpc(b).unwrap().main_route_table;
     let associate = |table| subnet::Update {
         route_table: Some(Some(table)),
+        map_public_ip: None,
         ..subnet::Update::default()
     };
     let (field, _) = world.invalid(|w, _| subnet::update(&w.cloud, id, associate(foreign), None));
