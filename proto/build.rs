@@ -12,7 +12,7 @@ const FILES: [&str; 4] = [
 ];
 
 /// Messages that the CLI prints as JSON, with their nested types.
-const PRINTED: [&str; 35] = [
+const PRINTED: &[&str] = &[
     ".weft.v1.Meta",
     ".weft.v1.Region",
     ".weft.v1.Zone",
@@ -35,6 +35,7 @@ const PRINTED: [&str; 35] = [
     ".weft.v1.InterfaceAddress",
     ".weft.v1.InternetGateway",
     ".weft.v1.EgressGateway",
+    ".weft.v1.FlowLog",
     ".weft.v1.HostRefusal",
     ".weft.host.v1.StatusResponse",
     ".weft.host.v1.Controller",

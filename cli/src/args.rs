@@ -7,8 +7,9 @@ use crate::{
     output::Format,
     resource::{
         egress_gateway::EgressGatewayCommand, elastic_address::ElasticAddressCommand,
-        host::HostCommand, interface::InterfaceCommand, internet_gateway::InternetGatewayCommand,
-        public_pool::PublicPoolCommand, region::RegionCommand, route_table::RouteTableCommand,
+        flow_log::FlowLogCommand, host::HostCommand, interface::InterfaceCommand,
+        internet_gateway::InternetGatewayCommand, public_pool::PublicPoolCommand,
+        region::RegionCommand, route_table::RouteTableCommand,
         security_group::SecurityGroupCommand, subnet::SubnetCommand, vpc::VpcCommand,
         zone::ZoneCommand,
     },
@@ -105,6 +106,9 @@ pub(crate) enum ApiCommand {
     /// Egress-only internet gateways: IPv6 out, and replies alone in.
     #[command(subcommand)]
     EgressGateway(EgressGatewayCommand),
+    /// Flow logs: what passed and what was dropped, written down on the hosts.
+    #[command(subcommand)]
+    FlowLog(FlowLogCommand),
     /// Wait until every host concerned has applied a revision.
     Wait(WaitArgs),
     /// Print the version of this binary and of the controller.

@@ -43,6 +43,7 @@ async fn run(api: &Api, command: ApiCommand) -> Result<(), CliError> {
         ApiCommand::ElasticAddress(command) => resource::elastic_address::run(api, command).await,
         ApiCommand::InternetGateway(command) => resource::internet_gateway::run(api, command).await,
         ApiCommand::EgressGateway(command) => resource::egress_gateway::run(api, command).await,
+        ApiCommand::FlowLog(command) => resource::flow_log::run(api, command).await,
         ApiCommand::Wait(args) => system::wait(api, args).await,
         ApiCommand::Version => Ok(()),
     }

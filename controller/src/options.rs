@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::Args;
 use ipnet::Ipv6Net;
-use weft_model::ops::{Quotas, Settings};
+use weft_model::{
+    AccountId,
+    ops::{Quotas, Settings},
+};
 
 /// How the controller runs.
 #[derive(Debug, Clone, Args)]
@@ -20,6 +23,10 @@ pub struct Options {
     /// The pool that VPCs get an IPv6 /56 from
     #[arg(long, value_name = "PREFIX", default_value = "fd57:6566:7400::/40", value_parser = pool)]
     pub ipv6_pool: Ipv6Net,
+
+    /// Whose the cloud is: what flow logs and metering call it
+    #[arg(long, value_name = "12 DIGITS", env = "WEFT_ACCOUNT", default_value_t)]
+    pub account: AccountId,
 
     /// A limit to set, as vpcs-per-region=50; `unlimited` lifts all; can be given more than once
     #[arg(long, value_name = "NAME=NUMBER")]
@@ -40,6 +47,7 @@ impl Options {
         Settings {
             quotas,
             ipv6_pool: Some(self.ipv6_pool),
+            account: self.account.clone(),
         }
     }
 }
@@ -126,6 +134,7 @@ limits! {
     AddressesPerInterface "addresses-per-interface" addresses_per_interface;
     ElasticAddressesPerRegion "elastic-addresses-per-region" elastic_addresses_per_region;
     InternetGateways "internet-gateways" internet_gateways;
+    FlowLogsPerResource "flow-logs-per-resource" flow_logs_per_resource;
 }
 
 impl FromStr for Quota {

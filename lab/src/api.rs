@@ -7,10 +7,11 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use weft_proto::v1::{
-    self as wire, hosts_client::HostsClient, interfaces_client::InterfacesClient,
-    operations_client::OperationsClient, regions_client::RegionsClient,
-    route_tables_client::RouteTablesClient, security_groups_client::SecurityGroupsClient,
-    subnets_client::SubnetsClient, vpcs_client::VpcsClient, zones_client::ZonesClient,
+    self as wire, flow_logs_client::FlowLogsClient, hosts_client::HostsClient,
+    interfaces_client::InterfacesClient, operations_client::OperationsClient,
+    regions_client::RegionsClient, route_tables_client::RouteTablesClient,
+    security_groups_client::SecurityGroupsClient, subnets_client::SubnetsClient,
+    vpcs_client::VpcsClient, zones_client::ZonesClient,
 };
 
 use crate::runtime::dirs::LabDir;
@@ -113,6 +114,7 @@ impl Api {
         route_tables, RouteTablesClient;
         security_groups, SecurityGroupsClient;
         interfaces, InterfacesClient;
+        flow_logs, FlowLogsClient;
         operations, OperationsClient;
     }
 
@@ -124,6 +126,7 @@ impl Api {
         list_route_tables, route_tables, RouteTable, route_tables;
         list_security_groups, security_groups, SecurityGroup, security_groups;
         list_interfaces, interfaces, Interface, interfaces;
+        list_flow_logs, flow_logs, FlowLog, flow_logs;
     }
 
     /// Waits until all hosts have applied everything committed so far.

@@ -4,6 +4,7 @@
 mod groups;
 mod removal;
 mod view;
+mod watch;
 mod write;
 
 use std::collections::HashMap;
@@ -108,6 +109,7 @@ pub async fn apply(
     for vpc in &topology.vpcs {
         write::routes(api, &mut view, vpc).await?;
     }
+    watch::flow_logs(api, &view, topology, before).await?;
     if let Some(before) = before {
         removal::rest(api, &view, before, topology).await?;
     }

@@ -8,6 +8,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod vpc;
+mod watch;
 mod yaml;
 
 use std::{
@@ -18,7 +19,10 @@ use std::{
 
 pub use source::{At, Diagnostic, Rejected, Span};
 pub(crate) use vpc::all_egress;
-use weft_model::{Block4, HostName, Mtu, PortMatch, Prefix, SubnetBlock6, VpcBlock6, ZoneName};
+use weft_model::{
+    Block4, HostName, LogFormat, LogInterval, LogTraffic, Mtu, PortMatch, Prefix, SubnetBlock6,
+    VpcBlock6, ZoneName,
+};
 
 /// The region that a lab's zones are part of.
 pub const REGION: &str = "lab";
@@ -118,6 +122,8 @@ pub struct Topology {
     pub vpcs: Vec<VpcSpec>,
     /// The workloads.
     pub workloads: Vec<WorkloadSpec>,
+    /// What is written down of their traffic.
+    pub flow_logs: Vec<FlowLogSpec>,
     /// What must hold.
     pub checks: Vec<Check>,
 }
@@ -295,6 +301,32 @@ pub struct WorkloadSpec {
     pub source_dest_check: bool,
     /// The program and its arguments; nothing if empty.
     pub run: Vec<String>,
+}
+
+/// A flow log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowLogSpec {
+    /// Its name, unique in the file.
+    pub name: At<ItemName>,
+    /// Whose interfaces.
+    pub scope: LogScopeSpec,
+    /// Which traffic.
+    pub traffic: LogTraffic,
+    /// How long a record gathers.
+    pub interval: LogInterval,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// Whose interfaces a flow log is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogScopeSpec {
+    /// A VPC's.
+    Vpc(At<ItemName>),
+    /// A subnet's: its VPC and its name.
+    Subnet(At<ItemName>, At<ItemName>),
+    /// A workload's.
+    Workload(At<ItemName>),
 }
 
 /// The transport that a check speaks.

@@ -3,6 +3,7 @@
 
 pub(crate) mod egress_gateway;
 pub(crate) mod elastic_address;
+pub(crate) mod flow_log;
 pub(crate) mod host;
 pub(crate) mod interface;
 pub(crate) mod internet_gateway;
@@ -154,6 +155,13 @@ kind!(
     v1::egress_gateways_client::EgressGatewaysClient<Channel>,
     egress_gateway,
     egress_gateways
+);
+kind!(
+    FlowLog,
+    "flow log",
+    v1::flow_logs_client::FlowLogsClient<Channel>,
+    flow_log,
+    flow_logs
 );
 
 /// Names one resource.

@@ -14,10 +14,11 @@ pub use self::free::{RESERVED_ADDRESSES, usable4, usable6};
 use self::index::Indexes;
 pub use self::public::PublicHolder;
 use crate::{
-    Attachment, Change, EgressGateway, EgressGatewayId, ElasticAddress, ElasticAddressId, Host,
-    HostName, Interface, InterfaceId, InternetGateway, InternetGatewayId, Kind, Mac, PublicPool,
-    PublicPoolId, Region, RegionName, Resource, ResourceKey, RouteTable, RouteTableId,
-    SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcId, Zone, ZoneName,
+    Attachment, Change, EgressGateway, EgressGatewayId, ElasticAddress, ElasticAddressId, FlowLog,
+    FlowLogId, Host, HostName, Interface, InterfaceId, InternetGateway, InternetGatewayId, Kind,
+    LogScope, Mac, PublicPool, PublicPoolId, Region, RegionName, Resource, ResourceKey, RouteTable,
+    RouteTableId, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcId, Zone,
+    ZoneName,
 };
 
 macro_rules! tables {
@@ -112,6 +113,7 @@ tables! {
     Subnet.id, SubnetId, subnets, subnet(id: SubnetId) = &id;
     Interface.id, InterfaceId, interfaces, interface(id: InterfaceId) = &id;
     ElasticAddress.id, ElasticAddressId, elastic_addresses, elastic_address(id: ElasticAddressId) = &id;
+    FlowLog.id, FlowLogId, flow_logs, flow_log(id: FlowLogId) = &id;
 }
 
 /// Every resource of a cloud, indexed. Two clouds with the same resources are equal, whatever the
@@ -295,6 +297,18 @@ impl Cloud {
     ) -> impl Iterator<Item = &Interface> + use<'_> {
         let ids = self.indexes.interfaces_in_group.iter(&group);
         ids.filter_map(|&id| self.interface(id))
+    }
+
+    /// The flow logs of exactly this.
+    pub fn flow_logs_of(&self, scope: LogScope) -> impl Iterator<Item = &FlowLog> + use<'_> {
+        let ids = self.indexes.logs_of.iter(&scope);
+        ids.filter_map(|&id| self.flow_log(id))
+    }
+
+    /// The flow logs of the VPC, its subnets and its interfaces.
+    pub fn flow_logs_in_vpc(&self, vpc: VpcId) -> impl Iterator<Item = &FlowLog> + use<'_> {
+        let ids = self.indexes.logs_in_vpc.iter(&vpc);
+        ids.filter_map(|&id| self.flow_log(id))
     }
 
     /// The interfaces attached to the host.

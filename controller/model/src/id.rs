@@ -141,3 +141,7 @@ id!(
     /// An egress-only internet gateway.
     EgressGatewayId, "eigw", "egress-only internet gateway"
 );
+id!(
+    /// A flow log of a VPC, a subnet or an interface.
+    FlowLogId, "fl", "flow log"
+);

@@ -7,6 +7,7 @@
 
 pub mod cidr;
 pub mod cloud;
+pub mod flow_log;
 pub mod gateway;
 pub mod group;
 pub mod host;
@@ -28,12 +29,13 @@ mod tests;
 
 pub use cidr::{Block4, Prefix, PublicBlock4, SubnetBlock6, VpcBlock6};
 pub use cloud::Cloud;
+pub use flow_log::{AccountId, FlowLog, LogField, LogFormat, LogInterval, LogScope, LogTraffic};
 pub use gateway::{EgressGateway, InternetGateway};
 pub use group::{IcmpMatch, Peer, PortMatch, Rule, SecurityGroup};
 pub use host::{Host, Region, Zone};
 pub use id::{
-    EgressGatewayId, ElasticAddressId, InterfaceId, InternetGatewayId, PublicPoolId, RouteTableId,
-    RuleId, SecurityGroupId, SubnetId, VpcId,
+    EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId, PublicPoolId,
+    RouteTableId, RuleId, SecurityGroupId, SubnetId, VpcId,
 };
 pub use interface::{Attachment, Interface};
 pub use meta::{Meta, Revision};

@@ -6,6 +6,7 @@
 
 pub mod egress_gateway;
 pub mod elastic_address;
+pub mod flow_log;
 pub mod host;
 pub mod interface;
 pub mod internet_gateway;

@@ -5,11 +5,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    flow_log::FlowLog,
     gateway::{EgressGateway, InternetGateway},
     group::SecurityGroup,
     host::{Host, Region, Zone},
     id::{
-        EgressGatewayId, ElasticAddressId, InterfaceId, InternetGatewayId, PublicPoolId,
+        EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId, PublicPoolId,
         RouteTableId, SecurityGroupId, SubnetId, VpcId,
     },
     interface::Interface,
@@ -103,6 +104,7 @@ resources! {
     Subnet, SubnetId, id, "subnet";
     Interface, InterfaceId, id, "network interface";
     ElasticAddress, ElasticAddressId, id, "elastic address";
+    FlowLog, FlowLogId, id, "flow log";
 }
 
 /// One resource's change in a transaction: `before` is `None` for a creation, `after` for a

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cidr::{Block4, Prefix, SubnetBlock6, VpcBlock6},
+    flow_log::{AccountId, LogFormat, LogInterval, LogScope, LogTraffic},
     group::Rule,
-    id::{InterfaceId, RouteTableId, SecurityGroupId, SubnetId, VpcId},
-    name::{DeviceName, HostName, NetnsName},
+    id::{FlowLogId, InterfaceId, RouteTableId, SecurityGroupId, SubnetId, VpcId},
+    name::{DeviceName, HostName, NetnsName, RegionName, ZoneName},
     net::{Mac, Vni},
     route::RouteTarget,
 };
@@ -23,6 +24,8 @@ pub struct Tunnel {
     pub host: HostName,
     /// Where its VXLAN packets come from and go to.
     pub vtep: IpAddr,
+    /// The zone that it stands in.
+    pub zone: ZoneName,
 }
 
 /// A VPC as a host sees it.
@@ -45,6 +48,8 @@ pub struct SubnetState {
     pub id: SubnetId,
     /// The VPC it is part of.
     pub vpc: VpcId,
+    /// The zone that its interfaces' hosts stand in.
+    pub zone: ZoneName,
     /// Its IPv4 block.
     pub ipv4: Block4,
     /// Its IPv6 block.
@@ -134,6 +139,27 @@ pub struct Port {
     pub device: DeviceName,
 }
 
+/// A flow log as a host sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowLogState {
+    /// Its id.
+    pub id: FlowLogId,
+    /// The VPC of what it is about.
+    pub vpc: VpcId,
+    /// That VPC's region.
+    pub region: RegionName,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Whose interfaces.
+    pub scope: LogScope,
+    /// Which traffic.
+    pub traffic: LogTraffic,
+    /// How long a record gathers.
+    pub interval: LogInterval,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
 macro_rules! states {
     ($($variant:ident($body:ty), $key:ty, $field:ident, $text:literal;)*) => {
         /// The kinds of a host's state, in make-before-break order: what a later kind refers to
@@ -196,6 +222,7 @@ states! {
     Subnet(SubnetState), SubnetId, id, "subnet";
     Port(Port), InterfaceId, interface, "port";
     RouteTable(RouteTableState), RouteTableId, id, "route-table";
+    FlowLog(FlowLogState), FlowLogId, id, "flow-log";
 }
 
 /// A change to a host's state.

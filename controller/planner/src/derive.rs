@@ -4,10 +4,11 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use weft_model::{
-    Attachment, Host, Interface, InterfaceId, Prefix, Route, RouteOrigin, RouteTable, RouteTableId,
-    RouteTarget, SecurityGroup, SecurityGroupId, Subnet, Vpc,
+    Attachment, FlowLog, Host, Interface, InterfaceId, Prefix, Route, RouteOrigin, RouteTable,
+    RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet, Vpc,
     state::{
-        GroupState, Mapping, Port, RouteState, RouteTableState, SubnetState, Tunnel, VpcState,
+        FlowLogState, GroupState, Mapping, Port, RouteState, RouteTableState, SubnetState, Tunnel,
+        VpcState,
     },
 };
 
@@ -15,6 +16,7 @@ pub(crate) fn tunnel(host: &Host) -> Tunnel {
     Tunnel {
         host: host.name.clone(),
         vtep: host.vtep,
+        zone: host.zone.clone(),
     }
 }
 
@@ -32,6 +34,7 @@ pub(crate) fn subnet(subnet: &Subnet, main: RouteTableId) -> SubnetState {
     SubnetState {
         id: subnet.id,
         vpc: subnet.vpc,
+        zone: subnet.zone.clone(),
         ipv4: subnet.ipv4,
         ipv6: subnet.ipv6,
         route_table: subnet.route_table.unwrap_or(main),
@@ -75,6 +78,19 @@ pub(crate) fn port(interface: &Interface, place: &Attachment) -> Port {
         source_dest_check: interface.source_dest_check,
         netns: place.netns.clone(),
         device: place.device.clone(),
+    }
+}
+
+pub(crate) fn flow_log(log: &FlowLog) -> FlowLogState {
+    FlowLogState {
+        id: log.id,
+        vpc: log.vpc,
+        region: log.region.clone(),
+        account: log.account.clone(),
+        scope: log.scope,
+        traffic: log.traffic,
+        interval: log.interval,
+        format: log.format.clone(),
     }
 }
 

@@ -10,8 +10,8 @@ use std::{
 };
 
 use weft_model::{
-    Change, HostName, InterfaceId, Resource, ResourceKey, RouteTable, RouteTableId, RouteTarget,
-    SecurityGroupId, Subnet, SubnetId, Vpc, VpcId,
+    Change, FlowLogId, HostName, InterfaceId, Resource, ResourceKey, RouteTable, RouteTableId,
+    RouteTarget, SecurityGroupId, Subnet, SubnetId, Vpc, VpcId,
     cloud::Cloud,
     state::{State, StateKey},
 };
@@ -59,6 +59,7 @@ pub struct Planner<B> {
     tables: BTreeMap<RouteTableId, RouteTable>,
     /// Tables with a route to the interface: they change when it comes or goes.
     tables_to: BTreeMap<InterfaceId, BTreeSet<RouteTableId>>,
+    flow_logs: BTreeMap<FlowLogId, VpcId>,
 }
 
 /// Making, changing, asking.
@@ -74,6 +75,7 @@ impl<B> Planner<B> {
             plugged: BTreeMap::new(),
             tables: BTreeMap::new(),
             tables_to: BTreeMap::new(),
+            flow_logs: BTreeMap::new(),
         };
         for resource in cloud.resources() {
             planner.put(&resource, &mut Plan::muted());
@@ -146,6 +148,11 @@ impl<B> Planner<B> {
                 self.refresh_subnet(subnet, plan);
             }
             Resource::Interface(interface) => self.put_interface(interface, plan),
+            Resource::FlowLog(log) => {
+                self.flow_logs.insert(log.id, log.vpc);
+                let state = State::FlowLog(derive::flow_log(log));
+                self.set(&state, &Audience::Vpc(log.vpc), plan);
+            }
         }
     }
 
@@ -168,6 +175,14 @@ impl<B> Planner<B> {
             }
             ResourceKey::Subnet(id) => self.take_subnet(*id, plan),
             ResourceKey::Interface(id) => self.unplug(*id, plan),
+            ResourceKey::FlowLog(id) => self.take_flow_log(*id, plan),
+        }
+    }
+
+    fn take_flow_log(&mut self, id: FlowLogId, plan: &mut Plan<B>) {
+        if let Some(vpc) = self.flow_logs.remove(&id) {
+            self.unset(&StateKey::FlowLog(id), &Audience::Vpc(vpc), plan);
+            self.forget_vpc_if_empty(vpc);
         }
     }
 

@@ -19,8 +19,8 @@ use weft_proto::v1 as wire;
 pub(crate) use self::call::CallLayer;
 use self::{
     kinds::{
-        EgressGateways, ElasticAddresses, Hosts, Interfaces, InternetGateways, PublicPools,
-        Regions, RouteTables, SecurityGroups, Subnets, Vpcs, Zones,
+        EgressGateways, ElasticAddresses, FlowLogs, Hosts, Interfaces, InternetGateways,
+        PublicPools, Regions, RouteTables, SecurityGroups, Subnets, Vpcs, Zones,
     },
     operations::Operations,
 };
@@ -75,6 +75,7 @@ pub(crate) fn routes(core: Arc<Core>, hub: Hub) -> Routes {
         elastic_addresses_server::ElasticAddressesServer(ElasticAddresses);
         internet_gateways_server::InternetGatewaysServer(InternetGateways);
         egress_gateways_server::EgressGatewaysServer(EgressGateways);
+        flow_logs_server::FlowLogsServer(FlowLogs);
         operations_server::OperationsServer(Operations);
     }
     routes.routes()

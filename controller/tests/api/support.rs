@@ -52,6 +52,7 @@ pub(crate) fn options(data: &Path) -> Options {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         data: data.to_owned(),
         ipv6_pool: "fd57:6566:7400::/40".parse().unwrap(),
+        account: Default::default(),
         quota: Vec::new(),
         log: "off".to_owned(),
     }

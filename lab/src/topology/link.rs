@@ -9,6 +9,7 @@ use super::{
     parse::{Draft, Family},
     read::{Reader, nearest},
     source::{At, Span},
+    watch,
 };
 
 /// Hosts of one lab: the kernel's bridge has 1024 ports (BR_MAX_PORTS).
@@ -38,6 +39,7 @@ pub(super) fn resolve(r: &mut Reader, topology: &mut Topology, drafts: &[Draft])
         placement(r, topology, workload);
     }
     addresses(r, topology);
+    watch::flow_logs(r, topology);
     for draft in drafts {
         expand(r, topology, draft);
     }
@@ -72,7 +74,7 @@ fn limits(r: &mut Reader, topology: &Topology) {
     }
 }
 
-fn unknown<'w>(
+pub(super) fn unknown<'w>(
     r: &mut Reader,
     span: Span,
     what: &str,

@@ -9,11 +9,19 @@ use super::{
     link,
     read::{Fields, Reader},
     source::{At, Diagnostic, Span},
-    vpc,
+    vpc, watch,
     yaml::{self, Kind, Node},
 };
 
-const KEYS: [&str; 6] = ["name", "underlay", "hosts", "vpcs", "workloads", "checks"];
+const KEYS: &[&str] = &[
+    "name",
+    "underlay",
+    "hosts",
+    "vpcs",
+    "workloads",
+    "flow_logs",
+    "checks",
+];
 const WORKLOAD_KEYS: [&str; 7] = [
     "host",
     "vpc",
@@ -28,7 +36,7 @@ const CHECK_KEYS: [&str; 6] = ["from", "to", "protocol", "port", "family", "expe
 pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
     let root = yaml::parse(text).map_err(|error| vec![error])?;
     let mut r = Reader::default();
-    let fields = r.fields(&root, root.span, "a topology", &KEYS);
+    let fields = r.fields(&root, root.span, "a topology", KEYS);
     let name = r.required::<LabName>(&fields, "name", "a topology");
     let underlay = underlay(&mut r, &fields);
     let hosts = hosts(&mut r, &fields);
@@ -42,6 +50,11 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         .iter()
         .filter_map(|(key, node)| workload(&mut r, key, node))
         .collect();
+    let flow_logs = r
+        .entries(fields.get("flow_logs"), "flow_logs")
+        .iter()
+        .filter_map(|(key, node)| watch::flow_log(&mut r, key, node))
+        .collect();
     let drafts: Vec<_> = Reader::list(fields.get("checks"))
         .iter()
         .filter_map(|node| check(&mut r, node))
@@ -52,6 +65,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         hosts,
         vpcs,
         workloads,
+        flow_logs,
         checks: Vec::new(),
     };
     // What failed to parse is absent from the topology; reporting references to it would bury the

@@ -3,9 +3,9 @@
 use std::fmt::Display;
 
 use weft_model::{
-    Attachment, Host, IcmpMatch, Interface, Meta, Peer, PortMatch, PortRange, Prefix, Protocol,
-    Region, Revision, Route, RouteOrigin, RouteTable, RouteTarget, Rule, SecurityGroup, Subnet,
-    Vpc, Zone, state::RouteState,
+    Attachment, FlowLog, Host, IcmpMatch, Interface, Meta, Peer, PortMatch, PortRange, Prefix,
+    Protocol, Region, Revision, Route, RouteOrigin, RouteTable, RouteTarget, Rule, SecurityGroup,
+    Subnet, Vpc, Zone, state::RouteState,
 };
 
 use super::fields::{Fields, Invalid, Reported};
@@ -157,6 +157,21 @@ impl From<&Interface> for wire::Interface {
             attachment: interface.attachment.as_ref().map(Into::into),
             meta: Some((&interface.meta).into()),
             public_ipv4: text_or_empty(interface.public_ipv4.as_ref()),
+        }
+    }
+}
+
+impl From<&FlowLog> for wire::FlowLog {
+    fn from(log: &FlowLog) -> Self {
+        Self {
+            id: log.id.to_string(),
+            resource: log.scope.to_string(),
+            traffic_type: log.traffic.to_string(),
+            max_aggregation_interval: log.interval.seconds(),
+            log_format: log.format.to_string(),
+            meta: Some((&log.meta).into()),
+            vpc: log.vpc.to_string(),
+            account: log.account.to_string(),
         }
     }
 }

@@ -15,7 +15,7 @@ mod vpc;
 
 use std::{net::IpAddr, sync::Arc};
 
-use weft_model::{HostName, InterfaceId, Mac, Mtu, Vni};
+use weft_model::{FlowLogId, HostName, InterfaceId, Mac, Mtu, Vni, state::FlowLogState};
 
 pub use self::{
     error::ApplyError,
@@ -51,6 +51,7 @@ pub struct Config {
     vpcs: Arc<Vec<Option<Arc<VpcConfig>>>>,
     by_vni: Arc<Map<Vni, VpcSlot>>,
     tunnels: Arc<Tunnels>,
+    flow_logs: Arc<Map<FlowLogId, Arc<FlowLogState>>>,
 }
 
 impl Config {
@@ -65,6 +66,7 @@ impl Config {
             vpcs: Arc::default(),
             by_vni: Arc::default(),
             tunnels: Arc::default(),
+            flow_logs: Arc::default(),
         }
     }
 
@@ -126,6 +128,11 @@ impl Config {
     /// The known VTEPs.
     pub fn tunnels(&self) -> &Tunnels {
         &self.tunnels
+    }
+
+    /// The flow logs that may be about ports of this host, in no order.
+    pub fn flow_logs(&self) -> impl Iterator<Item = &Arc<FlowLogState>> {
+        self.flow_logs.values()
     }
 
     pub(crate) fn vpc(&self, slot: VpcSlot) -> Option<&VpcConfig> {

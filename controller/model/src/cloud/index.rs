@@ -8,9 +8,9 @@ use std::{
 use super::{public::PublicHolder, ranges::Ranges};
 use crate::{
     Association, Attachment, EgressGateway, EgressGatewayId, ElasticAddress, ElasticAddressId,
-    Host, HostName, Interface, InterfaceId, InternetGateway, InternetGatewayId, Mac, Peer,
-    PublicPoolId, RegionName, Resource, RouteTable, RouteTableId, RouteTarget, SecurityGroup,
-    SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcBlock6, VpcId, Zone, ZoneName,
+    FlowLogId, Host, HostName, Interface, InterfaceId, InternetGateway, InternetGatewayId,
+    LogScope, Mac, Peer, PublicPoolId, RegionName, Resource, RouteTable, RouteTableId, RouteTarget,
+    SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcBlock6, VpcId, Zone, ZoneName,
 };
 
 /// Many values per key; a key without values is not there, so equal content is equal indexes.
@@ -71,6 +71,8 @@ pub(super) struct Indexes {
     pub(super) interfaces_in_subnet: Multi<SubnetId, InterfaceId>,
     pub(super) interfaces_in_group: Multi<SecurityGroupId, InterfaceId>,
     pub(super) interfaces_on_host: Multi<HostName, InterfaceId>,
+    pub(super) logs_of: Multi<LogScope, FlowLogId>,
+    pub(super) logs_in_vpc: Multi<VpcId, FlowLogId>,
     pub(super) host_by_vtep: BTreeMap<IpAddr, HostName>,
     pub(super) vpc_by_vni: BTreeMap<Vni, VpcId>,
     pub(super) interface_by_mac: BTreeMap<Mac, InterfaceId>,
@@ -118,6 +120,10 @@ impl Indexes {
             Resource::SecurityGroup(group) => self.set_group(group, present),
             Resource::Subnet(subnet) => self.set_subnet(subnet, present),
             Resource::Interface(interface) => self.set_interface(interface, present),
+            Resource::FlowLog(log) => {
+                self.logs_of.set(&log.scope, &log.id, present);
+                self.logs_in_vpc.set(&log.vpc, &log.id, present);
+            }
         }
     }
 

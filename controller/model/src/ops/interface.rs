@@ -10,7 +10,7 @@ use super::{
     refuse,
 };
 use crate::{
-    Attachment, Change, Cloud, Interface, InterfaceId, Kind, Label, Mac, Meta, Revision,
+    Attachment, Change, Cloud, Interface, InterfaceId, Kind, Label, LogScope, Mac, Meta, Revision,
     SecurityGroupId, Subnet, SubnetId, Vpc,
     cloud::{usable4, usable6},
 };
@@ -162,8 +162,9 @@ pub fn delete(
     let interface = found(cloud.interface(id), id)?;
     check_etag(id, &interface.meta, etag)?;
     let gone = elastic_address::take_off(cloud, id, |_| false);
+    let logs = super::flow_log::end_with(cloud, LogScope::Interface(id));
     let change = Change::delete(interface.clone());
-    Ok(std::iter::once(change).chain(gone).collect())
+    Ok(std::iter::once(change).chain(gone).chain(logs).collect())
 }
 
 /// Stable, because the id is: its last 40 bits.

@@ -2,6 +2,8 @@
 
 use ipnet::Ipv6Net;
 
+use crate::AccountId;
+
 /// How many of each a cloud, a VPC, a table or an interface may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quotas {
@@ -30,6 +32,8 @@ pub struct Quotas {
     pub elastic_addresses_per_region: usize,
     /// Internet gateways of the cloud, attached or not.
     pub internet_gateways: usize,
+    /// Flow logs of a VPC, of a subnet, of an interface: of each by itself.
+    pub flow_logs_per_resource: usize,
 }
 
 impl Default for Quotas {
@@ -47,6 +51,7 @@ impl Default for Quotas {
             addresses_per_interface: 50,
             elastic_addresses_per_region: 5,
             internet_gateways: 100,
+            flow_logs_per_resource: 2,
         }
     }
 }
@@ -66,6 +71,7 @@ impl Quotas {
         addresses_per_interface: usize::MAX,
         elastic_addresses_per_region: usize::MAX,
         internet_gateways: usize::MAX,
+        flow_logs_per_resource: usize::MAX,
     };
 }
 
@@ -76,4 +82,6 @@ pub struct Settings {
     pub quotas: Quotas,
     /// Where VPCs get their /56 from when they ask for one without saying which; /56 or shorter.
     pub ipv6_pool: Option<Ipv6Net>,
+    /// Whose the cloud is.
+    pub account: AccountId,
 }

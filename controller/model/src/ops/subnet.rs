@@ -4,8 +4,8 @@ use super::{
     Entropy, OpError, Settings, Violation, check_etag, check_quota, draw_id, found, refuse,
 };
 use crate::{
-    Block4, Change, Cloud, Label, Meta, Prefix, Revision, Route, RouteOrigin, RouteTableId, Subnet,
-    SubnetBlock6, SubnetId, Vpc, VpcId, ZoneName,
+    Block4, Change, Cloud, Label, LogScope, Meta, Prefix, Revision, Route, RouteOrigin,
+    RouteTableId, Subnet, SubnetBlock6, SubnetId, Vpc, VpcId, ZoneName,
 };
 
 /// What a subnet is made of.
@@ -125,7 +125,9 @@ pub fn delete(cloud: &Cloud, id: SubnetId, etag: Option<Revision>) -> Result<Vec
     }
     check_no_route(cloud, subnet, Some(subnet.ipv4.into()))?;
     check_no_route(cloud, subnet, subnet.ipv6.map(Prefix::from))?;
-    Ok(vec![Change::delete(subnet.clone())])
+    let logs = super::flow_log::end_with(cloud, LogScope::Subnet(id));
+    let gone = std::iter::once(Change::delete(subnet.clone()));
+    Ok(logs.chain(gone).collect())
 }
 
 fn check_zone(cloud: &Cloud, vpc: &Vpc, zone: &ZoneName) -> Option<Violation> {

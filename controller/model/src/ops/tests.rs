@@ -1,5 +1,6 @@
 //! The commands, by what a person would say of them.
 
+mod flow_logs;
 mod hosts;
 mod interfaces;
 mod outside;
@@ -35,6 +36,7 @@ impl World {
             settings: Settings {
                 quotas: Quotas::default(),
                 ipv6_pool: Some("fd57:6566:7400::/40".parse().unwrap()),
+                account: Default::default(),
             },
             drawn: 0,
             revision: 0,

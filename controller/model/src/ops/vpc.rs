@@ -7,8 +7,8 @@ use super::{
     route_table::local_route, security_group::default_group,
 };
 use crate::{
-    Block4, Change, Cloud, Label, Meta, Prefix, RegionName, ResourceKey, Revision, RouteOrigin,
-    RouteTable, RouteTableId, SecurityGroupId, Vpc, VpcBlock6, VpcId,
+    Block4, Change, Cloud, Label, LogScope, Meta, Prefix, RegionName, ResourceKey, Revision,
+    RouteOrigin, RouteTable, RouteTableId, SecurityGroupId, Vpc, VpcBlock6, VpcId,
 };
 
 /// What a VPC is made of.
@@ -124,9 +124,11 @@ pub fn delete(cloud: &Cloud, id: VpcId, etag: Option<Revision>) -> Result<Vec<Ch
     let group = cloud.security_group(vpc.default_group).cloned();
     let vpc = Change::delete(vpc.clone());
     let made_with_it = [table.map(Change::delete), group.map(Change::delete)];
+    let logs = super::flow_log::end_with(cloud, LogScope::Vpc(id));
     Ok(made_with_it
         .into_iter()
         .flatten()
+        .chain(logs)
         .chain(std::iter::once(vpc))
         .collect())
 }

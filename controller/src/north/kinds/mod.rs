@@ -2,6 +2,7 @@
 
 mod egress_gateway;
 mod elastic_address;
+mod flow_log;
 mod host;
 mod interface;
 mod internet_gateway;
@@ -14,10 +15,10 @@ mod vpc;
 mod zone;
 
 pub(super) use self::{
-    egress_gateway::EgressGateways, elastic_address::ElasticAddresses, host::Hosts,
-    interface::Interfaces, internet_gateway::InternetGateways, public_pool::PublicPools,
-    region::Regions, route_table::RouteTables, security_group::SecurityGroups, subnet::Subnets,
-    vpc::Vpcs, zone::Zones,
+    egress_gateway::EgressGateways, elastic_address::ElasticAddresses, flow_log::FlowLogs,
+    host::Hosts, interface::Interfaces, internet_gateway::InternetGateways,
+    public_pool::PublicPools, region::Regions, route_table::RouteTables,
+    security_group::SecurityGroups, subnet::Subnets, vpc::Vpcs, zone::Zones,
 };
 
 /// The names that every kind's implementation needs.

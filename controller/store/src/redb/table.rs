@@ -41,6 +41,7 @@ const fn letters(kind: Kind) -> &'static str {
         Kind::Subnet => "g",
         Kind::Interface => "h",
         Kind::ElasticAddress => "i",
+        Kind::FlowLog => "x",
     }
 }
 

@@ -3,8 +3,11 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use weft_model::{
-    Rule, Vni,
-    state::{GroupState, Mapping, Port, RouteTableState, State, SubnetState, Tunnel, VpcState},
+    LogInterval, Rule, Vni,
+    state::{
+        FlowLogState, GroupState, Mapping, Port, RouteTableState, State, SubnetState, Tunnel,
+        VpcState,
+    },
 };
 
 use super::{
@@ -29,6 +32,7 @@ pub(super) fn write(state: &State) -> Body {
         State::Tunnel(tunnel) => Body::Tunnel(wire::Tunnel {
             host: tunnel.host.to_string(),
             vtep: write_address(tunnel.vtep),
+            zone: tunnel.zone.to_string(),
         }),
         State::Vpc(vpc) => Body::Vpc(wire::Vpc {
             id: vpc.id.to_string(),
@@ -52,12 +56,23 @@ pub(super) fn write(state: &State) -> Body {
                 .map(|block| block.to_string())
                 .unwrap_or_default(),
             route_table: subnet.route_table.to_string(),
+            zone: subnet.zone.to_string(),
         }),
         State::Port(port) => Body::Port(write_port(port)),
         State::RouteTable(table) => Body::RouteTable(wire::RouteTable {
             id: table.id.to_string(),
             vpc: table.vpc.to_string(),
             routes: table.routes.iter().map(Into::into).collect(),
+        }),
+        State::FlowLog(log) => Body::FlowLog(wire::FlowLog {
+            id: log.id.to_string(),
+            vpc: log.vpc.to_string(),
+            region: log.region.to_string(),
+            account: log.account.to_string(),
+            resource: log.scope.to_string(),
+            traffic_type: log.traffic.to_string(),
+            interval_seconds: log.interval.seconds(),
+            format: log.format.to_string(),
         }),
     }
 }
@@ -110,15 +125,18 @@ pub(super) fn read(fields: &mut Fields, body: Option<&Body>) -> Result<State, Re
         Body::Subnet(subnet) => read_subnet(fields, subnet).map(State::Subnet),
         Body::Port(port) => read_port(fields, port).map(State::Port),
         Body::RouteTable(table) => read_table(fields, table).map(State::RouteTable),
+        Body::FlowLog(log) => read_flow_log(fields, log).map(State::FlowLog),
     }
 }
 
 fn read_tunnel(fields: &mut Fields, tunnel: &wire::Tunnel) -> Result<Tunnel, Reported> {
     let host = fields.required("host", &tunnel.host);
     let vtep = read_address(fields, "vtep", &tunnel.vtep);
+    let zone = fields.required("zone", &tunnel.zone);
     Ok(Tunnel {
         host: host?,
         vtep: vtep?,
+        zone: zone?,
     })
 }
 
@@ -186,9 +204,11 @@ fn read_subnet(fields: &mut Fields, subnet: &wire::Subnet) -> Result<SubnetState
     let ipv4 = fields.required("ipv4", &subnet.ipv4);
     let ipv6 = fields.optional("ipv6", &subnet.ipv6);
     let route_table = fields.required("route_table", &subnet.route_table);
+    let zone = fields.required("zone", &subnet.zone);
     Ok(SubnetState {
         id: id?,
         vpc: vpc?,
+        zone: zone?,
         ipv4: ipv4?,
         ipv6: ipv6?,
         route_table: route_table?,
@@ -236,5 +256,27 @@ fn read_table(fields: &mut Fields, table: &wire::RouteTable) -> Result<RouteTabl
         id: id?,
         vpc: vpc?,
         routes: routes?,
+    })
+}
+
+fn read_flow_log(fields: &mut Fields, log: &wire::FlowLog) -> Result<FlowLogState, Reported> {
+    let id = fields.required("id", &log.id);
+    let vpc = fields.required("vpc", &log.vpc);
+    let region = fields.required("region", &log.region);
+    let account = fields.required("account", &log.account);
+    let scope = fields.required("resource", &log.resource);
+    let traffic = fields.required("traffic_type", &log.traffic_type);
+    let interval = LogInterval::try_from(log.interval_seconds)
+        .map_err(|error| fields.refuse("interval_seconds", error));
+    let format = fields.required("format", &log.format);
+    Ok(FlowLogState {
+        id: id?,
+        vpc: vpc?,
+        region: region?,
+        account: account?,
+        scope: scope?,
+        traffic: traffic?,
+        interval: interval?,
+        format: format?,
     })
 }

@@ -1,8 +1,10 @@
 use weft_model::{
-    IcmpMatch, InterfaceId, Peer, PortMatch, PortRange, RouteTableId, RouteTarget, Rule, RuleId,
-    SecurityGroupId, SubnetId, Vni, VpcId,
+    AccountId, FlowLogId, IcmpMatch, InterfaceId, LogFormat, LogInterval, LogScope, LogTraffic,
+    Peer, PortMatch, PortRange, RouteTableId, RouteTarget, Rule, RuleId, SecurityGroupId, SubnetId,
+    Vni, VpcId,
     state::{
-        GroupState, Mapping, Port, RouteState, RouteTableState, SubnetState, Tunnel, VpcState,
+        FlowLogState, GroupState, Mapping, Port, RouteState, RouteTableState, SubnetState, Tunnel,
+        VpcState,
     },
 };
 
@@ -81,6 +83,7 @@ fn one_of_each() -> Vec<State> {
         State::Tunnel(Tunnel {
             host: "h2".parse().unwrap(),
             vtep: "192.0.2.2".parse().unwrap(),
+            zone: "a".parse().unwrap(),
         }),
         State::Vpc(VpcState {
             id: VPC,
@@ -93,6 +96,7 @@ fn one_of_each() -> Vec<State> {
         State::Subnet(SubnetState {
             id: SUBNET,
             vpc: VPC,
+            zone: "a".parse().unwrap(),
             ipv4: "10.0.0.0/24".parse().unwrap(),
             ipv6: None,
             route_table: TABLE,
@@ -106,6 +110,16 @@ fn one_of_each() -> Vec<State> {
                 route("0.0.0.0/0", RouteTarget::Interface(ENI)),
                 route("192.0.2.0/24", RouteTarget::Blackhole),
             ],
+        }),
+        State::FlowLog(FlowLogState {
+            id: FlowLogId::from_bits(9),
+            vpc: VPC,
+            region: "r".parse().unwrap(),
+            account: AccountId::default(),
+            scope: LogScope::Interface(ENI),
+            traffic: LogTraffic::Reject,
+            interval: LogInterval::Minute,
+            format: LogFormat::default(),
         }),
     ]
 }

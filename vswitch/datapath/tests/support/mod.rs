@@ -262,7 +262,8 @@ pub fn tables(host: usize, vteps: &[IpAddr], enis: &[Eni], mtu: u16) -> Tables {
     let mut put = |state| tables.apply(Delta::Upsert(state)).unwrap();
     for (n, &vtep) in vteps.iter().enumerate() {
         let host = host_name(n);
-        put(State::Tunnel(Tunnel { host, vtep }));
+        let zone = "a".parse().unwrap();
+        put(State::Tunnel(Tunnel { host, vtep, zone }));
     }
     put(State::Vpc(VpcState {
         id: vpc(),
@@ -289,6 +290,7 @@ pub fn tables(host: usize, vteps: &[IpAddr], enis: &[Eni], mtu: u16) -> Tables {
         put(State::Subnet(SubnetState {
             id: SubnetId::from_bits(subnet.into()),
             vpc: vpc(),
+            zone: "a".parse().unwrap(),
             ipv4: format!("10.0.{subnet}.0/24").parse().unwrap(),
             ipv6: Some(format!("fd00:0:0:10{subnet}::/64").parse().unwrap()),
             route_table: RouteTableId::from_bits(1),

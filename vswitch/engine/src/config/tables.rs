@@ -99,6 +99,9 @@ impl Tables {
             Delta::Upsert(State::Subnet(subnet)) => return self.upsert_subnet(subnet),
             Delta::Upsert(State::Port(port)) => return self.upsert_port(port),
             Delta::Upsert(State::RouteTable(table)) => return self.upsert_route_table(&table),
+            Delta::Upsert(State::FlowLog(log)) => {
+                Arc::make_mut(&mut self.config.flow_logs).insert(log.id, Arc::new(log));
+            }
             Delta::Remove(key) => self.remove(&key),
         }
         Ok(())
@@ -118,6 +121,9 @@ impl Tables {
             StateKey::Subnet(subnet) => self.remove_subnet(*subnet),
             StateKey::Port(interface) => self.remove_port(*interface),
             StateKey::RouteTable(table) => self.remove_route_table(*table),
+            StateKey::FlowLog(log) => {
+                Arc::make_mut(&mut self.config.flow_logs).remove(log);
+            }
         }
     }
 
@@ -140,7 +146,7 @@ impl Tables {
     /// A tunnel to this host itself is none: nothing comes from there.
     fn set_tunnel(&mut self, tunnel: &Tunnel) {
         if tunnel.host != self.config.host {
-            Arc::make_mut(&mut self.config.tunnels).set(&tunnel.host, tunnel.vtep);
+            Arc::make_mut(&mut self.config.tunnels).set(&tunnel.host, tunnel.vtep, &tunnel.zone);
         }
     }
 
@@ -197,6 +203,7 @@ impl Tables {
         let config = SubnetConfig {
             id: subnet,
             vpc,
+            zone: state.zone,
             ipv4: state.ipv4,
             ipv6: state.ipv6,
             route_table: state.route_table,

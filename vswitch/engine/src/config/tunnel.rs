@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use weft_model::HostName;
+use weft_model::{HostName, ZoneName};
 
 use super::HostSlot;
 use crate::hash::Map;
@@ -12,6 +12,7 @@ use crate::hash::Map;
 #[derive(Debug, Clone, Default)]
 pub struct Tunnels {
     vteps: Vec<Option<IpAddr>>,
+    zones: Vec<Option<ZoneName>>,
     slots: Map<HostName, HostSlot>,
     by_vtep: Map<IpAddr, HostSlot>,
 }
@@ -24,6 +25,7 @@ impl Tunnels {
         }
         let slot = HostSlot(self.vteps.len() as u32);
         self.vteps.push(None);
+        self.zones.push(None);
         self.slots.insert(host.clone(), slot);
         slot
     }
@@ -32,10 +34,11 @@ impl Tunnels {
         self.slots.get(host).copied()
     }
 
-    pub(crate) fn set(&mut self, host: &HostName, vtep: IpAddr) {
+    pub(crate) fn set(&mut self, host: &HostName, vtep: IpAddr, zone: &ZoneName) {
         self.clear(host);
         let slot = self.slot(host);
         self.vteps[slot.0 as usize] = Some(vtep);
+        self.zones[slot.0 as usize] = Some(zone.clone());
         self.by_vtep.insert(vtep, slot);
     }
 
@@ -55,6 +58,11 @@ impl Tunnels {
     /// The host's VTEP, while it has one.
     pub fn vtep(&self, host: HostSlot) -> Option<IpAddr> {
         self.vteps.get(host.0 as usize).copied().flatten()
+    }
+
+    /// The host's zone; `None` for this host itself, and for one whose tunnel isn't known yet.
+    pub fn zone(&self, host: HostSlot) -> Option<&ZoneName> {
+        self.zones.get(host.0 as usize)?.as_ref()
     }
 
     /// The host behind an underlay address.

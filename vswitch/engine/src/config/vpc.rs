@@ -7,6 +7,7 @@ use std::{
 
 use weft_model::{
     Block4, InterfaceId, Mac, Prefix, RouteTableId, SubnetBlock6, SubnetId, Vni, VpcBlock6, VpcId,
+    ZoneName,
 };
 
 use super::{MappingEntry, mapping::Mappings, route::Routes};
@@ -19,6 +20,8 @@ pub struct SubnetConfig {
     pub id: SubnetId,
     /// The VPC it is part of.
     pub vpc: VpcId,
+    /// The zone that its interfaces' hosts stand in.
+    pub zone: ZoneName,
     /// Its IPv4 block.
     pub ipv4: Block4,
     /// Its IPv6 block.

@@ -112,6 +112,7 @@ impl Net {
             net.everywhere(&Delta::Upsert(State::Tunnel(Tunnel {
                 host: net.hosts[n].name.clone(),
                 vtep: net.hosts[n].vtep,
+                zone: if n == 0 { "a" } else { "b" }.parse().unwrap(),
             })));
         }
         net

@@ -141,6 +141,7 @@ impl Net {
             self.everywhere(&Delta::Upsert(State::Subnet(SubnetState {
                 id: tenant.subnet(subnet),
                 vpc: tenant.vpc,
+                zone: "a".parse().unwrap(),
                 ipv4: format!("10.0.{subnet}.0/24").parse().unwrap(),
                 ipv6: Some(format!("{block6}/64").parse().unwrap()),
                 route_table: tenant.table(),

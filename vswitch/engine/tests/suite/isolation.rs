@@ -392,6 +392,7 @@ fn a_flow_follows_its_hosts_new_vtep() {
         let tunnel = Tunnel {
             host: world.net.host_name(1),
             vtep,
+            zone: "b".parse().unwrap(),
         };
         world.net.on(0, &Delta::Upsert(State::Tunnel(tunnel)));
         assert_eq!(world.ask(Seg::ACK).wire[0].to, vtep, "{path:?}");

@@ -135,6 +135,7 @@ fn delete(cloud: &Cloud, key: ResourceKey) -> Answer {
         ResourceKey::ElasticAddress(id) => elastic_address::delete(cloud, id, None),
         ResourceKey::InternetGateway(id) => internet_gateway::delete(cloud, id, None),
         ResourceKey::EgressGateway(id) => egress_gateway::delete(cloud, id, None),
+        ResourceKey::FlowLog(id) => super::super::flow_log::delete(cloud, id, None),
     }
 }
 

@@ -33,6 +33,7 @@ fn subnet(id: SubnetId, vpc: VpcId) -> Delta {
     Delta::Upsert(State::Subnet(SubnetState {
         id,
         vpc,
+        zone: "a".parse().unwrap(),
         ipv4: "10.0.1.0/24".parse().unwrap(),
         ipv6: None,
         route_table: weft_model::RouteTableId::from_bits(1),
@@ -307,6 +308,7 @@ fn a_host_keeps_its_slot_when_its_vtep_changes() {
         Delta::Upsert(State::Tunnel(Tunnel {
             host: "h2".parse().unwrap(),
             vtep: vtep.parse().unwrap(),
+            zone: "a".parse().unwrap(),
         }))
     };
     let config = filled(
