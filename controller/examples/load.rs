@@ -30,6 +30,7 @@ async fn main() -> Result<(), Failure> {
         listen: vec!["127.0.0.1:0".parse()?],
         data: data.path().to_owned(),
         ipv6_pool: "fd57:6566:7400::/40".parse()?,
+        account: Default::default(),
         quota: vec!["unlimited".parse()?],
         log: "off".to_owned(),
     })?;

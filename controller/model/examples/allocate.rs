@@ -68,6 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let settings = Settings {
         quotas: Quotas::UNLIMITED,
         ipv6_pool: None,
+        ..Settings::default()
     };
     let mut state = 1u64;
     let mut bits = move || {
