@@ -129,6 +129,10 @@ limits! {
     RoutesPerTable "routes-per-table" routes_per_table;
     GroupsPerRegion "groups-per-region" groups_per_region;
     RulesPerGroup "rules-per-group" rules_per_group;
+    AclsPerVpc "acls-per-vpc" acls_per_vpc;
+    EntriesPerAcl "entries-per-acl" entries_per_acl;
+    PrefixListsPerRegion "prefix-lists-per-region" prefix_lists_per_region;
+    EntriesPerPrefixList "entries-per-prefix-list" entries_per_prefix_list;
     GroupsPerInterface "groups-per-interface" groups_per_interface;
     InterfacesPerRegion "interfaces-per-region" interfaces_per_region;
     AddressesPerInterface "addresses-per-interface" addresses_per_interface;

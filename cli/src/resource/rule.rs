@@ -33,10 +33,10 @@ pub(crate) fn parse(text: &str) -> Result<Rule, UsageError> {
             _ => rule.ports = Some(port_range(ports).ok_or_else(|| error(text))?),
         }
     }
-    rule.peer = Some(if peer.starts_with("sg-") {
-        Peer::Group(peer.to_owned())
-    } else {
-        Peer::Cidr(peer.to_owned())
+    rule.peer = Some(match peer {
+        group if group.starts_with("sg-") => Peer::Group(group.to_owned()),
+        list if list.starts_with("pl-") => Peer::PrefixList(list.to_owned()),
+        cidr => Peer::Cidr(cidr.to_owned()),
     });
     Ok(rule)
 }
@@ -72,7 +72,7 @@ pub(crate) fn text(rule: &Rule) -> String {
         (None, None) => String::new(),
     };
     let peer = match &rule.peer {
-        Some(Peer::Cidr(peer) | Peer::Group(peer)) => peer.as_str(),
+        Some(Peer::Cidr(peer) | Peer::Group(peer) | Peer::PrefixList(peer)) => peer.as_str(),
         None => "-",
     };
     format!("{}:{what}:{peer}", rule.protocol)
@@ -87,6 +87,7 @@ mod tests {
         for typed in [
             "tcp:80:0.0.0.0/0",
             "tcp:8000-8099:sg-00000000000000001",
+            "tcp:443:pl-00000000000000001",
             "udp::fd00::/8",
             "icmp:8:10.0.0.0/8",
             "icmpv6:1/4:::/0",

@@ -56,6 +56,7 @@ fn subnets(
             assign_ipv6: true,
             route_table: None,
             map_public_ip: false,
+            acl: None,
             label: None,
         };
         apply(cloud, &subnet::create(cloud, settings, draft, bits)?);

@@ -111,6 +111,21 @@ block!(
     PublicBlock4, Ipv4Net, Ipv4Addr, "public IPv4 block", 8..=32, "A.B.C.D/LENGTH, the length 8 to 32"
 );
 
+impl Prefix {
+    /// Whether it is IPv6's.
+    pub const fn is_v6(self) -> bool {
+        matches!(self.0, IpNet::V6(_))
+    }
+
+    /// Every IPv4 and every IPv6 address.
+    pub fn everywhere() -> [Self; 2] {
+        [
+            Self(IpNet::V4(Ipv4Net::default())),
+            Self(IpNet::V6(Ipv6Net::default())),
+        ]
+    }
+}
+
 impl From<Block4> for Prefix {
     fn from(block: Block4) -> Self {
         Self(IpNet::V4(block.0))

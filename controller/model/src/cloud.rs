@@ -14,9 +14,10 @@ pub use self::free::{RESERVED_ADDRESSES, usable4, usable6};
 use self::index::Indexes;
 pub use self::public::PublicHolder;
 use crate::{
-    Attachment, Change, EgressGateway, EgressGatewayId, ElasticAddress, ElasticAddressId, FlowLog,
-    FlowLogId, Host, HostName, Interface, InterfaceId, InternetGateway, InternetGatewayId, Kind,
-    LogScope, Mac, PublicPool, PublicPoolId, Region, RegionName, Resource, ResourceKey, RouteTable,
+    Attachment, Change, Destination, EgressGateway, EgressGatewayId, ElasticAddress,
+    ElasticAddressId, FlowLog, FlowLogId, Host, HostName, Interface, InterfaceId, InternetGateway,
+    InternetGatewayId, Kind, LogScope, Mac, NetworkAcl, NetworkAclId, Prefix, PrefixList,
+    PrefixListId, PublicPool, PublicPoolId, Region, RegionName, Resource, ResourceKey, RouteTable,
     RouteTableId, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcId, Zone,
     ZoneName,
 };
@@ -104,12 +105,14 @@ tables! {
     Region.name, RegionName, regions, region(name: &RegionName) = name;
     Zone.name, ZoneName, zones, zone(name: &ZoneName) = name;
     Host.name, HostName, hosts, host(name: &HostName) = name;
+    PrefixList.id, PrefixListId, prefix_lists, prefix_list(id: PrefixListId) = &id;
     PublicPool.id, PublicPoolId, public_pools, public_pool(id: PublicPoolId) = &id;
     Vpc.id, VpcId, vpcs, vpc(id: VpcId) = &id;
     InternetGateway.id, InternetGatewayId, internet_gateways, internet_gateway(id: InternetGatewayId) = &id;
     EgressGateway.id, EgressGatewayId, egress_gateways, egress_gateway(id: EgressGatewayId) = &id;
     RouteTable.id, RouteTableId, route_tables, route_table(id: RouteTableId) = &id;
     SecurityGroup.id, SecurityGroupId, security_groups, security_group(id: SecurityGroupId) = &id;
+    NetworkAcl.id, NetworkAclId, network_acls, network_acl(id: NetworkAclId) = &id;
     Subnet.id, SubnetId, subnets, subnet(id: SubnetId) = &id;
     Interface.id, InterfaceId, interfaces, interface(id: InterfaceId) = &id;
     ElasticAddress.id, ElasticAddressId, elastic_addresses, elastic_address(id: ElasticAddressId) = &id;
@@ -268,6 +271,53 @@ impl Cloud {
     ) -> impl Iterator<Item = &SecurityGroup> + use<'_> {
         let ids = self.indexes.groups_naming_group.iter(&group);
         ids.filter_map(|&id| self.security_group(id))
+    }
+
+    /// The prefixes that a route's destination stands for.
+    pub fn prefixes_of(&self, destination: Destination) -> Vec<Prefix> {
+        match destination {
+            Destination::Prefix(prefix) => vec![prefix],
+            Destination::List(list) => {
+                let list = self.prefix_list(list).into_iter();
+                list.flat_map(PrefixList::prefixes).collect()
+            }
+        }
+    }
+
+    /// The VPC's network ACLs, the default one among them.
+    pub fn acls_in_vpc(&self, vpc: VpcId) -> impl Iterator<Item = &NetworkAcl> + use<'_> {
+        let ids = self.indexes.acls_in_vpc.iter(&vpc);
+        ids.filter_map(|&id| self.network_acl(id))
+    }
+
+    /// The subnets that name the ACL; those that have it as the default one are not among them.
+    pub fn subnets_with_acl(&self, acl: NetworkAclId) -> impl Iterator<Item = &Subnet> + use<'_> {
+        let ids = self.indexes.subnets_with_acl.iter(&acl);
+        ids.filter_map(|&id| self.subnet(id))
+    }
+
+    /// The region's prefix lists.
+    pub fn prefix_lists_in_region(&self, region: &RegionName) -> impl Iterator<Item = &PrefixList> {
+        let ids = self.indexes.lists_in_region.iter(region);
+        ids.filter_map(|&id| self.prefix_list(id))
+    }
+
+    /// The groups with a rule whose peer is the list.
+    pub fn groups_naming_list(
+        &self,
+        list: PrefixListId,
+    ) -> impl Iterator<Item = &SecurityGroup> + use<'_> {
+        let ids = self.indexes.groups_naming_list.iter(&list);
+        ids.filter_map(|&id| self.security_group(id))
+    }
+
+    /// The tables with a route whose destination is the list.
+    pub fn route_tables_naming_list(
+        &self,
+        list: PrefixListId,
+    ) -> impl Iterator<Item = &RouteTable> + use<'_> {
+        let ids = self.indexes.tables_naming_list.iter(&list);
+        ids.filter_map(|&id| self.route_table(id))
     }
 
     /// The VPC's interfaces.

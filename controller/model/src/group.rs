@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cidr::Prefix,
-    id::{RuleId, SecurityGroupId, VpcId},
+    id::{PrefixListId, RuleId, SecurityGroupId, VpcId},
     meta::Meta,
     name::Label,
     net::{PortRange, Protocol},
@@ -18,6 +18,8 @@ pub enum Peer {
     Cidr(Prefix),
     /// The private addresses of the interfaces in the group.
     Group(SecurityGroupId),
+    /// Addresses in the prefixes of the list.
+    List(PrefixListId),
 }
 
 /// An ICMP or ICMPv6 type, and a code of it or all.

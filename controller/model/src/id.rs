@@ -122,6 +122,14 @@ id!(
     RuleId, "sgr", "security group rule"
 );
 id!(
+    /// A network ACL of a VPC.
+    NetworkAclId, "acl", "network ACL"
+);
+id!(
+    /// A list of prefixes.
+    PrefixListId, "pl", "prefix list"
+);
+id!(
     /// A network interface (ENI): the unit that a workload attaches to.
     InterfaceId, "eni", "network interface"
 );

@@ -5,6 +5,7 @@
 //! then on.
 #![forbid(unsafe_code)]
 
+pub mod acl;
 pub mod cidr;
 pub mod cloud;
 pub mod flow_log;
@@ -17,6 +18,7 @@ pub mod meta;
 pub mod name;
 pub mod net;
 pub mod ops;
+pub mod prefix_list;
 pub mod public;
 pub mod resource;
 pub mod route;
@@ -27,6 +29,7 @@ pub mod vpc;
 #[cfg(test)]
 mod tests;
 
+pub use acl::{AclAction, AclEntry, AclNumber, NetworkAcl};
 pub use cidr::{Block4, Prefix, PublicBlock4, SubnetBlock6, VpcBlock6};
 pub use cloud::Cloud;
 pub use flow_log::{AccountId, FlowLog, LogField, LogFormat, LogInterval, LogScope, LogTraffic};
@@ -34,15 +37,16 @@ pub use gateway::{EgressGateway, InternetGateway};
 pub use group::{IcmpMatch, Peer, PortMatch, Rule, SecurityGroup};
 pub use host::{Host, Region, Zone};
 pub use id::{
-    EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId, PublicPoolId,
-    RouteTableId, RuleId, SecurityGroupId, SubnetId, VpcId,
+    EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId, NetworkAclId,
+    PrefixListId, PublicPoolId, RouteTableId, RuleId, SecurityGroupId, SubnetId, VpcId,
 };
 pub use interface::{Attachment, Interface};
 pub use meta::{Meta, Revision};
 pub use name::{DeviceName, HostName, Label, NetnsName, RegionName, ZoneName};
 pub use net::{Mac, Mtu, PortRange, Protocol, Vni};
+pub use prefix_list::{Family, PrefixList, PrefixListEntry};
 pub use public::{Association, ElasticAddress, PublicPool};
 pub use resource::{Change, Kind, Resource, ResourceKey};
-pub use route::{Route, RouteOrigin, RouteTable, RouteTarget};
+pub use route::{Destination, Route, RouteOrigin, RouteTable, RouteTarget};
 pub use subnet::Subnet;
 pub use vpc::Vpc;

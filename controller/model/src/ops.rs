@@ -10,6 +10,8 @@ pub mod flow_log;
 pub mod host;
 pub mod interface;
 pub mod internet_gateway;
+pub mod network_acl;
+pub mod prefix_list;
 pub mod public_pool;
 pub mod region;
 pub mod route_table;

@@ -5,17 +5,19 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    acl::NetworkAcl,
     flow_log::FlowLog,
     gateway::{EgressGateway, InternetGateway},
     group::SecurityGroup,
     host::{Host, Region, Zone},
     id::{
-        EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId, PublicPoolId,
-        RouteTableId, SecurityGroupId, SubnetId, VpcId,
+        EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId, NetworkAclId,
+        PrefixListId, PublicPoolId, RouteTableId, SecurityGroupId, SubnetId, VpcId,
     },
     interface::Interface,
     meta::{Meta, Revision},
     name::{HostName, RegionName, ZoneName},
+    prefix_list::PrefixList,
     public::{ElasticAddress, PublicPool},
     route::RouteTable,
     subnet::Subnet,
@@ -25,7 +27,7 @@ use crate::{
 macro_rules! resources {
     ($($variant:ident, $key:ty, $field:ident, $text:literal;)*) => {
         /// The kinds of resources, in the order that references point: a kind refers to earlier
-        /// ones (or, a VPC to its own main table and default group, made with it).
+        /// ones (or, a VPC to its own main table, default group and default ACL, made with it).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[allow(missing_docs)]
         pub enum Kind { $($variant,)* }
@@ -95,12 +97,14 @@ resources! {
     Region, RegionName, name, "region";
     Zone, ZoneName, name, "zone";
     Host, HostName, name, "host";
+    PrefixList, PrefixListId, id, "prefix list";
     PublicPool, PublicPoolId, id, "public pool";
     Vpc, VpcId, id, "VPC";
     InternetGateway, InternetGatewayId, id, "internet gateway";
     EgressGateway, EgressGatewayId, id, "egress-only internet gateway";
     RouteTable, RouteTableId, id, "route table";
     SecurityGroup, SecurityGroupId, id, "security group";
+    NetworkAcl, NetworkAclId, id, "network ACL";
     Subnet, SubnetId, id, "subnet";
     Interface, InterfaceId, id, "network interface";
     ElasticAddress, ElasticAddressId, id, "elastic address";

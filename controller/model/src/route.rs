@@ -1,11 +1,16 @@
 //! Route tables: longest prefix wins, IPv4 and IPv6 apart.
 
+use std::{fmt, str::FromStr};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     cidr::Prefix,
-    id::{EgressGatewayId, InterfaceId, InternetGatewayId, RouteTableId, VpcId},
+    id::{
+        EgressGatewayId, IdError, InterfaceId, InternetGatewayId, PrefixListId, RouteTableId, VpcId,
+    },
     meta::Meta,
+    net::RangeError,
 };
 
 /// Where a route sends.
@@ -36,11 +41,58 @@ pub enum RouteOrigin {
     Propagated,
 }
 
+/// The addresses that a route is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Destination {
+    /// Those in the prefix.
+    Prefix(Prefix),
+    /// Those in the prefixes of the list.
+    List(PrefixListId),
+}
+
+impl From<Prefix> for Destination {
+    fn from(prefix: Prefix) -> Self {
+        Self::Prefix(prefix)
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prefix(prefix) => prefix.fmt(f),
+            Self::List(list) => list.fmt(f),
+        }
+    }
+}
+
+/// Why a text is no destination.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DestinationError {
+    /// It is no prefix.
+    #[error(transparent)]
+    Prefix(#[from] RangeError),
+    /// It begins as a list's id, and is none.
+    #[error(transparent)]
+    List(#[from] IdError),
+}
+
+impl FromStr for Destination {
+    type Err = DestinationError;
+
+    fn from_str(text: &str) -> Result<Self, DestinationError> {
+        if text.starts_with(PrefixListId::PREFIX) {
+            return Ok(Self::List(text.parse()?));
+        }
+        Ok(Self::Prefix(text.parse()?))
+    }
+}
+
 /// One line of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The addresses it is for.
-    pub destination: Prefix,
+    pub destination: Destination,
     /// Where they go.
     pub target: RouteTarget,
     /// Who made it.

@@ -8,10 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    acl::AclEntry,
     cidr::{Block4, Prefix, SubnetBlock6, VpcBlock6},
     flow_log::{AccountId, LogFormat, LogInterval, LogScope, LogTraffic},
     group::Rule,
-    id::{FlowLogId, InterfaceId, RouteTableId, SecurityGroupId, SubnetId, VpcId},
+    id::{FlowLogId, InterfaceId, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId, VpcId},
     name::{DeviceName, HostName, NetnsName, RegionName, ZoneName},
     net::{Mac, Vni},
     route::RouteTarget,
@@ -56,6 +57,21 @@ pub struct SubnetState {
     pub ipv6: Option<SubnetBlock6>,
     /// The table it uses: its own, or the VPC's main one.
     pub route_table: RouteTableId,
+    /// The network ACL at its boundary: its own, or the VPC's default one.
+    pub acl: NetworkAclId,
+}
+
+/// A network ACL's entries, in the order of their numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AclState {
+    /// Its id.
+    pub id: NetworkAclId,
+    /// The VPC it is part of.
+    pub vpc: VpcId,
+    /// For what comes into a subnet.
+    pub ingress: Vec<AclEntry>,
+    /// For what leaves a subnet.
+    pub egress: Vec<AclEntry>,
 }
 
 /// A route as a host sees it: one per destination, the winner already picked.
@@ -219,6 +235,7 @@ states! {
     Vpc(VpcState), VpcId, id, "vpc";
     Mapping(Mapping), InterfaceId, interface, "mapping";
     Group(GroupState), SecurityGroupId, id, "security-group";
+    Acl(AclState), NetworkAclId, id, "network-acl";
     Subnet(SubnetState), SubnetId, id, "subnet";
     Port(Port), InterfaceId, interface, "port";
     RouteTable(RouteTableState), RouteTableId, id, "route-table";

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cidr::{Block4, SubnetBlock6},
-    id::{RouteTableId, SubnetId, VpcId},
+    id::{NetworkAclId, RouteTableId, SubnetId, VpcId},
     meta::Meta,
     name::ZoneName,
 };
@@ -27,6 +27,8 @@ pub struct Subnet {
     /// Whether a new interface gets a public address of the region's pools.
     #[serde(default)]
     pub map_public_ip: bool,
+    /// The network ACL at its boundary; `None` means the VPC's default one.
+    pub acl: Option<NetworkAclId>,
     /// Bookkeeping.
     pub meta: Meta,
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cidr::{Block4, VpcBlock6},
-    id::{RouteTableId, SecurityGroupId, VpcId},
+    id::{NetworkAclId, RouteTableId, SecurityGroupId, VpcId},
     meta::Meta,
     name::RegionName,
     net::Vni,
@@ -29,6 +29,8 @@ pub struct Vpc {
     pub main_route_table: RouteTableId,
     /// The group of interfaces that name none.
     pub default_group: SecurityGroupId,
+    /// The network ACL of subnets that name none.
+    pub default_acl: NetworkAclId,
     /// Bookkeeping.
     pub meta: Meta,
 }

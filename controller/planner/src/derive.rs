@@ -4,11 +4,12 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use weft_model::{
-    Attachment, FlowLog, Host, Interface, InterfaceId, Prefix, Route, RouteOrigin, RouteTable,
-    RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet, Vpc,
+    Attachment, Destination, FlowLog, Host, Interface, InterfaceId, NetworkAcl, NetworkAclId, Peer,
+    Prefix, PrefixListId, Route, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Rule,
+    SecurityGroup, SecurityGroupId, Subnet, Vpc,
     state::{
-        FlowLogState, GroupState, Mapping, Port, RouteState, RouteTableState, SubnetState, Tunnel,
-        VpcState,
+        AclState, FlowLogState, GroupState, Mapping, Port, RouteState, RouteTableState,
+        SubnetState, Tunnel, VpcState,
     },
 };
 
@@ -29,24 +30,70 @@ pub(crate) fn vpc(vpc: &Vpc) -> VpcState {
     }
 }
 
-/// `main` is the VPC's main table, for a subnet that names none.
-pub(crate) fn subnet(subnet: &Subnet, main: RouteTableId) -> SubnetState {
+/// What a subnet has that names none of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Defaults {
+    /// The VPC's main route table.
+    pub(crate) table: RouteTableId,
+    /// The VPC's default network ACL.
+    pub(crate) acl: NetworkAclId,
+}
+
+impl Defaults {
+    pub(crate) fn of(vpc: &Vpc) -> Self {
+        Self {
+            table: vpc.main_route_table,
+            acl: vpc.default_acl,
+        }
+    }
+}
+
+pub(crate) fn subnet(subnet: &Subnet, defaults: Defaults) -> SubnetState {
     SubnetState {
         id: subnet.id,
         vpc: subnet.vpc,
         zone: subnet.zone.clone(),
         ipv4: subnet.ipv4,
         ipv6: subnet.ipv6,
-        route_table: subnet.route_table.unwrap_or(main),
+        route_table: subnet.route_table.unwrap_or(defaults.table),
+        acl: subnet.acl.unwrap_or(defaults.acl),
     }
 }
 
-pub(crate) fn group(group: &SecurityGroup) -> GroupState {
+pub(crate) fn acl(acl: &NetworkAcl) -> AclState {
+    AclState {
+        id: acl.id,
+        vpc: acl.vpc,
+        ingress: acl.ingress.clone(),
+        egress: acl.egress.clone(),
+    }
+}
+
+/// The group with a rule per prefix in the place of each rule for a list. `listed` are the list's
+/// prefixes: none of one that isn't there (yet).
+pub(crate) fn group<'a>(
+    group: &SecurityGroup,
+    listed: impl Fn(PrefixListId) -> &'a [Prefix],
+) -> GroupState {
+    let expand = |rules: &[Rule]| {
+        let mut expanded = Vec::with_capacity(rules.len());
+        for rule in rules {
+            let Peer::List(list) = rule.peer else {
+                expanded.push(rule.clone());
+                continue;
+            };
+            expanded.extend(listed(list).iter().map(|&prefix| Rule {
+                peer: Peer::Cidr(prefix),
+                ..rule.clone()
+            }));
+        }
+        expanded
+    };
     GroupState {
         id: group.id,
         vpc: group.vpc,
-        ingress: group.ingress.clone(),
-        egress: group.egress.clone(),
+        ingress: expand(&group.ingress),
+        egress: expand(&group.egress),
     }
 }
 
@@ -103,16 +150,24 @@ pub(crate) fn sorted(groups: &[SecurityGroupId]) -> Vec<SecurityGroupId> {
 }
 
 /// The table with one route per destination. A route to an interface that isn't plugged in drops
-/// what it matches; it doesn't fall through to a shorter prefix.
-pub(crate) fn route_table(
+/// what it matches; it doesn't fall through to a shorter prefix. A route for a list is one for each
+/// of its prefixes.
+pub(crate) fn route_table<'a>(
     table: &RouteTable,
+    listed: impl Fn(PrefixListId) -> &'a [Prefix],
     is_attached: impl Fn(InterfaceId) -> bool,
 ) -> RouteTableState {
     let mut winners: BTreeMap<Prefix, &Route> = BTreeMap::new();
     for route in &table.routes {
-        let winner = winners.entry(route.destination).or_insert(route);
-        if rank(route.origin) < rank(winner.origin) {
-            *winner = route;
+        let prefixes = match &route.destination {
+            Destination::Prefix(prefix) => std::slice::from_ref(prefix),
+            Destination::List(list) => listed(*list),
+        };
+        for &prefix in prefixes {
+            let winner = winners.entry(prefix).or_insert(route);
+            if rank(route) < rank(winner) {
+                *winner = route;
+            }
         }
     }
     let live = |target| match target {
@@ -121,8 +176,8 @@ pub(crate) fn route_table(
         RouteTarget::InternetGateway(_) | RouteTarget::EgressGateway(_) => RouteTarget::Blackhole,
         target => target,
     };
-    let routes = winners.into_values().map(|route| RouteState {
-        destination: route.destination,
+    let routes = winners.into_iter().map(|(destination, route)| RouteState {
+        destination,
         target: live(route.target),
     });
     RouteTableState {
@@ -132,12 +187,14 @@ pub(crate) fn route_table(
     }
 }
 
-/// Of routes to one destination the lowest rank wins: static beats propagated, and nobody's
-/// announcement replaces the `local` route.
-const fn rank(origin: RouteOrigin) -> u8 {
-    match origin {
-        RouteOrigin::Static => 0,
-        RouteOrigin::Table => 1,
-        RouteOrigin::Propagated => 2,
+/// Of routes to one destination the lowest rank wins: static beats propagated, one for the very
+/// prefix beats a list's, and nobody's announcement replaces the `local` route. Of two lists' the
+/// one with the lower id wins, as it comes first in the table.
+const fn rank(route: &Route) -> u8 {
+    match (route.origin, route.destination) {
+        (RouteOrigin::Static, Destination::Prefix(_)) => 0,
+        (RouteOrigin::Table, _) => 1,
+        (RouteOrigin::Static, Destination::List(_)) => 2,
+        (RouteOrigin::Propagated, _) => 3,
     }
 }

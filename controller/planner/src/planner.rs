@@ -1,7 +1,7 @@
 //! Keeps what every host must hold, and says what a change does to it.
 //!
 //! A host holds: its ports; the VPCs that they are in, with all subnets, route tables and mappings;
-//! the security groups that they are in; and the tunnels of the hosts that share a VPC with it. The
+//! (network ACLs among them); the security groups that they are in; and the tunnels of the hosts that share a VPC with it. The
 //! first port of a VPC on a host brings the VPC there, and the last one takes it away.
 
 use std::{
@@ -10,20 +10,22 @@ use std::{
 };
 
 use weft_model::{
-    Change, FlowLogId, HostName, InterfaceId, Resource, ResourceKey, RouteTable, RouteTableId,
-    RouteTarget, SecurityGroupId, Subnet, SubnetId, Vpc, VpcId,
+    Change, FlowLogId, HostName, InterfaceId, NetworkAclId, Resource, ResourceKey, RouteTable,
+    RouteTableId, RouteTarget, SecurityGroupId, Subnet, SubnetId, Vpc, VpcId,
     cloud::Cloud,
     state::{State, StateKey},
 };
 
+use self::lists::Lists;
 use crate::{
-    derive,
+    derive::{self, Defaults},
     item::{Item, Seal},
     plan::Plan,
     presence::Presence,
 };
 
 mod interfaces;
+mod lists;
 #[cfg(test)]
 mod scale;
 #[cfg(test)]
@@ -40,8 +42,8 @@ struct Plugged {
 /// A VPC's parts, as far as other resources' states follow from them.
 #[derive(Debug, Default)]
 struct Parts {
-    /// The main route table, once the VPC itself is known.
-    main: Option<RouteTableId>,
+    /// What its subnets have by default, once the VPC itself is known.
+    defaults: Option<Defaults>,
     subnets: BTreeMap<SubnetId, Subnet>,
     /// All that a host with a port in the VPC holds of it, tunnels and groups apart.
     shared: BTreeSet<StateKey>,
@@ -57,6 +59,8 @@ pub struct Planner<B> {
     subnets: BTreeMap<SubnetId, VpcId>,
     plugged: BTreeMap<InterfaceId, Plugged>,
     tables: BTreeMap<RouteTableId, RouteTable>,
+    acls: BTreeMap<NetworkAclId, VpcId>,
+    lists: Lists,
     /// Tables with a route to the interface: they change when it comes or goes.
     tables_to: BTreeMap<InterfaceId, BTreeSet<RouteTableId>>,
     flow_logs: BTreeMap<FlowLogId, VpcId>,
@@ -74,6 +78,8 @@ impl<B> Planner<B> {
             subnets: BTreeMap::new(),
             plugged: BTreeMap::new(),
             tables: BTreeMap::new(),
+            acls: BTreeMap::new(),
+            lists: Lists::default(),
             tables_to: BTreeMap::new(),
             flow_logs: BTreeMap::new(),
         };
@@ -137,9 +143,12 @@ impl<B> Planner<B> {
             }
             Resource::Vpc(vpc) => self.put_vpc(vpc, plan),
             Resource::RouteTable(table) => self.put_table(table, plan),
-            Resource::SecurityGroup(group) => {
-                let state = State::Group(derive::group(group));
-                self.set(&state, &Audience::Group(group.id), plan);
+            Resource::SecurityGroup(group) => self.put_group(group, plan),
+            Resource::PrefixList(list) => self.put_list(list, plan),
+            Resource::NetworkAcl(acl) => {
+                self.acls.insert(acl.id, acl.vpc);
+                let state = State::Acl(derive::acl(acl));
+                self.set(&state, &Audience::Vpc(acl.vpc), plan);
             }
             Resource::Subnet(subnet) => {
                 let subnets = &mut self.vpcs.entry(subnet.vpc).or_default().subnets;
@@ -170,9 +179,9 @@ impl<B> Planner<B> {
             }
             ResourceKey::Vpc(id) => self.take_vpc(*id, plan),
             ResourceKey::RouteTable(id) => self.take_table(*id, plan),
-            ResourceKey::SecurityGroup(id) => {
-                self.unset(&StateKey::Group(*id), &Audience::Group(*id), plan);
-            }
+            ResourceKey::SecurityGroup(id) => self.take_group(*id, plan),
+            ResourceKey::PrefixList(id) => self.take_list(*id, plan),
+            ResourceKey::NetworkAcl(id) => self.take_acl(*id, plan),
             ResourceKey::Subnet(id) => self.take_subnet(*id, plan),
             ResourceKey::Interface(id) => self.unplug(*id, plan),
             ResourceKey::FlowLog(id) => self.take_flow_log(*id, plan),
@@ -190,29 +199,37 @@ impl<B> Planner<B> {
         let state = State::Vpc(derive::vpc(vpc));
         self.set(&state, &Audience::Vpc(vpc.id), plan);
         let parts = self.vpcs.entry(vpc.id).or_default();
-        let before = parts.main.replace(vpc.main_route_table);
-        if before != parts.main {
-            self.refresh_subnets_of_main(vpc.id, plan);
+        let before = parts.defaults.replace(Defaults::of(vpc));
+        if before != parts.defaults {
+            self.refresh_followers(vpc.id, plan);
         }
     }
 
     fn take_vpc(&mut self, id: VpcId, plan: &mut Plan<B>) {
         self.unset(&StateKey::Vpc(id), &Audience::Vpc(id), plan);
         if let Some(parts) = self.vpcs.get_mut(&id) {
-            parts.main = None;
+            parts.defaults = None;
         }
-        self.refresh_subnets_of_main(id, plan);
+        self.refresh_followers(id, plan);
         self.forget_vpc_if_empty(id);
     }
 
-    fn refresh_subnets_of_main(&mut self, vpc: VpcId, plan: &mut Plan<B>) {
+    fn take_acl(&mut self, id: NetworkAclId, plan: &mut Plan<B>) {
+        if let Some(vpc) = self.acls.remove(&id) {
+            self.unset(&StateKey::Acl(id), &Audience::Vpc(vpc), plan);
+            self.forget_vpc_if_empty(vpc);
+        }
+    }
+
+    /// The subnets that something of the VPC's defaults is for.
+    fn refresh_followers(&mut self, vpc: VpcId, plan: &mut Plan<B>) {
         let subnets = self
             .vpcs
             .get(&vpc)
             .into_iter()
             .flat_map(|parts| parts.subnets.values());
         let followers: Vec<_> = subnets
-            .filter(|s| s.route_table.is_none())
+            .filter(|s| s.route_table.is_none() || s.acl.is_none())
             .cloned()
             .collect();
         for subnet in &followers {
@@ -222,9 +239,9 @@ impl<B> Planner<B> {
 
     fn refresh_subnet(&mut self, subnet: &Subnet, plan: &mut Plan<B>) {
         let audience = Audience::Vpc(subnet.vpc);
-        match self.vpcs.get(&subnet.vpc).and_then(|parts| parts.main) {
-            Some(main) => {
-                let state = State::Subnet(derive::subnet(subnet, main));
+        match self.vpcs.get(&subnet.vpc).and_then(|parts| parts.defaults) {
+            Some(defaults) => {
+                let state = State::Subnet(derive::subnet(subnet, defaults));
                 self.set(&state, &audience, plan);
             }
             // Its VPC comes in the same transaction and refreshes it then.
@@ -245,6 +262,7 @@ impl<B> Planner<B> {
 
     fn put_table(&mut self, table: &RouteTable, plan: &mut Plan<B>) {
         self.unlink_table(table.id);
+        self.lists.link_table(table);
         for interface in targets(table) {
             self.tables_to
                 .entry(interface)
@@ -264,6 +282,7 @@ impl<B> Planner<B> {
     }
 
     fn unlink_table(&mut self, id: RouteTableId) {
+        self.lists.unlink_table(id);
         let old: Vec<_> = self.tables.get(&id).into_iter().flat_map(targets).collect();
         for interface in old {
             if let Some(tables) = self.tables_to.get_mut(&interface) {
@@ -278,15 +297,16 @@ impl<B> Planner<B> {
     fn refresh_table(&mut self, id: RouteTableId, plan: &mut Plan<B>) {
         if let Some(table) = self.tables.get(&id) {
             let vpc = table.vpc;
-            let plugged = &self.plugged;
-            let state = derive::route_table(table, |interface| plugged.contains_key(&interface));
+            let (plugged, lists) = (&self.plugged, &self.lists);
+            let is_attached = |interface| plugged.contains_key(&interface);
+            let state = derive::route_table(table, |list| lists.prefixes(list), is_attached);
             self.set(&State::RouteTable(state), &Audience::Vpc(vpc), plan);
         }
     }
 
     fn forget_vpc_if_empty(&mut self, id: VpcId) {
         let unused = |parts: &Parts| {
-            parts.main.is_none() && parts.subnets.is_empty() && parts.shared.is_empty()
+            parts.defaults.is_none() && parts.subnets.is_empty() && parts.shared.is_empty()
         };
         if self.vpcs.get(&id).is_some_and(unused) {
             self.vpcs.remove(&id);

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weft_model::{
-    Attachment, Change, Host, HostName, Interface, InterfaceId, Mac, Resource, ResourceKey, Route,
-    RouteOrigin, RouteTable, RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet,
-    SubnetId, Vni, Vpc, VpcId,
+    AclAction, AclEntry, AclNumber, Attachment, Change, Family, Host, HostName, Interface,
+    InterfaceId, Mac, NetworkAcl, NetworkAclId, Prefix, PrefixList, PrefixListEntry, PrefixListId,
+    Resource, ResourceKey, Route, RouteOrigin, RouteTable, RouteTableId, RouteTarget,
+    SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcId,
     cloud::Cloud,
     state::{State, StateKey},
 };
@@ -49,6 +50,14 @@ pub(crate) fn main_table(v: u64) -> RouteTableId {
     RouteTableId::from_bits(v)
 }
 
+pub(crate) fn default_acl(v: u64) -> NetworkAclId {
+    NetworkAclId::from_bits(v)
+}
+
+pub(crate) fn list_id(n: u64) -> PrefixListId {
+    PrefixListId::from_bits(n)
+}
+
 pub(crate) fn group_id(v: u64, g: u64) -> SecurityGroupId {
     SecurityGroupId::from_bits(v * 100 + g)
 }
@@ -67,6 +76,7 @@ pub(crate) fn vpc(v: u64) -> Vpc {
         ipv6: vec![],
         main_route_table: main_table(v),
         default_group: group_id(v, 0),
+        default_acl: default_acl(v),
         meta: Default::default(),
     }
 }
@@ -117,6 +127,40 @@ pub(crate) fn subnet(v: u64, s: u64, route_table: Option<RouteTableId>) -> Subne
         ipv6: None,
         route_table,
         map_public_ip: false,
+        acl: None,
+        meta: Default::default(),
+    }
+}
+
+/// An ACL whose only entry is for that much of the world.
+pub(crate) fn acl(v: u64, id: NetworkAclId, length: u8) -> NetworkAcl {
+    let entry = AclEntry {
+        number: AclNumber::DEFAULT,
+        action: AclAction::Allow,
+        traffic: weft_model::PortMatch::All,
+        prefix: format!("128.0.0.0/{length}").parse().unwrap(),
+    };
+    NetworkAcl {
+        id,
+        vpc: vpc_id(v),
+        ingress: vec![entry],
+        egress: vec![],
+        meta: Default::default(),
+    }
+}
+
+/// A list of 198.51.100.x/32 for each of these.
+pub(crate) fn list(n: u64, hosts: &[u8]) -> PrefixList {
+    let entries = hosts.iter().map(|host| PrefixListEntry {
+        prefix: format!("198.51.100.{host}/32").parse().unwrap(),
+        description: None,
+    });
+    PrefixList {
+        id: list_id(n),
+        region: "r".parse().unwrap(),
+        family: Family::Ipv4,
+        max_entries: 10,
+        entries: entries.collect(),
         meta: Default::default(),
     }
 }
@@ -155,6 +199,7 @@ pub(crate) fn whole_vpc(v: u64) -> Vec<Resource> {
         table(v, main_table(v), &[]).into(),
         group(v, 0, "first").into(),
         group(v, 1, "first").into(),
+        acl(v, default_acl(v), 0).into(),
         subnet(v, 0, None).into(),
     ]
 }
@@ -185,6 +230,7 @@ pub(crate) fn naive_desired(cloud: &Cloud, host: &HostName) -> BTreeMap<StateKey
         .collect();
     let vpcs: BTreeSet<_> = ports.iter().map(|i| i.vpc).collect();
     let groups: BTreeSet<_> = ports.iter().flat_map(|i| i.groups.clone()).collect();
+    let lists = naive_lists(cloud);
     let mut states = Vec::new();
     for port in &ports {
         states.push(State::Port(derive::port(
@@ -194,7 +240,8 @@ pub(crate) fn naive_desired(cloud: &Cloud, host: &HostName) -> BTreeMap<StateKey
     }
     for id in groups {
         let group = cloud.security_group(id);
-        states.extend(group.map(|group| State::Group(derive::group(group))));
+        let listed = |id| naive_list(&lists, id);
+        states.extend(group.map(|group| State::Group(derive::group(group, listed))));
     }
     for id in vpcs {
         states.extend(naive_vpc(cloud, id, host));
@@ -205,17 +252,40 @@ pub(crate) fn naive_desired(cloud: &Cloud, host: &HostName) -> BTreeMap<StateKey
         .collect()
 }
 
+type NaiveLists = BTreeMap<PrefixListId, Vec<Prefix>>;
+
+fn naive_lists(cloud: &Cloud) -> NaiveLists {
+    let lists = cloud.prefix_lists();
+    lists
+        .map(|list| (list.id, list.prefixes().collect()))
+        .collect()
+}
+
+fn naive_list(lists: &NaiveLists, id: PrefixListId) -> &[Prefix] {
+    lists.get(&id).map_or(&[], Vec::as_slice)
+}
+
 fn naive_vpc(cloud: &Cloud, id: VpcId, host: &HostName) -> Vec<State> {
     let Some(vpc) = cloud.vpc(id) else {
         return Vec::new();
     };
+    let lists = naive_lists(cloud);
     let attached = |id| cloud.interface(id).is_some_and(|i| i.attachment.is_some());
     let mut states = vec![State::Vpc(derive::vpc(vpc))];
     for subnet in cloud.subnets().filter(|s| s.vpc == id) {
-        states.push(State::Subnet(derive::subnet(subnet, vpc.main_route_table)));
+        states.push(State::Subnet(derive::subnet(
+            subnet,
+            derive::Defaults::of(vpc),
+        )));
     }
     for table in cloud.route_tables().filter(|t| t.vpc == id) {
-        states.push(State::RouteTable(derive::route_table(table, attached)));
+        let listed = |id| naive_list(&lists, id);
+        states.push(State::RouteTable(derive::route_table(
+            table, listed, attached,
+        )));
+    }
+    for acl in cloud.network_acls().filter(|a| a.vpc == id) {
+        states.push(State::Acl(derive::acl(acl)));
     }
     for interface in cloud.interfaces().filter(|i| i.vpc == id) {
         let Some(place) = &interface.attachment else {

@@ -20,7 +20,8 @@ pub(crate) use self::call::CallLayer;
 use self::{
     kinds::{
         EgressGateways, ElasticAddresses, FlowLogs, Hosts, Interfaces, InternetGateways,
-        PublicPools, Regions, RouteTables, SecurityGroups, Subnets, Vpcs, Zones,
+        NetworkAcls, PrefixLists, PublicPools, Regions, RouteTables, SecurityGroups, Subnets, Vpcs,
+        Zones,
     },
     operations::Operations,
 };
@@ -70,6 +71,8 @@ pub(crate) fn routes(core: Arc<Core>, hub: Hub) -> Routes {
         subnets_server::SubnetsServer(Subnets);
         route_tables_server::RouteTablesServer(RouteTables);
         security_groups_server::SecurityGroupsServer(SecurityGroups);
+        network_acls_server::NetworkAclsServer(NetworkAcls);
+        prefix_lists_server::PrefixListsServer(PrefixLists);
         interfaces_server::InterfacesServer(Interfaces);
         public_pools_server::PublicPoolsServer(PublicPools);
         elastic_addresses_server::ElasticAddressesServer(ElasticAddresses);

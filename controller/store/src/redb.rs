@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The layout that this program reads and writes.
-pub const SCHEMA_VERSION: u64 = 1;
+pub const SCHEMA_VERSION: u64 = 2;
 
 /// How many commits a watch may lag, and how far back a new one may begin. A commit is a few
 /// kilobytes, so a watcher holds a few megabytes at the worst.

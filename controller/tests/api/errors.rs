@@ -104,6 +104,7 @@ async fn an_unknown_enum_value_is_refused() {
             destination: "192.0.2.0/24".to_owned(),
             target: Some(wire::route::Target::Blackhole(true)),
             origin: 42,
+            ..Default::default()
         }),
         ..Default::default()
     };

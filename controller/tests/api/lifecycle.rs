@@ -246,7 +246,7 @@ async fn routes_are_put_replaced_and_deleted() {
         route: Some(wire::Route {
             destination: "192.0.2.0/24".to_owned(),
             target: Some(target),
-            origin: 0,
+            ..Default::default()
         }),
         ..Default::default()
     };

@@ -348,7 +348,7 @@ pub(super) async fn routes(api: &Api, view: &mut View, spec: &VpcSpec) -> Result
                 route: Some(wire::Route {
                     destination: destination.clone(),
                     target: Some(target),
-                    origin: 0,
+                    ..Default::default()
                 }),
                 etag: String::new(),
                 request_id: request_id(),

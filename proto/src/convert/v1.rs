@@ -1,22 +1,25 @@
-//! `weft.v1`: the model's resources as messages, and rules and routes both ways.
+//! `weft.v1`: the model's resources as messages, and rules, entries and routes both ways.
 
 use std::fmt::Display;
 
 use weft_model::{
-    Attachment, FlowLog, Host, IcmpMatch, Interface, Meta, Peer, PortMatch, PortRange, Prefix,
-    Protocol, Region, Revision, Route, RouteOrigin, RouteTable, RouteTarget, Rule, SecurityGroup,
-    Subnet, Vpc, Zone, state::RouteState,
+    Attachment, Destination, FlowLog, Host, IcmpMatch, Interface, Meta, NetworkAcl, Peer,
+    PortMatch, PortRange, PrefixList, PrefixListEntry, Protocol, Region, Revision, Route,
+    RouteOrigin, RouteTable, RouteTarget, Rule, SecurityGroup, Subnet, Vpc, Zone,
+    state::RouteState,
 };
 
 use super::fields::{Fields, Invalid, Reported};
 use crate::v1 as wire;
 
+mod acl;
 mod outside;
 mod policy;
 #[cfg(test)]
 mod tests;
 
-pub use policy::{read_route, read_rule, read_rule_draft};
+pub use acl::{read_acl_entry, read_prefix_list_entry};
+pub use policy::{read_route, read_route_state, read_rule, read_rule_draft};
 
 fn texts<T: Display>(items: &[T]) -> Vec<String> {
     items.iter().map(ToString::to_string).collect()
@@ -93,6 +96,7 @@ impl From<&Vpc> for wire::Vpc {
             ipv6_cidr_blocks: texts(&vpc.ipv6),
             main_route_table: vpc.main_route_table.to_string(),
             default_security_group: vpc.default_group.to_string(),
+            default_network_acl: vpc.default_acl.to_string(),
             meta: Some((&vpc.meta).into()),
         }
     }
@@ -108,6 +112,7 @@ impl From<&Subnet> for wire::Subnet {
             cidr_block: subnet.ipv4.to_string(),
             ipv6_cidr_block: text_or_empty(subnet.ipv6.as_ref()),
             route_table: text_or_empty(subnet.route_table.as_ref()),
+            network_acl: text_or_empty(subnet.acl.as_ref()),
             meta: Some((&subnet.meta).into()),
             available_addresses: 0,
             map_public_ip: subnet.map_public_ip,
@@ -138,6 +143,42 @@ impl From<&SecurityGroup> for wire::SecurityGroup {
             ingress: group.ingress.iter().map(Into::into).collect(),
             egress: group.egress.iter().map(Into::into).collect(),
             meta: Some((&group.meta).into()),
+        }
+    }
+}
+
+/// Without `default`, which the VPC decides.
+impl From<&NetworkAcl> for wire::NetworkAcl {
+    fn from(acl: &NetworkAcl) -> Self {
+        Self {
+            id: acl.id.to_string(),
+            vpc: acl.vpc.to_string(),
+            ingress: acl.ingress.iter().map(Into::into).collect(),
+            egress: acl.egress.iter().map(Into::into).collect(),
+            default: false,
+            meta: Some((&acl.meta).into()),
+        }
+    }
+}
+
+impl From<&PrefixList> for wire::PrefixList {
+    fn from(list: &PrefixList) -> Self {
+        Self {
+            id: list.id.to_string(),
+            region: list.region.to_string(),
+            family: list.family.to_string(),
+            max_entries: list.max_entries,
+            entries: list.entries.iter().map(Into::into).collect(),
+            meta: Some((&list.meta).into()),
+        }
+    }
+}
+
+impl From<&PrefixListEntry> for wire::PrefixListEntry {
+    fn from(entry: &PrefixListEntry) -> Self {
+        Self {
+            cidr: entry.prefix.to_string(),
+            description: text_or_empty(entry.description.as_ref()),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! [`Tables`] takes the controller's deltas one by one and publishes a [`Config`]: an immutable
 //! value whose parts are shared with the one before it, so that a change costs what changed.
 
+mod acl;
 mod error;
 mod mapping;
 mod policy;
@@ -10,6 +11,7 @@ mod port;
 mod prefix_map;
 mod route;
 mod tables;
+mod traffic;
 mod tunnel;
 mod vpc;
 
@@ -18,6 +20,7 @@ use std::{net::IpAddr, sync::Arc};
 use weft_model::{FlowLogId, HostName, InterfaceId, Mac, Mtu, Vni, state::FlowLogState};
 
 pub use self::{
+    acl::{Acl, AclVerdict},
     error::ApplyError,
     mapping::{HostSlot, MappingEntry},
     policy::{Direction, Policy, Traffic},

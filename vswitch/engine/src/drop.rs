@@ -2,7 +2,9 @@
 
 use std::{fmt, net::IpAddr};
 
-use weft_model::{InterfaceId, Mac, Mtu, Prefix, RouteTableId, SecurityGroupId, Vni};
+use weft_model::{
+    AclNumber, InterfaceId, Mac, Mtu, NetworkAclId, Prefix, RouteTableId, SecurityGroupId, Vni,
+};
 use weft_packet::Malformed;
 
 macro_rules! reasons {
@@ -67,6 +69,10 @@ reasons! {
     GroupEgress = "security_group_egress",
     /// No ingress rule allows it.
     GroupIngress = "security_group_ingress",
+    /// The subnet's network ACL doesn't let it out.
+    AclEgress = "acl_egress",
+    /// The subnet's network ACL doesn't let it in.
+    AclIngress = "acl_ingress",
     /// No route matches.
     NoRoute = "no_route",
     /// The route's target is gone.
@@ -121,6 +127,13 @@ pub enum DropObject {
     Interface(InterfaceId),
     /// A security group.
     Group(SecurityGroupId),
+    /// The network ACL's entry that matched first; none is `*`, what comes after all.
+    AclEntry {
+        /// The ACL.
+        acl: NetworkAclId,
+        /// The entry's number.
+        entry: Option<AclNumber>,
+    },
     /// An address: without a mapping, spoofed, or an unknown VTEP.
     Address(IpAddr),
     /// A MAC.
@@ -142,6 +155,11 @@ impl fmt::Display for DropObject {
             Self::RouteTable(id) => id.fmt(f),
             Self::Interface(id) => id.fmt(f),
             Self::Group(id) => id.fmt(f),
+            Self::AclEntry {
+                acl,
+                entry: Some(number),
+            } => write!(f, "{acl} {number}"),
+            Self::AclEntry { acl, entry: None } => write!(f, "{acl} *"),
             Self::Address(address) => address.fmt(f),
             Self::Mac(mac) => mac.fmt(f),
             Self::Vni(vni) => write!(f, "vni {vni}"),

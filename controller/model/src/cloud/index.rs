@@ -7,10 +7,11 @@ use std::{
 
 use super::{public::PublicHolder, ranges::Ranges};
 use crate::{
-    Association, Attachment, EgressGateway, EgressGatewayId, ElasticAddress, ElasticAddressId,
-    FlowLogId, Host, HostName, Interface, InterfaceId, InternetGateway, InternetGatewayId,
-    LogScope, Mac, Peer, PublicPoolId, RegionName, Resource, RouteTable, RouteTableId, RouteTarget,
-    SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcBlock6, VpcId, Zone, ZoneName,
+    Association, Attachment, Destination, EgressGateway, EgressGatewayId, ElasticAddress,
+    ElasticAddressId, FlowLogId, Host, HostName, Interface, InterfaceId, InternetGateway,
+    InternetGatewayId, LogScope, Mac, NetworkAcl, NetworkAclId, Peer, PrefixList, PrefixListId,
+    PublicPoolId, RegionName, Resource, RouteTable, RouteTableId, RouteTarget, SecurityGroup,
+    SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcBlock6, VpcId, Zone, ZoneName,
 };
 
 /// Many values per key; a key without values is not there, so equal content is equal indexes.
@@ -66,6 +67,11 @@ pub(super) struct Indexes {
     pub(super) tables_in_vpc: Multi<VpcId, RouteTableId>,
     pub(super) tables_to_interface: Multi<InterfaceId, RouteTableId>,
     pub(super) groups_in_vpc: Multi<VpcId, SecurityGroupId>,
+    pub(super) acls_in_vpc: Multi<VpcId, NetworkAclId>,
+    pub(super) subnets_with_acl: Multi<NetworkAclId, SubnetId>,
+    pub(super) lists_in_region: Multi<RegionName, PrefixListId>,
+    pub(super) groups_naming_list: Multi<PrefixListId, SecurityGroupId>,
+    pub(super) tables_naming_list: Multi<PrefixListId, RouteTableId>,
     pub(super) groups_naming_group: Multi<SecurityGroupId, SecurityGroupId>,
     pub(super) interfaces_in_vpc: Multi<VpcId, InterfaceId>,
     pub(super) interfaces_in_subnet: Multi<SubnetId, InterfaceId>,
@@ -118,6 +124,8 @@ impl Indexes {
             Resource::ElasticAddress(elastic) => self.set_elastic(elastic, present),
             Resource::RouteTable(table) => self.set_table(table, present),
             Resource::SecurityGroup(group) => self.set_group(group, present),
+            Resource::NetworkAcl(acl) => self.set_acl(acl, present),
+            Resource::PrefixList(list) => self.set_list(list, present),
             Resource::Subnet(subnet) => self.set_subnet(subnet, present),
             Resource::Interface(interface) => self.set_interface(interface, present),
             Resource::FlowLog(log) => {
@@ -185,16 +193,29 @@ impl Indexes {
             if let RouteTarget::Interface(interface) = route.target {
                 self.tables_to_interface.set(&interface, &table.id, present);
             }
+            if let Destination::List(list) = route.destination {
+                self.tables_naming_list.set(&list, &table.id, present);
+            }
         }
     }
 
     fn set_group(&mut self, group: &SecurityGroup, present: bool) {
         self.groups_in_vpc.set(&group.vpc, &group.id, present);
         for rule in group.ingress.iter().chain(&group.egress) {
-            if let Peer::Group(peer) = rule.peer {
-                self.groups_naming_group.set(&peer, &group.id, present);
+            match rule.peer {
+                Peer::Group(peer) => self.groups_naming_group.set(&peer, &group.id, present),
+                Peer::List(list) => self.groups_naming_list.set(&list, &group.id, present),
+                Peer::Cidr(_) => {}
             }
         }
+    }
+
+    fn set_acl(&mut self, acl: &NetworkAcl, present: bool) {
+        self.acls_in_vpc.set(&acl.vpc, &acl.id, present);
+    }
+
+    fn set_list(&mut self, list: &PrefixList, present: bool) {
+        self.lists_in_region.set(&list.region, &list.id, present);
     }
 
     fn set_subnet(&mut self, subnet: &Subnet, present: bool) {
@@ -202,6 +223,9 @@ impl Indexes {
         self.subnets_in_vpc.set(&subnet.vpc, &subnet.id, present);
         if let Some(table) = subnet.route_table {
             self.subnets_with_table.set(&table, &subnet.id, present);
+        }
+        if let Some(acl) = subnet.acl {
+            self.subnets_with_acl.set(&acl, &subnet.id, present);
         }
     }
 

@@ -40,6 +40,7 @@ fn subnet() -> Subnet {
         ipv6: None,
         route_table: None,
         map_public_ip: false,
+        acl: None,
         meta: Meta::default(),
     }
 }

@@ -5,12 +5,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
-    Entropy, OpError, Settings, Violation, check_etag, check_quota, draw_id, found, refuse,
-    subnet::is_whole, vpc::blocks,
+    Entropy, OpError, Settings, Violation, check_etag, check_quota, draw_id, found, prefix_list,
+    refuse, subnet::is_whole, vpc::blocks,
 };
 use crate::{
-    Change, Cloud, EgressGatewayId, InterfaceId, InternetGatewayId, Label, Meta, Prefix, Revision,
-    Route, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Vpc, VpcId,
+    Change, Cloud, Destination, EgressGatewayId, Family, InterfaceId, InternetGatewayId, Label,
+    Meta, Prefix, PrefixListId, Revision, Route, RouteOrigin, RouteTable, RouteTableId,
+    RouteTarget, Vpc, VpcId,
 };
 
 /// What a route table is made of.
@@ -19,7 +20,7 @@ pub struct Draft {
     /// The VPC it is part of.
     pub vpc: VpcId,
     /// Routes beside the local ones, or in their place.
-    pub routes: Vec<(Prefix, RouteTarget)>,
+    pub routes: Vec<(Destination, RouteTarget)>,
     /// The name that people see.
     pub label: Option<Label>,
 }
@@ -59,17 +60,15 @@ pub fn create(
         let field = format!("route_table.routes[{i}]");
         let twice = draft.routes[..i].iter().any(|(d, _)| *d == destination);
         if twice {
-            let field = format!("{field}.destination");
-            violations.push(Violation::new(
-                field,
-                format!("{destination} is listed twice"),
-            ));
+            let field = destination_field(&field, destination);
+            let reason = format!("{destination} is listed twice");
+            violations.push(Violation::new(field, reason));
         }
         violations.extend(check_route(cloud, vpc, &field, destination, target));
         set_route(&mut table, destination, target);
     }
     refuse(violations)?;
-    check_route_quota(&table, settings)?;
+    check_route_quota(&table, settings, |id| prefix_list::weight(cloud, id))?;
     Ok(vec![Change::create(table)])
 }
 
@@ -104,7 +103,7 @@ pub fn delete(
     if vpc.is_some_and(|vpc| vpc.main_route_table == id) {
         return Err(OpError::Protected {
             key: id.into(),
-            reason: "it is its VPC's main table, and goes with the VPC",
+            reason: "it is its VPC's main table: make another table the main one first",
         });
     }
     if let Some(subnet) = cloud.subnets_with_table(id).next() {
@@ -123,14 +122,14 @@ pub fn put_route(
     cloud: &Cloud,
     settings: &Settings,
     id: RouteTableId,
-    (destination, target): (Prefix, RouteTarget),
+    (destination, target): (Destination, RouteTarget),
     etag: Option<Revision>,
 ) -> Result<Vec<Change>, OpError> {
     change(cloud, id, etag, |table| {
         let vpc = found(cloud.vpc(table.vpc), table.vpc)?;
         refuse(check_route(cloud, vpc, "route", destination, target))?;
         set_route(table, destination, target);
-        check_route_quota(table, settings)
+        check_route_quota(table, settings, |id| prefix_list::weight(cloud, id))
     })
 }
 
@@ -142,7 +141,7 @@ pub fn put_route(
 pub fn delete_route(
     cloud: &Cloud,
     id: RouteTableId,
-    destination: Prefix,
+    destination: Destination,
     etag: Option<Revision>,
 ) -> Result<Vec<Change>, OpError> {
     change(cloud, id, etag, |table| {
@@ -163,7 +162,7 @@ pub fn delete_route(
 }
 
 /// Why no route for the destination goes.
-fn kept(id: RouteTableId, destination: Prefix, origins: &[RouteOrigin]) -> String {
+fn kept(id: RouteTableId, destination: Destination, origins: &[RouteOrigin]) -> String {
     match origins.first() {
         Some(RouteOrigin::Table) => format!(
             "the route for {destination} came with {id} and can't be deleted; to undo a \
@@ -177,7 +176,7 @@ fn kept(id: RouteTableId, destination: Prefix, origins: &[RouteOrigin]) -> Strin
 /// The route that every table has for a block of its VPC.
 pub(super) fn local_route(block: Prefix) -> Route {
     Route {
-        destination: block,
+        destination: block.into(),
         target: RouteTarget::Local,
         origin: RouteOrigin::Table,
     }
@@ -196,7 +195,7 @@ fn change(
     Ok(vec![Change::update(before.clone(), after)])
 }
 
-fn set_route(table: &mut RouteTable, destination: Prefix, target: RouteTarget) {
+fn set_route(table: &mut RouteTable, destination: Destination, target: RouteTarget) {
     let given = |route: &&mut Route| {
         route.destination == destination && route.origin != RouteOrigin::Propagated
     };
@@ -212,24 +211,52 @@ fn set_route(table: &mut RouteTable, destination: Prefix, target: RouteTarget) {
     table.routes.sort_by_key(|route| route.destination);
 }
 
-fn check_route_quota(table: &RouteTable, settings: &Settings) -> Result<(), OpError> {
+/// A route for a list counts as often as the list may have entries.
+pub(super) fn check_route_quota(
+    table: &RouteTable,
+    settings: &Settings,
+    weight: impl Fn(PrefixListId) -> usize,
+) -> Result<(), OpError> {
     let routes = table.routes.iter();
-    let count = routes.filter(|r| r.origin == RouteOrigin::Static).count();
+    let counts = routes
+        .filter(|route| route.origin == RouteOrigin::Static)
+        .map(|route| match route.destination {
+            Destination::Prefix(_) => 1,
+            Destination::List(id) => weight(id),
+        });
+    let count = counts.fold(0, usize::saturating_add);
     let limit = settings.quotas.routes_per_table;
     let within = || format!("route table {}", table.id);
     check_quota(count, limit, "routes beside the local ones", within)
+}
+
+fn family(cloud: &Cloud, destination: Destination) -> Option<Family> {
+    match destination {
+        Destination::Prefix(prefix) => Some(Family::of(prefix)),
+        Destination::List(id) => cloud.prefix_list(id).map(|list| list.family),
+    }
+}
+
+fn destination_field(route: &str, destination: Destination) -> String {
+    match destination {
+        Destination::Prefix(_) => format!("{route}.destination"),
+        Destination::List(_) => format!("{route}.prefix_list"),
+    }
 }
 
 fn check_route(
     cloud: &Cloud,
     vpc: &Vpc,
     field: &str,
-    destination: Prefix,
+    destination: Destination,
     target: RouteTarget,
 ) -> Vec<Violation> {
-    let destination_field = format!("{field}.destination");
-    let place = |reason| Violation::new(destination_field, reason);
-    let wrong_place = check_destination(cloud, vpc, destination, target).map(place);
+    let wrong_place = match destination {
+        Destination::Prefix(prefix) => check_destination(cloud, vpc, prefix, target),
+        Destination::List(id) => check_list(cloud, vpc, id, target),
+    };
+    let wrong_place =
+        wrong_place.map(|reason| Violation::new(destination_field(field, destination), reason));
     let wrong_target = match target {
         RouteTarget::Interface(id) => check_target(cloud, vpc, id)
             .map(|reason| Violation::new(format!("{field}.interface"), reason)),
@@ -240,6 +267,34 @@ fn check_route(
         RouteTarget::Local | RouteTarget::Blackhole => None,
     };
     wrong_place.into_iter().chain(wrong_target).collect()
+}
+
+/// Why the list can't have a route with such a target.
+fn check_list(cloud: &Cloud, vpc: &Vpc, id: PrefixListId, target: RouteTarget) -> Option<String> {
+    if target == RouteTarget::Local {
+        return Some("only a block of the VPC has a local route".to_owned());
+    }
+    match prefix_list::referable(cloud, &vpc.region, id) {
+        Err(reason) => Some(reason),
+        Ok(list) => list
+            .prefixes()
+            .find_map(|prefix| check_listed(cloud, vpc, prefix, target)),
+    }
+}
+
+/// Why a list with a route of this target can't have the prefix.
+pub(super) fn check_listed(
+    cloud: &Cloud,
+    vpc: &Vpc,
+    prefix: Prefix,
+    target: RouteTarget,
+) -> Option<String> {
+    if blocks(vpc).contains(&prefix) {
+        return Some(format!(
+            "{prefix} is a block of the VPC: a list can't replace its local route"
+        ));
+    }
+    check_destination(cloud, vpc, prefix, target)
 }
 
 /// Why the destination can't have such a target.
@@ -316,7 +371,7 @@ fn check_egress(
     cloud: &Cloud,
     vpc: &Vpc,
     id: EgressGatewayId,
-    destination: Prefix,
+    destination: Destination,
 ) -> Option<String> {
     match cloud.egress_gateway(id) {
         None => Some(format!("egress-only internet gateway {id} doesn't exist")),
@@ -324,7 +379,7 @@ fn check_egress(
             "egress-only internet gateway {id} is of VPC {}, and the table is of {}",
             gateway.vpc, vpc.id
         )),
-        Some(_) => matches!(destination.net(), IpNet::V4(_)).then(|| {
+        Some(_) => (family(cloud, destination) == Some(Family::Ipv4)).then(|| {
             format!("{destination} is IPv4, and an egress-only internet gateway is for IPv6 alone")
         }),
     }

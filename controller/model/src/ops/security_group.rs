@@ -1,15 +1,12 @@
 //! Security groups and their rules.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-
 use super::{
-    Entropy, OpError, Settings, Violation, check_etag, check_quota, draw, draw_id, found, refuse,
+    Entropy, OpError, Settings, Violation, check_etag, check_quota, draw, draw_id, found,
+    prefix_list, refuse,
 };
 use crate::{
-    Change, Cloud, Kind, Label, Meta, Peer, PortMatch, PortRange, Prefix, Protocol, RegionName,
-    Revision, Rule, RuleId, SecurityGroup, SecurityGroupId, Vpc, VpcId,
+    Change, Cloud, Family, Kind, Label, Meta, Peer, PortMatch, PortRange, Prefix, PrefixListId,
+    Protocol, RegionName, Revision, Rule, RuleId, SecurityGroup, SecurityGroupId, Vpc, VpcId,
 };
 
 /// The name of the group that each VPC is made with.
@@ -86,7 +83,7 @@ pub fn create(
     };
     violations.extend(add_rules(cloud, &mut group, ingress, egress, entropy)?);
     refuse(violations)?;
-    check_rule_quota(&group, settings)?;
+    check_quotas(cloud, &group, settings)?;
     Ok(vec![Change::create(group)])
 }
 
@@ -155,7 +152,7 @@ pub fn authorize(
         let ingress = Additions::new("ingress", ingress);
         let egress = Additions::new("egress", egress);
         refuse(add_rules(cloud, group, ingress, egress, entropy)?)?;
-        check_rule_quota(group, settings)
+        check_quotas(cloud, group, settings)
     })
 }
 
@@ -213,15 +210,12 @@ pub(super) fn default_group(vpc: &Vpc, entropy: &mut dyn Entropy) -> SecurityGro
 
 /// Everything to everywhere: a rule per family.
 fn everywhere() -> Vec<RuleDraft> {
-    let v4 = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0));
-    let v6 = IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0));
     let rule = |prefix| RuleDraft {
         traffic: PortMatch::All,
         peer: Peer::Cidr(prefix),
         description: None,
     };
-    let prefixes = [v4, v6].into_iter().filter_map(|net| Prefix::new(net).ok());
-    prefixes.map(rule).collect()
+    Prefix::everywhere().into_iter().map(rule).collect()
 }
 
 fn change(
@@ -310,7 +304,7 @@ fn add_rules(
             let twin = twin(rules, traffic, draft.peer);
             violations.extend(twin.map(|reason| Violation::new(&*field, reason)));
             violations.extend(check_peer(cloud, vpc, &field, draft.peer));
-            violations.extend(check_family(&field, traffic, draft.peer));
+            violations.extend(check_family(cloud, &field, traffic, draft.peer));
             let id = draw(entropy, "id", RuleId::from_bits, |id| !used.contains(id))?;
             used.push(id);
             rules.push(Rule {
@@ -325,7 +319,7 @@ fn add_rules(
 }
 
 /// One spelling per meaning, so that duplicates show.
-fn canonical(traffic: PortMatch) -> PortMatch {
+pub(super) fn canonical(traffic: PortMatch) -> PortMatch {
     match traffic {
         PortMatch::Protocol(Protocol::TCP) => PortMatch::Tcp(PortRange::ALL),
         PortMatch::Protocol(Protocol::UDP) => PortMatch::Udp(PortRange::ALL),
@@ -345,50 +339,83 @@ fn twin(rules: &[Rule], traffic: PortMatch, peer: Peer) -> Option<String> {
 }
 
 fn check_peer(cloud: &Cloud, vpc: VpcId, field: &str, peer: Peer) -> Option<Violation> {
-    let Peer::Group(id) = peer else {
-        return None;
-    };
-    let reason = match cloud.security_group(id) {
-        None => format!("security group {id} doesn't exist"),
-        Some(other) if other.vpc != vpc => {
-            format!(
-                "security group {id} is in VPC {}, and the rule is in {vpc}",
-                other.vpc
-            )
+    match peer {
+        Peer::Cidr(_) => None,
+        Peer::Group(id) => check_peer_group(cloud, vpc, id)
+            .map(|reason| Violation::new(format!("{field}.group"), reason)),
+        Peer::List(id) => {
+            let region = &cloud.vpc(vpc)?.region;
+            let reason = prefix_list::referable(cloud, region, id).err()?;
+            Some(Violation::new(format!("{field}.prefix_list"), reason))
         }
-        Some(_) => return None,
-    };
-    Some(Violation::new(format!("{field}.group"), reason))
+    }
+}
+
+fn check_peer_group(cloud: &Cloud, vpc: VpcId, id: SecurityGroupId) -> Option<String> {
+    match cloud.security_group(id) {
+        None => Some(format!("security group {id} doesn't exist")),
+        Some(other) if other.vpc != vpc => Some(format!(
+            "security group {id} is in VPC {}, and the rule is in {vpc}",
+            other.vpc
+        )),
+        Some(_) => None,
+    }
 }
 
 /// ICMP is IPv4's and ICMPv6 IPv6's: with the other family's prefix a rule would match nothing.
-fn check_family(field: &str, traffic: PortMatch, peer: Peer) -> Option<Violation> {
-    let Peer::Cidr(prefix) = peer else {
-        return None;
+fn check_family(cloud: &Cloud, field: &str, traffic: PortMatch, peer: Peer) -> Option<Violation> {
+    let family = match peer {
+        Peer::Cidr(prefix) => Family::of(prefix),
+        Peer::List(id) => cloud.prefix_list(id)?.family,
+        Peer::Group(_) => return None,
     };
-    let reason = match (traffic, prefix.net()) {
-        (PortMatch::Icmp(_), IpNet::V6(_)) => "icmp is of IPv4; use icmpv6 with an IPv6 prefix",
-        (PortMatch::Icmpv6(_), IpNet::V4(_)) => "icmpv6 is of IPv6; use icmp with an IPv4 prefix",
-        _ => return None,
-    };
+    let reason = family_fault(traffic, family)?;
     Some(Violation::new(format!("{field}.protocol"), reason))
 }
 
-fn check_rule_quota(group: &SecurityGroup, settings: &Settings) -> Result<(), OpError> {
+/// Why no packet of the family is of this traffic.
+pub(super) const fn family_fault(traffic: PortMatch, family: Family) -> Option<&'static str> {
+    match (traffic, family) {
+        (PortMatch::Icmp(_), Family::Ipv6) => {
+            Some("icmp is of IPv4; use icmpv6 with an IPv6 prefix")
+        }
+        (PortMatch::Icmpv6(_), Family::Ipv4) => {
+            Some("icmpv6 is of IPv6; use icmp with an IPv4 prefix")
+        }
+        _ => None,
+    }
+}
+
+/// A rule counts for the families of its peer: a prefix for its own, a list as often as it may have
+/// entries, a group for both.
+pub(super) fn check_rule_quota(
+    group: &SecurityGroup,
+    settings: &Settings,
+    family_of: impl Fn(PrefixListId) -> Option<Family>,
+    weight: impl Fn(PrefixListId) -> usize,
+) -> Result<(), OpError> {
     let limit = settings.quotas.rules_per_group;
-    let is_v6 =
-        |rule: &&Rule| matches!(rule.peer, Peer::Cidr(p) if matches!(p.net(), IpNet::V6(_)));
-    let is_v4 =
-        |rule: &&Rule| matches!(rule.peer, Peer::Cidr(p) if matches!(p.net(), IpNet::V4(_)));
+    let count = |rules: &[Rule], family: Family| -> usize {
+        let counts = rules.iter().map(|rule| match rule.peer {
+            Peer::Cidr(prefix) => usize::from(Family::of(prefix) == family),
+            Peer::List(id) if family_of(id) == Some(family) => weight(id),
+            Peer::List(_) => 0,
+            Peer::Group(_) => 1,
+        });
+        counts.fold(0, usize::saturating_add)
+    };
+    let within = || format!("security group {}", group.id);
     for (rules, what4, what6) in [
         (&group.ingress, "IPv4 ingress rules", "IPv6 ingress rules"),
         (&group.egress, "IPv4 egress rules", "IPv6 egress rules"),
     ] {
-        let within = || format!("security group {}", group.id);
-        let v4 = rules.len() - rules.iter().filter(is_v6).count();
-        let v6 = rules.len() - rules.iter().filter(is_v4).count();
-        check_quota(v4, limit, what4, within)?;
-        check_quota(v6, limit, what6, within)?;
+        check_quota(count(rules, Family::Ipv4), limit, what4, within)?;
+        check_quota(count(rules, Family::Ipv6), limit, what6, within)?;
     }
     Ok(())
+}
+
+fn check_quotas(cloud: &Cloud, group: &SecurityGroup, settings: &Settings) -> Result<(), OpError> {
+    let family = |id| cloud.prefix_list(id).map(|list| list.family);
+    check_rule_quota(group, settings, family, |id| prefix_list::weight(cloud, id))
 }

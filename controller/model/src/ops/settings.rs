@@ -22,6 +22,14 @@ pub struct Quotas {
     /// Rules of a group per direction and address family. A rule whose peer is a group counts for
     /// both families.
     pub rules_per_group: usize,
+    /// Network ACLs of a VPC, the default one counted.
+    pub acls_per_vpc: usize,
+    /// Entries of a network ACL per direction and address family.
+    pub entries_per_acl: usize,
+    /// Prefix lists of a region.
+    pub prefix_lists_per_region: usize,
+    /// What a prefix list's greatest number of entries may be.
+    pub entries_per_prefix_list: usize,
     /// Security groups of an interface.
     pub groups_per_interface: usize,
     /// Interfaces of a region.
@@ -46,6 +54,10 @@ impl Default for Quotas {
             routes_per_table: 500,
             groups_per_region: 2_500,
             rules_per_group: 60,
+            acls_per_vpc: 200,
+            entries_per_acl: 20,
+            prefix_lists_per_region: 100,
+            entries_per_prefix_list: 1_000,
             groups_per_interface: 5,
             interfaces_per_region: 5_000,
             addresses_per_interface: 50,
@@ -66,6 +78,10 @@ impl Quotas {
         routes_per_table: usize::MAX,
         groups_per_region: usize::MAX,
         rules_per_group: usize::MAX,
+        acls_per_vpc: usize::MAX,
+        entries_per_acl: usize::MAX,
+        prefix_lists_per_region: usize::MAX,
+        entries_per_prefix_list: usize::MAX,
         groups_per_interface: usize::MAX,
         interfaces_per_region: usize::MAX,
         addresses_per_interface: usize::MAX,

@@ -4,8 +4,8 @@ use super::{
     Entropy, OpError, Settings, Violation, check_etag, check_quota, draw_id, found, refuse,
 };
 use crate::{
-    Block4, Change, Cloud, Label, LogScope, Meta, Prefix, Revision, Route, RouteOrigin,
-    RouteTableId, Subnet, SubnetBlock6, SubnetId, Vpc, VpcId, ZoneName,
+    Block4, Change, Cloud, Label, LogScope, Meta, NetworkAclId, Prefix, Revision, Route,
+    RouteOrigin, RouteTableId, Subnet, SubnetBlock6, SubnetId, Vpc, VpcId, ZoneName,
 };
 
 /// What a subnet is made of.
@@ -25,6 +25,8 @@ pub struct Draft {
     pub route_table: Option<RouteTableId>,
     /// Whether a new interface gets a public address of the region's pools.
     pub map_public_ip: bool,
+    /// The network ACL at its boundary; `None` means the VPC's default one.
+    pub acl: Option<NetworkAclId>,
     /// The name that people see.
     pub label: Option<Label>,
 }
@@ -34,6 +36,8 @@ pub struct Draft {
 pub struct Update {
     /// The associated table; `Some(None)` means the VPC's main one.
     pub route_table: Option<Option<RouteTableId>>,
+    /// The network ACL at its boundary; `Some(None)` means the VPC's default one.
+    pub acl: Option<Option<NetworkAclId>>,
     /// The IPv6 block, or none; it can't go or change while an interface has an address of it.
     pub ipv6: Option<Option<SubnetBlock6>>,
     /// Whether a new interface gets a public address; those there keep what they have.
@@ -45,7 +49,7 @@ pub struct Update {
 /// Makes a subnet.
 ///
 /// # Errors
-/// When the VPC, zone or table doesn't fit, a block is outside the VPC's or overlaps another
+/// When the VPC, zone, table or ACL doesn't fit, a block is outside the VPC's or overlaps another
 /// subnet's, a quota is reached, or no /64 is free.
 pub fn create(
     cloud: &Cloud,
@@ -65,6 +69,7 @@ pub fn create(
     violations.extend(check_block4(cloud, vpc, draft.ipv4));
     violations.extend(draft.ipv6.and_then(|b| check_block6(cloud, vpc, None, b)));
     violations.extend(check_table(cloud, vpc, draft.route_table));
+    violations.extend(check_acl(cloud, vpc, draft.acl));
     refuse(violations)?;
     let ipv6 = match draft.ipv6 {
         None if draft.assign_ipv6 => Some(assigned6(cloud, vpc)?),
@@ -78,6 +83,7 @@ pub fn create(
         ipv6,
         route_table: draft.route_table,
         map_public_ip: draft.map_public_ip,
+        acl: draft.acl,
         meta: Meta::named(draft.label),
     })])
 }
@@ -85,7 +91,7 @@ pub fn create(
 /// Changes a subnet.
 ///
 /// # Errors
-/// When it doesn't exist, has changed since the etag, the table or the block doesn't fit, or the
+/// When it doesn't exist, has changed since the etag, the table, the ACL or the block doesn't fit, or the
 /// block that goes has addresses in use.
 pub fn update(
     cloud: &Cloud,
@@ -100,6 +106,10 @@ pub fn update(
     if let Some(table) = update.route_table {
         refuse(check_table(cloud, vpc, table).into_iter().collect())?;
         after.route_table = table;
+    }
+    if let Some(acl) = update.acl {
+        refuse(check_acl(cloud, vpc, acl).into_iter().collect())?;
+        after.acl = acl;
     }
     if let Some(ipv6) = update.ipv6.filter(|ipv6| *ipv6 != before.ipv6) {
         check_replaced6(cloud, before)?;
@@ -194,6 +204,19 @@ fn check_table(cloud: &Cloud, vpc: &Vpc, table: Option<RouteTableId>) -> Option<
     Some(Violation::new("subnet.route_table", reason))
 }
 
+fn check_acl(cloud: &Cloud, vpc: &Vpc, acl: Option<NetworkAclId>) -> Option<Violation> {
+    let id = acl?;
+    let reason = match cloud.network_acl(id) {
+        None => format!("network ACL {id} doesn't exist"),
+        Some(acl) if acl.vpc != vpc.id => format!(
+            "network ACL {id} is of VPC {}, and the subnet is of {}",
+            acl.vpc, vpc.id
+        ),
+        Some(_) => return None,
+    };
+    Some(Violation::new("subnet.network_acl", reason))
+}
+
 fn assigned6(cloud: &Cloud, vpc: &Vpc) -> Result<SubnetBlock6, OpError> {
     if vpc.ipv6.is_empty() {
         let reason = format!("VPC {} has no IPv6 block; give it one first", vpc.id);
@@ -213,7 +236,10 @@ fn check_no_route(cloud: &Cloud, subnet: &Subnet, block: Option<Prefix>) -> Resu
     let Some(block) = block else {
         return Ok(());
     };
-    let own = |route: &Route| route.destination == block && route.origin != RouteOrigin::Table;
+    let own = |route: &Route| {
+        let prefixes = cloud.prefixes_of(route.destination);
+        route.origin != RouteOrigin::Table && prefixes.contains(&block)
+    };
     let mut tables = cloud.route_tables_in_vpc(subnet.vpc);
     match tables.find(|table| table.routes.iter().any(own)) {
         None => Ok(()),

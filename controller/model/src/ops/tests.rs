@@ -1,8 +1,10 @@
 //! The commands, by what a person would say of them.
 
+mod acls;
 mod flow_logs;
 mod hosts;
 mod interfaces;
+mod lists;
 mod outside;
 mod properties;
 mod routes;
@@ -14,8 +16,8 @@ use super::{
     public_pool, region, security_group, subnet, vpc, zone,
 };
 use crate::{
-    Attachment, Change, Cloud, InterfaceId, Label, Prefix, Resource, Revision, SecurityGroupId,
-    SubnetId, VpcId,
+    Attachment, Change, Cloud, Destination, InterfaceId, Label, Prefix, Resource, Revision,
+    SecurityGroupId, SubnetId, VpcId,
 };
 
 /// A cloud under test: commands are applied as the daemon does, one revision each.
@@ -177,6 +179,7 @@ fn subnet_draft(vpc: VpcId, cidr: &str) -> subnet::Draft {
         assign_ipv6: true,
         route_table: None,
         map_public_ip: false,
+        acl: None,
         label: None,
     }
 }
@@ -198,6 +201,10 @@ fn attachment(host: &str, netns: &str) -> Attachment {
         netns: netns.parse().unwrap(),
         device: "eth0".parse().unwrap(),
     }
+}
+
+fn destination(text: &str) -> Destination {
+    text.parse().unwrap()
 }
 
 fn prefix(text: &str) -> Prefix {

@@ -1,14 +1,15 @@
-//! VPCs: each made with its VNI, its main route table and its default security group.
+//! VPCs: each made with its VNI, its main route table, its default security group and its default
+//! network ACL.
 
 use std::collections::BTreeSet;
 
 use super::{
-    Entropy, OpError, Settings, Violation, check_etag, check_quota, draw_id, found, refuse,
-    route_table::local_route, security_group::default_group,
+    Entropy, OpError, Settings, Violation, check_etag, check_quota, draw_id, found,
+    network_acl::default_acl, refuse, route_table::local_route, security_group::default_group,
 };
 use crate::{
-    Block4, Change, Cloud, Label, LogScope, Meta, Prefix, RegionName, ResourceKey, Revision,
-    RouteOrigin, RouteTable, RouteTableId, SecurityGroupId, Vpc, VpcBlock6, VpcId,
+    Block4, Change, Cloud, Label, LogScope, Meta, NetworkAclId, Prefix, RegionName, ResourceKey,
+    Revision, RouteOrigin, RouteTable, RouteTableId, SecurityGroupId, Vpc, VpcBlock6, VpcId,
 };
 
 /// What a VPC is made of.
@@ -35,11 +36,14 @@ pub struct Update {
     pub secondary: Option<Vec<Block4>>,
     /// IPv6 blocks.
     pub ipv6: Option<Vec<VpcBlock6>>,
+    /// The table of subnets that name none: one of the VPC's.
+    pub main_route_table: Option<RouteTableId>,
     /// The name that people see, or none.
     pub label: Option<Option<Label>>,
 }
 
-/// Makes a VPC, its main route table and its default security group: the VPC's change is first.
+/// Makes a VPC, its main route table, its default security group and its default network ACL: the
+/// VPC's change is first.
 ///
 /// # Errors
 /// When the region doesn't exist, blocks overlap, a quota is reached, or no VNI or /56 is free.
@@ -67,15 +71,18 @@ pub fn create(
         secondary: draft.secondary,
         main_route_table: draw_id(cloud, entropy, RouteTableId::from_bits)?,
         default_group: draw_id(cloud, entropy, SecurityGroupId::from_bits)?,
+        default_acl: draw_id(cloud, entropy, NetworkAclId::from_bits)?,
         meta: Meta::named(draft.label),
     };
     check_blocks(&vpc, settings)?;
     let table = main_table(&vpc);
     let group = default_group(&vpc, entropy);
+    let acl = default_acl(&vpc);
     Ok(vec![
         Change::create(vpc),
         Change::create(table),
         Change::create(group),
+        Change::create(acl),
     ])
 }
 
@@ -83,7 +90,8 @@ pub fn create(
 ///
 /// # Errors
 /// When it doesn't exist, has changed since the etag, a new block equals or contains the
-/// destination of a route, a block that goes is in use, or a quota is reached.
+/// destination of a route, a block that goes is in use, the main table isn't the VPC's, or a quota
+/// is reached.
 pub fn update(
     cloud: &Cloud,
     settings: &Settings,
@@ -96,6 +104,10 @@ pub fn update(
     let mut after = before.clone();
     after.secondary = update.secondary.unwrap_or(after.secondary);
     after.ipv6 = update.ipv6.unwrap_or(after.ipv6);
+    if let Some(table) = update.main_route_table {
+        check_main(cloud, id, table)?;
+        after.main_route_table = table;
+    }
     after.meta.rename(update.label);
     check_blocks(&after, settings)?;
     check_new_blocks(cloud, before, &after)?;
@@ -108,11 +120,12 @@ pub fn update(
     Ok(changes)
 }
 
-/// Deletes a VPC with its main route table and its default security group.
+/// Deletes a VPC with its main route table, its default security group and its default network
+/// ACL.
 ///
 /// # Errors
 /// When it doesn't exist, has changed since the etag, or has subnets, interfaces, gateways, or
-/// other tables or groups.
+/// other tables, groups or ACLs.
 pub fn delete(cloud: &Cloud, id: VpcId, etag: Option<Revision>) -> Result<Vec<Change>, OpError> {
     let vpc = found(cloud.vpc(id), id)?;
     check_etag(id, &vpc.meta, etag)?;
@@ -122,9 +135,14 @@ pub fn delete(cloud: &Cloud, id: VpcId, etag: Option<Revision>) -> Result<Vec<Ch
     }
     let table = cloud.route_table(vpc.main_route_table).cloned();
     let group = cloud.security_group(vpc.default_group).cloned();
+    let acl = cloud.network_acl(vpc.default_acl).cloned();
     let vpc = Change::delete(vpc.clone());
-    let made_with_it = [table.map(Change::delete), group.map(Change::delete)];
     let logs = super::flow_log::end_with(cloud, LogScope::Vpc(id));
+    let made_with_it = [
+        table.map(Change::delete),
+        group.map(Change::delete),
+        acl.map(Change::delete),
+    ];
     Ok(made_with_it
         .into_iter()
         .flatten()
@@ -143,6 +161,8 @@ fn user(cloud: &Cloud, vpc: &Vpc) -> Option<ResourceKey> {
     let group = groups.find(|group| group.id != vpc.default_group);
     let internet = cloud.internet_gateway_of(vpc.id);
     let egress = cloud.egress_gateway_of(vpc.id);
+    let mut acls = cloud.acls_in_vpc(vpc.id);
+    let acl = acls.find(|acl| acl.id != vpc.default_acl);
     interface
         .map(|i| i.id.into())
         .or(internet.map(|g| g.id.into()))
@@ -150,12 +170,22 @@ fn user(cloud: &Cloud, vpc: &Vpc) -> Option<ResourceKey> {
         .or(subnet.map(|s| s.id.into()))
         .or(table.map(|t| t.id.into()))
         .or(group.map(|g| g.id.into()))
+        .or(acl.map(|a| a.id.into()))
 }
 
 /// Every block, v4 and v6, as a route's destination.
 pub(super) fn blocks(vpc: &Vpc) -> BTreeSet<Prefix> {
     let v6 = vpc.ipv6.iter().copied().map(Prefix::from);
     vpc.blocks4().map(Prefix::from).chain(v6).collect()
+}
+
+fn check_main(cloud: &Cloud, vpc: VpcId, id: RouteTableId) -> Result<(), OpError> {
+    let reason = match cloud.route_table(id) {
+        None => format!("route table {id} doesn't exist"),
+        Some(table) if table.vpc != vpc => format!("route table {id} is of VPC {}", table.vpc),
+        Some(_) => return Ok(()),
+    };
+    Err(OpError::invalid("vpc.main_route_table", reason))
 }
 
 fn main_table(vpc: &Vpc) -> RouteTable {
@@ -257,8 +287,11 @@ fn check_new_blocks(cloud: &Cloud, before: &Vpc, after: &Vpc) -> Result<(), OpEr
         cloud.route_tables_in_vpc(before.id).find_map(|table| {
             let mut routes = table.routes.iter();
             routes
-                .find(|route| block.contains(route.destination))
-                .map(|route| (table.id, route.destination))
+                .find_map(|route| {
+                    let mut prefixes = cloud.prefixes_of(route.destination).into_iter();
+                    prefixes.find(|prefix| block.contains(*prefix))
+                })
+                .map(|destination| (table.id, destination))
         })
     };
     let reason = |block: Prefix| {
@@ -303,7 +336,7 @@ fn with_local_routes(table: &RouteTable, before: &Vpc, after: &Vpc) -> Change {
     let mut changed = table.clone();
     changed.routes.retain(|route| {
         let local = route.origin == RouteOrigin::Table;
-        !local || new.contains(&route.destination)
+        !local || new.iter().any(|block| route.destination == (*block).into())
     });
     let added = new.difference(&old).copied();
     changed.routes.extend(added.map(local_route));

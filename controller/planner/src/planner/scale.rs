@@ -82,8 +82,8 @@ fn adding_an_interface_tells_only_the_hosts_with_ports_in_its_vpc() {
     let held = naive_desired(&cloud, &new).into_keys();
     let expected: Vec<_> = held.filter(|key| !known[&new].contains(key)).collect();
     assert_eq!(upserts(&plan, &new), expected);
-    // VPC, subnet, table, group, its port, 101 mappings, and the tunnels that were missing.
-    assert_eq!(expected.len(), 5 + 101 + tunnels);
+    // VPC, subnet, ACL, table, group, its port, 101 mappings, and the tunnels that were missing.
+    assert_eq!(expected.len(), 6 + 101 + tunnels);
 
     // A second port there is one mapping for everyone, and the port for its host.
     let change = put(&cloud, interface(900_001, V, Some(added), &[0]));

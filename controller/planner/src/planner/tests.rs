@@ -335,11 +335,39 @@ enum Step {
         n: usize,
         low: u8,
     },
+    List {
+        n: u64,
+        hosts: Vec<u8>,
+    },
+    DropList {
+        n: u64,
+    },
+    Listed {
+        v: u64,
+        n: u64,
+    },
+    Acl {
+        v: u64,
+        own: bool,
+        length: u8,
+    },
+    Bound {
+        v: u64,
+        own: bool,
+    },
+    DefaultAcl {
+        v: u64,
+        own: bool,
+    },
 }
 
 /// Interfaces 0 to 9, the odd ones in VPC 1 and the even ones in VPC 2.
 const fn home(n: u64) -> u64 {
     2 - n % 2
+}
+
+fn own_acl(v: u64) -> NetworkAclId {
+    NetworkAclId::from_bits(1000 + v)
 }
 
 fn own_table(v: u64) -> RouteTableId {
@@ -359,10 +387,19 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1..3_u64, 1..4_u64).prop_map(|(v, s)| Step::DropSubnet { v, s }),
         1 => (1..3_u64, any::<bool>()).prop_map(|(v, own)| Step::Main { v, own }),
         1 => (0..HOSTS, any::<u8>()).prop_map(|(n, low)| Step::Vtep { n, low }),
+        2 => (0..2_u64, proptest::collection::vec(0..4_u8, 0..3))
+            .prop_map(|(n, hosts)| Step::List { n, hosts }),
+        1 => (0..2_u64).prop_map(|n| Step::DropList { n }),
+        2 => (1..3_u64, 0..2_u64).prop_map(|(v, n)| Step::Listed { v, n }),
+        1 => (1..3_u64, any::<bool>(), 0..4_u8)
+            .prop_map(|(v, own, length)| Step::Acl { v, own, length }),
+        1 => (1..3_u64, any::<bool>()).prop_map(|(v, own)| Step::Bound { v, own }),
+        1 => (1..3_u64, any::<bool>()).prop_map(|(v, own)| Step::DefaultAcl { v, own }),
     ]
 }
 
 fn change(cloud: &Cloud, step: &Step) -> Change {
+    let acl_of = |v, own| if own { own_acl(v) } else { default_acl(v) };
     let table_of = |v, own| if own { own_table(v) } else { main_table(v) };
     match step {
         Step::Plug { n, on, groups } => put(cloud, interface(*n, home(*n), *on, groups)),
@@ -380,7 +417,11 @@ fn change(cloud: &Cloud, step: &Step) -> Change {
             };
             let routes: Vec<_> = (to.iter().enumerate())
                 .map(|(i, &n)| {
-                    let destination = format!("192.0.2.{}/32", i / 2);
+                    // One for a list, once in a while: its prefixes are apart from these.
+                    let destination = match n {
+                        9 => list_id(0).to_string(),
+                        _ => format!("192.0.2.{}/32", i / 2),
+                    };
                     route(&destination, RouteTarget::Interface(eni(n)), origin(i))
                 })
                 .collect();
@@ -391,6 +432,26 @@ fn change(cloud: &Cloud, step: &Step) -> Change {
         Step::Main { v, own } => {
             let mut vpc = vpc(*v);
             vpc.main_route_table = table_of(*v, *own);
+            put(cloud, vpc)
+        }
+        Step::List { n, hosts } => put(cloud, list(*n, hosts)),
+        Step::DropList { n } => take(cloud, &list_id(*n).into()),
+        Step::Listed { v, n } => {
+            let mut group = group(*v, 1, "listed");
+            let mut listed = group.ingress[0].clone();
+            listed.peer = weft_model::Peer::List(list_id(*n));
+            group.ingress.push(listed);
+            put(cloud, group)
+        }
+        Step::Acl { v, own, length } => put(cloud, acl(*v, acl_of(*v, *own), *length)),
+        Step::Bound { v, own } => {
+            let mut subnet = subnet(*v, 0, None);
+            subnet.acl = own.then(|| acl_of(*v, true));
+            put(cloud, subnet)
+        }
+        Step::DefaultAcl { v, own } => {
+            let mut vpc = vpc(*v);
+            vpc.default_acl = acl_of(*v, *own);
             put(cloud, vpc)
         }
         Step::Vtep { n, low } => {

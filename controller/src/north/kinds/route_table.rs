@@ -2,7 +2,7 @@
 
 use tonic::Status;
 use weft_model::{
-    Prefix, RouteTable, RouteTableId, RouteTarget,
+    Destination, RouteTable, RouteTableId,
     ops::route_table::{Draft, Update},
 };
 use weft_proto::convert::v1::read_route;
@@ -68,7 +68,7 @@ impl Exposed for RouteTables {
     ) -> Result<Draft, Reported> {
         let no_id = given_by_controller(fields, "id", &table.id);
         let vpc = fields.required("vpc", &table.vpc);
-        let routes = fields.each("routes", ROUTES, &table.routes, destination_and_target);
+        let routes = fields.each("routes", ROUTES, &table.routes, read_route);
         let label = label(fields, table.meta.as_ref());
         no_id?;
         Ok(Draft {
@@ -111,13 +111,6 @@ impl Exposed for RouteTables {
     }
 }
 
-fn destination_and_target(
-    fields: &mut Fields,
-    route: &wire::Route,
-) -> Result<(Prefix, RouteTarget), Reported> {
-    read_route(fields, route).map(|route| (route.destination, route.target))
-}
-
 async fn put_route(
     north: &North,
     request: wire::PutRouteRequest,
@@ -125,9 +118,8 @@ async fn put_route(
     let (table, route, etag, id) = methods::read(|fields| {
         let table = fields.required::<RouteTableId>("route_table", &request.route_table);
         let route = fields.present("route", request.route.as_ref());
-        let route = route.and_then(|route| {
-            fields.within("route", |fields| destination_and_target(fields, route))
-        });
+        let route =
+            route.and_then(|route| fields.within("route", |fields| read_route(fields, route)));
         let etag = methods::read_etag(fields, &request.etag);
         let id = methods::read_request_id(fields, &request.request_id);
         Ok((table?, route?, etag?, id?))
@@ -145,7 +137,7 @@ async fn delete_route(
 ) -> Result<wire::RouteTableResponse, Status> {
     let (table, destination, etag, id) = methods::read(|fields| {
         let table = fields.required::<RouteTableId>("route_table", &request.route_table);
-        let destination = fields.required::<Prefix>("destination", &request.destination);
+        let destination = fields.required::<Destination>("destination", &request.destination);
         let etag = methods::read_etag(fields, &request.etag);
         let id = methods::read_request_id(fields, &request.request_id);
         Ok((table?, destination?, etag?, id?))

@@ -17,6 +17,7 @@ impl Exposed for Subnets {
         mutable: &[
             "ipv6_cidr_block",
             "route_table",
+            "network_acl",
             "map_public_ip",
             "meta.name",
         ],
@@ -77,6 +78,7 @@ impl Exposed for Subnets {
         let ipv4 = fields.required("cidr_block", &subnet.cidr_block);
         let ipv6 = fields.optional("ipv6_cidr_block", &subnet.ipv6_cidr_block);
         let route_table = fields.optional("route_table", &subnet.route_table);
+        let acl = fields.optional("network_acl", &subnet.network_acl);
         let label = label(fields, subnet.meta.as_ref());
         no_id?;
         Ok(Draft {
@@ -87,6 +89,7 @@ impl Exposed for Subnets {
             assign_ipv6: request.assign_ipv6,
             route_table: route_table?,
             map_public_ip: subnet.map_public_ip,
+            acl: acl?,
             label: label?,
         })
     }
@@ -99,6 +102,9 @@ impl Exposed for Subnets {
         let route_table = mask.pick("route_table", || {
             fields.optional("route_table", &subnet.route_table)
         });
+        let acl = mask.pick("network_acl", || {
+            fields.optional("network_acl", &subnet.network_acl)
+        });
         let ipv6 = mask.pick("ipv6_cidr_block", || {
             fields.optional("ipv6_cidr_block", &subnet.ipv6_cidr_block)
         });
@@ -106,6 +112,7 @@ impl Exposed for Subnets {
         let label = mask.pick("meta.name", || label(fields, subnet.meta.as_ref()));
         Ok(Update {
             route_table: route_table?,
+            acl: acl?,
             ipv6: ipv6?,
             map_public_ip: map_public_ip?,
             label: label?,

@@ -17,14 +17,19 @@ impl Exposed for Vpcs {
     const FIELD: &'static str = "vpc";
     const KEY: &'static str = "id";
     const PATHS: Paths = Paths {
-        mutable: &["secondary_cidr_blocks", "ipv6_cidr_blocks", "meta.name"],
+        mutable: &[
+            "secondary_cidr_blocks",
+            "ipv6_cidr_blocks",
+            "main_route_table",
+            "meta.name",
+        ],
         fixed: &[
             "id",
             "region",
             "vni",
             "cidr_block",
-            "main_route_table",
             "default_security_group",
+            "default_network_acl",
             "meta",
         ],
     };
@@ -71,6 +76,7 @@ impl Exposed for Vpcs {
             ("id", &vpc.id),
             ("main_route_table", &vpc.main_route_table),
             ("default_security_group", &vpc.default_security_group),
+            ("default_network_acl", &vpc.default_network_acl),
         ];
         let given = given.map(|(field, text)| given_by_controller(fields, field, text));
         if vpc.vni != 0 {
@@ -101,10 +107,14 @@ impl Exposed for Vpcs {
         let ipv6 = mask.pick("ipv6_cidr_blocks", || {
             fields.all("ipv6_cidr_blocks", BLOCKS, &vpc.ipv6_cidr_blocks)
         });
+        let main = mask.pick("main_route_table", || {
+            fields.required("main_route_table", &vpc.main_route_table)
+        });
         let label = mask.pick("meta.name", || label(fields, vpc.meta.as_ref()));
         Ok(Update {
             secondary: secondary?,
             ipv6: ipv6?,
+            main_route_table: main?,
             label: label?,
         })
     }

@@ -62,6 +62,7 @@ fn first_cloud() -> Cloud {
         ipv6: vec![],
         main_route_table: TABLE,
         default_group: GROUP,
+        default_acl: weft_model::NetworkAclId::from_bits(1),
         meta: Meta::default(),
     };
     let local = Route {
@@ -92,6 +93,7 @@ fn first_cloud() -> Cloud {
         ipv6: None,
         route_table: None,
         map_public_ip: false,
+        acl: None,
         meta: Meta::default(),
     };
     let mut resources: Vec<Resource> = vec![vpc.into(), table.into(), group.into(), subnet.into()];

@@ -3,10 +3,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use weft_model::{
-    LogInterval, Rule, Vni,
+    LogInterval, Peer, Rule, Vni,
     state::{
-        FlowLogState, GroupState, Mapping, Port, RouteTableState, State, SubnetState, Tunnel,
-        VpcState,
+        AclState, FlowLogState, GroupState, Mapping, Port, RouteTableState, State, SubnetState,
+        Tunnel, VpcState,
     },
 };
 
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     convert::{
         fields::{Fields, Reported},
-        v1::{read_route, read_rule},
+        v1::{read_acl_entry, read_route_state, read_rule},
     },
     v1,
 };
@@ -57,6 +57,13 @@ pub(super) fn write(state: &State) -> Body {
                 .unwrap_or_default(),
             route_table: subnet.route_table.to_string(),
             zone: subnet.zone.to_string(),
+            network_acl: subnet.acl.to_string(),
+        }),
+        State::Acl(acl) => Body::NetworkAcl(wire::NetworkAcl {
+            id: acl.id.to_string(),
+            vpc: acl.vpc.to_string(),
+            ingress: acl.ingress.iter().map(Into::into).collect(),
+            egress: acl.egress.iter().map(Into::into).collect(),
         }),
         State::Port(port) => Body::Port(write_port(port)),
         State::RouteTable(table) => Body::RouteTable(wire::RouteTable {
@@ -122,6 +129,7 @@ pub(super) fn read(fields: &mut Fields, body: Option<&Body>) -> Result<State, Re
         Body::Vpc(vpc) => read_vpc(fields, vpc).map(State::Vpc),
         Body::Mapping(mapping) => read_mapping(fields, mapping).map(State::Mapping),
         Body::SecurityGroup(group) => read_group(fields, group).map(State::Group),
+        Body::NetworkAcl(acl) => read_acl(fields, acl).map(State::Acl),
         Body::Subnet(subnet) => read_subnet(fields, subnet).map(State::Subnet),
         Body::Port(port) => read_port(fields, port).map(State::Port),
         Body::RouteTable(table) => read_table(fields, table).map(State::RouteTable),
@@ -195,7 +203,28 @@ fn read_group(fields: &mut Fields, group: &wire::SecurityGroup) -> Result<GroupS
 }
 
 fn read_rules(fields: &mut Fields, field: &str, rules: &[v1::Rule]) -> Result<Vec<Rule>, Reported> {
-    fields.each(field, MOST_ITEMS, rules, read_rule)
+    fields.each(field, MOST_ITEMS, rules, |fields, rule| {
+        let rule = read_rule(fields, rule)?;
+        match rule.peer {
+            Peer::List(_) => {
+                Err(fields.refuse("prefix_list", "is the controller's to expand: give a cidr"))
+            }
+            _ => Ok(rule),
+        }
+    })
+}
+
+fn read_acl(fields: &mut Fields, acl: &wire::NetworkAcl) -> Result<AclState, Reported> {
+    let id = fields.required("id", &acl.id);
+    let vpc = fields.required("vpc", &acl.vpc);
+    let ingress = fields.each("ingress", MOST_ITEMS, &acl.ingress, read_acl_entry);
+    let egress = fields.each("egress", MOST_ITEMS, &acl.egress, read_acl_entry);
+    Ok(AclState {
+        id: id?,
+        vpc: vpc?,
+        ingress: ingress?,
+        egress: egress?,
+    })
 }
 
 fn read_subnet(fields: &mut Fields, subnet: &wire::Subnet) -> Result<SubnetState, Reported> {
@@ -205,6 +234,7 @@ fn read_subnet(fields: &mut Fields, subnet: &wire::Subnet) -> Result<SubnetState
     let ipv6 = fields.optional("ipv6", &subnet.ipv6);
     let route_table = fields.required("route_table", &subnet.route_table);
     let zone = fields.required("zone", &subnet.zone);
+    let acl = fields.required("network_acl", &subnet.network_acl);
     Ok(SubnetState {
         id: id?,
         vpc: vpc?,
@@ -212,6 +242,7 @@ fn read_subnet(fields: &mut Fields, subnet: &wire::Subnet) -> Result<SubnetState
         ipv4: ipv4?,
         ipv6: ipv6?,
         route_table: route_table?,
+        acl: acl?,
     })
 }
 
@@ -251,7 +282,7 @@ fn read_port(fields: &mut Fields, port: &wire::Port) -> Result<Port, Reported> {
 fn read_table(fields: &mut Fields, table: &wire::RouteTable) -> Result<RouteTableState, Reported> {
     let id = fields.required("id", &table.id);
     let vpc = fields.required("vpc", &table.vpc);
-    let routes = fields.each("routes", MOST_ITEMS, &table.routes, read_route);
+    let routes = fields.each("routes", MOST_ITEMS, &table.routes, read_route_state);
     Ok(RouteTableState {
         id: id?,
         vpc: vpc?,

@@ -1,10 +1,10 @@
 use weft_model::{
-    AccountId, FlowLogId, IcmpMatch, InterfaceId, LogFormat, LogInterval, LogScope, LogTraffic,
-    Peer, PortMatch, PortRange, RouteTableId, RouteTarget, Rule, RuleId, SecurityGroupId, SubnetId,
-    Vni, VpcId,
+    AccountId, AclAction, AclEntry, FlowLogId, IcmpMatch, InterfaceId, LogFormat, LogInterval,
+    LogScope, LogTraffic, NetworkAclId, Peer, PortMatch, PortRange, RouteTableId, RouteTarget,
+    Rule, RuleId, SecurityGroupId, SubnetId, Vni, VpcId,
     state::{
-        FlowLogState, GroupState, Mapping, Port, RouteState, RouteTableState, SubnetState, Tunnel,
-        VpcState,
+        AclState, FlowLogState, GroupState, Mapping, Port, RouteState, RouteTableState,
+        SubnetState, Tunnel, VpcState,
     },
 };
 
@@ -14,6 +14,7 @@ const VPC: VpcId = VpcId::from_bits(1);
 const SUBNET: SubnetId = SubnetId::from_bits(2);
 const TABLE: RouteTableId = RouteTableId::from_bits(3);
 const GROUP: SecurityGroupId = SecurityGroupId::from_bits(4);
+const ACL: NetworkAclId = NetworkAclId::from_bits(6);
 const ENI: InterfaceId = InterfaceId::from_bits(5);
 
 fn group() -> GroupState {
@@ -42,6 +43,25 @@ fn group() -> GroupState {
             PortMatch::Tcp(PortRange::one(443)),
             Peer::Cidr("::/0".parse().unwrap()),
         )],
+    }
+}
+
+fn acl() -> AclState {
+    let entry = |number: u16, action, traffic, prefix: &str| AclEntry {
+        number: number.try_into().unwrap(),
+        action,
+        traffic,
+        prefix: prefix.parse().unwrap(),
+    };
+    let ports = PortMatch::Tcp(PortRange::new(1024, 65535).unwrap());
+    AclState {
+        id: ACL,
+        vpc: VPC,
+        ingress: vec![
+            entry(100, AclAction::Deny, PortMatch::All, "10.0.0.0/8"),
+            entry(32766, AclAction::Allow, PortMatch::Icmpv6(None), "::/0"),
+        ],
+        egress: vec![entry(1, AclAction::Allow, ports, "0.0.0.0/0")],
     }
 }
 
@@ -93,6 +113,7 @@ fn one_of_each() -> Vec<State> {
         }),
         State::Mapping(mapping()),
         State::Group(group()),
+        State::Acl(acl()),
         State::Subnet(SubnetState {
             id: SUBNET,
             vpc: VPC,
@@ -100,6 +121,7 @@ fn one_of_each() -> Vec<State> {
             ipv4: "10.0.0.0/24".parse().unwrap(),
             ipv6: None,
             route_table: TABLE,
+            acl: ACL,
         }),
         State::Port(port()),
         State::RouteTable(RouteTableState {
@@ -180,8 +202,9 @@ fn one_bad_resource_is_refused_by_name_and_the_rest_is_read() {
     body.mac = vec![1, 2];
     body.addresses[1].pop();
     let received = read_update(&update);
-    assert_eq!(received.deltas.len(), 7);
-    assert_eq!(received.deltas[6], (Delta::Remove(StateKey::Port(ENI)), 0));
+    assert_eq!(received.deltas.len(), one_of_each().len());
+    let last = received.deltas.last();
+    assert_eq!(last, Some(&(Delta::Remove(StateKey::Port(ENI)), 0)));
     let [nack] = &received.refused[..] else {
         panic!("one refusal: {:?}", received.refused);
     };

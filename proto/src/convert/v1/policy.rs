@@ -3,7 +3,7 @@
 use weft_model::ops::security_group::RuleDraft;
 
 use super::{
-    Fields, IcmpMatch, Invalid, Peer, PortMatch, PortRange, Prefix, Protocol, Reported, Route,
+    Destination, Fields, IcmpMatch, Invalid, Peer, PortMatch, PortRange, Protocol, Reported, Route,
     RouteOrigin, RouteState, RouteTarget, Rule, text_or_empty, wire,
 };
 
@@ -12,7 +12,8 @@ use super::{
 /// # Errors
 /// When a field is at fault; `fields` says which.
 pub fn read_rule_draft(fields: &mut Fields, rule: &wire::Rule) -> Result<RuleDraft, Reported> {
-    let traffic = read_traffic(fields, rule);
+    let ports = rule.ports.as_ref();
+    let traffic = read_traffic(fields, &rule.protocol, ports, rule.icmp.as_ref());
     let peer = read_peer(fields, rule.peer.as_ref());
     let description = fields.optional("description", &rule.description);
     Ok(RuleDraft {
@@ -37,25 +38,30 @@ pub fn read_rule(fields: &mut Fields, rule: &wire::Rule) -> Result<Rule, Reporte
     })
 }
 
-fn read_traffic(fields: &mut Fields, rule: &wire::Rule) -> Result<PortMatch, Reported> {
-    let protocol = match rule.protocol.as_str() {
+pub(super) fn read_traffic(
+    fields: &mut Fields,
+    protocol: &str,
+    ports: Option<&wire::PortRange>,
+    icmp: Option<&wire::IcmpMatch>,
+) -> Result<PortMatch, Reported> {
+    let protocol = match protocol {
         "all" => None,
         text => Some(fields.required::<Protocol>("protocol", text)?),
     };
     let with_ports = matches!(protocol, Some(Protocol::TCP | Protocol::UDP));
     let with_types = matches!(protocol, Some(Protocol::ICMP | Protocol::ICMPV6));
-    if rule.ports.is_some() && !with_ports {
+    if ports.is_some() && !with_ports {
         return Err(fields.refuse("ports", "only tcp and udp have ports: leave it out"));
     }
-    if rule.icmp.is_some() && !with_types {
+    if icmp.is_some() && !with_types {
         return Err(fields.refuse("icmp", "only icmp and icmpv6 have types: leave it out"));
     }
     Ok(match protocol {
         None => PortMatch::All,
-        Some(Protocol::TCP) => PortMatch::Tcp(read_ports(fields, rule.ports.as_ref())?),
-        Some(Protocol::UDP) => PortMatch::Udp(read_ports(fields, rule.ports.as_ref())?),
-        Some(Protocol::ICMP) => PortMatch::Icmp(read_icmp(fields, rule.icmp.as_ref())?),
-        Some(Protocol::ICMPV6) => PortMatch::Icmpv6(read_icmp(fields, rule.icmp.as_ref())?),
+        Some(Protocol::TCP) => PortMatch::Tcp(read_ports(fields, ports)?),
+        Some(Protocol::UDP) => PortMatch::Udp(read_ports(fields, ports)?),
+        Some(Protocol::ICMP) => PortMatch::Icmp(read_icmp(fields, icmp)?),
+        Some(Protocol::ICMPV6) => PortMatch::Icmpv6(read_icmp(fields, icmp)?),
         Some(other) => PortMatch::Protocol(other),
     })
 }
@@ -96,7 +102,8 @@ fn read_peer(fields: &mut Fields, peer: Option<&wire::rule::Peer>) -> Result<Pee
     match peer {
         Some(Wire::Cidr(text)) => fields.required("cidr", text).map(Peer::Cidr),
         Some(Wire::Group(text)) => fields.required("group", text).map(Peer::Group),
-        None => Err(fields.refuse("peer", "is required: give a cidr or a group")),
+        Some(Wire::PrefixList(text)) => fields.required("prefix_list", text).map(Peer::List),
+        None => Err(fields.refuse("peer", "is required: give a cidr, a group or a prefix_list")),
     }
 }
 
@@ -104,16 +111,43 @@ fn read_peer(fields: &mut Fields, peer: Option<&wire::rule::Peer>) -> Result<Pee
 ///
 /// # Errors
 /// When a field is at fault; `fields` says which.
-pub fn read_route(fields: &mut Fields, route: &wire::Route) -> Result<RouteState, Reported> {
-    let destination = fields.required::<Prefix>("destination", &route.destination);
+pub fn read_route(
+    fields: &mut Fields,
+    route: &wire::Route,
+) -> Result<(Destination, RouteTarget), Reported> {
+    let destination = match (route.destination.as_str(), route.prefix_list.as_str()) {
+        (prefix, "") => fields
+            .required("destination", prefix)
+            .map(Destination::Prefix),
+        ("", list) => fields.required("prefix_list", list).map(Destination::List),
+        _ => Err(fields.refuse(
+            "prefix_list",
+            "stands instead of a destination: give one of them",
+        )),
+    };
     let target = read_target(fields, route.target.as_ref());
     if wire::route::Origin::try_from(route.origin).is_err() {
         fields.refuse("origin", format!("{} is not an origin", route.origin));
     }
-    Ok(RouteState {
-        destination: destination?,
-        target: target?,
-    })
+    Ok((destination?, target?))
+}
+
+/// Reads a route as a host sees it: for one prefix.
+///
+/// # Errors
+/// When a field is at fault, or it is for a list; `fields` says which.
+pub fn read_route_state(fields: &mut Fields, route: &wire::Route) -> Result<RouteState, Reported> {
+    let (destination, target) = read_route(fields, route)?;
+    match destination {
+        Destination::Prefix(destination) => Ok(RouteState {
+            destination,
+            target,
+        }),
+        Destination::List(_) => Err(fields.refuse(
+            "prefix_list",
+            "is the controller's to expand: give a prefix",
+        )),
+    }
 }
 
 fn read_target(
@@ -154,7 +188,7 @@ impl TryFrom<&wire::Route> for RouteState {
     type Error = Invalid;
 
     fn try_from(route: &wire::Route) -> Result<Self, Invalid> {
-        Fields::read(|fields| read_route(fields, route))
+        Fields::read(|fields| read_route_state(fields, route))
     }
 }
 
@@ -169,15 +203,16 @@ impl From<&Rule> for wire::Rule {
             peer: Some(match rule.peer {
                 Peer::Cidr(prefix) => wire::rule::Peer::Cidr(prefix.to_string()),
                 Peer::Group(group) => wire::rule::Peer::Group(group.to_string()),
+                Peer::List(list) => wire::rule::Peer::PrefixList(list.to_string()),
             }),
             description: text_or_empty(rule.description.as_ref()),
         }
     }
 }
 
-type WireTraffic = (String, Option<wire::PortRange>, Option<wire::IcmpMatch>);
+pub(super) type WireTraffic = (String, Option<wire::PortRange>, Option<wire::IcmpMatch>);
 
-fn traffic(traffic: PortMatch) -> WireTraffic {
+pub(super) fn traffic(traffic: PortMatch) -> WireTraffic {
     match traffic {
         PortMatch::All => ("all".to_owned(), None, None),
         PortMatch::Tcp(range) => (Protocol::TCP.to_string(), ports(range), None),
@@ -227,8 +262,13 @@ impl From<RouteOrigin> for wire::route::Origin {
 
 impl From<&Route> for wire::Route {
     fn from(route: &Route) -> Self {
+        let (destination, prefix_list) = match route.destination {
+            Destination::Prefix(prefix) => (prefix.to_string(), String::new()),
+            Destination::List(list) => (String::new(), list.to_string()),
+        };
         Self {
-            destination: route.destination.to_string(),
+            destination,
+            prefix_list,
             target: Some(route.target.into()),
             origin: wire::route::Origin::from(route.origin).into(),
         }
@@ -242,6 +282,7 @@ impl From<&RouteState> for wire::Route {
             destination: route.destination.to_string(),
             target: Some(route.target.into()),
             origin: wire::route::Origin::Unspecified.into(),
+            prefix_list: String::new(),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Rules and routes survive the wire; what is wrong with one is named by its path.
 
 use proptest::prelude::*;
-use weft_model::{EgressGatewayId, InterfaceId, InternetGatewayId, Label, RuleId, SecurityGroupId};
+use weft_model::{
+    EgressGatewayId, InterfaceId, InternetGatewayId, Label, Prefix, RuleId, SecurityGroupId,
+};
 
 use super::*;
 
@@ -167,6 +169,7 @@ fn a_route_of_an_unknown_origin_is_refused() {
         destination: "10.0.0.0/8".into(),
         target: Some(wire::route::Target::Blackhole(true)),
         origin: 99,
+        ..Default::default()
     };
     let Err(Invalid(violations)) = RouteState::try_from(&route) else {
         panic!("accepted");

@@ -31,11 +31,12 @@ use weft_engine::{
     config::{Tables, TablesOptions},
 };
 use weft_model::{
-    HostName, InterfaceId, Mac, Mtu, Peer, PortMatch, PortRange, Prefix, RouteTableId, RouteTarget,
-    Rule, RuleId, SecurityGroupId, SubnetId, Vni, VpcId,
+    AclAction, AclEntry, AclNumber, HostName, InterfaceId, Mac, Mtu, NetworkAclId, Peer, PortMatch,
+    PortRange, Prefix, RouteTableId, RouteTarget, Rule, RuleId, SecurityGroupId, SubnetId, Vni,
+    VpcId,
     state::{
-        Delta, GroupState, Mapping, Port, RouteState, RouteTableState, State, SubnetState, Tunnel,
-        VpcState,
+        AclState, Delta, GroupState, Mapping, Port, RouteState, RouteTableState, State,
+        SubnetState, Tunnel, VpcState,
     },
 };
 
@@ -286,6 +287,18 @@ pub fn tables(host: usize, vteps: &[IpAddr], enis: &[Eni], mtu: u16) -> Tables {
         vpc: vpc(),
         routes: vec![local("10.0.0.0/16"), local("fd00:0:0:100::/56")],
     }));
+    let all = Prefix::everywhere().map(|prefix| AclEntry {
+        number: AclNumber::DEFAULT,
+        action: AclAction::Allow,
+        traffic: PortMatch::All,
+        prefix,
+    });
+    put(State::Acl(AclState {
+        id: NetworkAclId::from_bits(1),
+        vpc: vpc(),
+        ingress: all.to_vec(),
+        egress: all.to_vec(),
+    }));
     for subnet in [1u8, 2] {
         put(State::Subnet(SubnetState {
             id: SubnetId::from_bits(subnet.into()),
@@ -294,6 +307,7 @@ pub fn tables(host: usize, vteps: &[IpAddr], enis: &[Eni], mtu: u16) -> Tables {
             ipv4: format!("10.0.{subnet}.0/24").parse().unwrap(),
             ipv6: Some(format!("fd00:0:0:10{subnet}::/64").parse().unwrap()),
             route_table: RouteTableId::from_bits(1),
+            acl: NetworkAclId::from_bits(1),
         }));
     }
     for eni in enis {

@@ -1,6 +1,6 @@
 //! Why an object of the configuration was refused.
 
-use weft_model::{InterfaceId, RouteTableId, SecurityGroupId, SubnetId, Vni, VpcId};
+use weft_model::{InterfaceId, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId, Vni, VpcId};
 
 /// One object that can't be applied. Whatever was held under its key stays as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +18,14 @@ pub enum ApplyError {
     RouteTableVpc {
         /// The table.
         table: RouteTableId,
+        /// The VPC that it names.
+        vpc: VpcId,
+    },
+    /// A network ACL of a VPC that isn't here.
+    #[error("network ACL {acl} is in {vpc}, which this host doesn't hold: send the VPC first")]
+    AclVpc {
+        /// The ACL.
+        acl: NetworkAclId,
         /// The VPC that it names.
         vpc: VpcId,
     },

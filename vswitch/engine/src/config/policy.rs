@@ -4,7 +4,6 @@
 //! the distinct prefix lengths, whatever the number of rules. Rules only allow, so nothing found
 //! means no.
 
-mod ports;
 #[cfg(test)]
 mod tests;
 
@@ -12,8 +11,10 @@ use std::net::IpAddr;
 
 use weft_model::{Peer, Protocol, Rule, RuleId, SecurityGroupId, state::GroupState};
 
-use self::ports::{PortSets, Portions};
-use super::prefix_map::PrefixMap;
+use super::{
+    prefix_map::PrefixMap,
+    traffic::{PortSets, Portions},
+};
 use crate::hash::Map;
 
 /// Which way a packet goes, as its port sees it.
@@ -61,8 +62,8 @@ pub struct Policy {
 /// One direction's rules.
 #[derive(Debug, Clone, Default)]
 struct Rules {
-    by_group: Map<SecurityGroupId, PortSets>,
-    by_prefix: PrefixMap<PortSets>,
+    by_group: Map<SecurityGroupId, PortSets<RuleId>>,
+    by_prefix: PrefixMap<PortSets<RuleId>>,
 }
 
 impl Policy {
@@ -114,14 +115,16 @@ impl Policy {
 
 impl Rules {
     fn compile<'a>(rules: impl Iterator<Item = &'a Rule>) -> Self {
-        let mut by_group: Map<SecurityGroupId, Portions> = Map::default();
-        let mut by_cidr: Map<weft_model::Prefix, Portions> = Map::default();
+        let mut by_group: Map<SecurityGroupId, Portions<RuleId>> = Map::default();
+        let mut by_cidr: Map<weft_model::Prefix, Portions<RuleId>> = Map::default();
         for rule in rules {
             let portions = match rule.peer {
                 Peer::Group(group) => by_group.entry(group).or_default(),
                 Peer::Cidr(prefix) => by_cidr.entry(prefix).or_default(),
+                // The controller sends the prefixes of lists; a list itself allows nothing.
+                Peer::List(_) => continue,
             };
-            portions.add(rule);
+            portions.add(rule.traffic, rule.id);
         }
         let mut by_prefix = PrefixMap::default();
         for (prefix, portions) in by_cidr {
@@ -137,7 +140,7 @@ impl Rules {
     }
 
     /// What is open to every address of the peer's family.
-    fn everywhere(&self, peer: IpAddr) -> Option<&PortSets> {
+    fn everywhere(&self, peer: IpAddr) -> Option<&PortSets<RuleId>> {
         self.by_prefix.zero(peer)
     }
 }

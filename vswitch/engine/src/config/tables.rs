@@ -8,15 +8,17 @@ mod vpcs;
 use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use weft_model::{
-    HostName, InterfaceId, Mtu, RouteTableId, SecurityGroupId, SubnetId, Vni, VpcId,
+    HostName, InterfaceId, Mtu, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId, Vni, VpcId,
     state::{
-        Delta, GroupState, Mapping, Port, RouteTableState, State, StateKey, SubnetState, Tunnel,
+        AclState, Delta, GroupState, Mapping, Port, RouteTableState, State, StateKey, SubnetState,
+        Tunnel,
     },
 };
 
 use self::ports::PolicyCache;
 use super::{
-    ApplyError, Config, HostSlot, MappingEntry, SubnetConfig, VpcConfig, VpcSlot, route::Routes,
+    Acl, ApplyError, Config, HostSlot, MappingEntry, SubnetConfig, VpcConfig, VpcSlot,
+    route::Routes,
 };
 use crate::hash::Map;
 
@@ -46,6 +48,7 @@ struct Homes {
     subnets: Map<SubnetId, VpcId>,
     tables: Map<RouteTableId, VpcId>,
     groups: Map<SecurityGroupId, VpcId>,
+    acls: Map<NetworkAclId, VpcId>,
     mappings: Map<InterfaceId, VpcId>,
     ports: Map<InterfaceId, VpcId>,
 }
@@ -96,6 +99,7 @@ impl Tables {
             Delta::Upsert(State::Vpc(vpc)) => return self.upsert_vpc(vpc),
             Delta::Upsert(State::Mapping(mapping)) => return self.upsert_mapping(mapping),
             Delta::Upsert(State::Group(group)) => return self.upsert_group(group),
+            Delta::Upsert(State::Acl(acl)) => return self.upsert_acl(&acl),
             Delta::Upsert(State::Subnet(subnet)) => return self.upsert_subnet(subnet),
             Delta::Upsert(State::Port(port)) => return self.upsert_port(port),
             Delta::Upsert(State::RouteTable(table)) => return self.upsert_route_table(&table),
@@ -118,6 +122,7 @@ impl Tables {
             StateKey::Vpc(vpc) => self.remove_vpc(*vpc),
             StateKey::Mapping(interface) => self.remove_mapping(*interface),
             StateKey::Group(group) => self.remove_group(*group),
+            StateKey::Acl(acl) => self.remove_acl(*acl),
             StateKey::Subnet(subnet) => self.remove_subnet(*subnet),
             StateKey::Port(interface) => self.remove_port(*interface),
             StateKey::RouteTable(table) => self.remove_route_table(*table),
@@ -207,6 +212,7 @@ impl Tables {
             ipv4: state.ipv4,
             ipv6: state.ipv6,
             route_table: state.route_table,
+            acl: state.acl,
         };
         if let Some(vpc) = self.touch_home(vpc) {
             Arc::make_mut(&mut vpc.subnets).insert(subnet, Arc::new(config));
@@ -244,6 +250,28 @@ impl Tables {
         };
         if let Some(vpc) = self.touch_home(vpc) {
             Arc::make_mut(&mut vpc.routes).remove(&table);
+        }
+    }
+
+    fn upsert_acl(&mut self, state: &AclState) -> Result<(), ApplyError> {
+        let (acl, vpc) = (state.id, state.vpc);
+        if !self.held.contains_key(&vpc) {
+            return Err(ApplyError::AclVpc { acl, vpc });
+        }
+        settle(&mut self.homes.acls, acl, vpc)?;
+        let compiled = Arc::new(Acl::compile(state));
+        if let Some(vpc) = self.touch_home(vpc) {
+            Arc::make_mut(&mut vpc.acls).insert(acl, compiled);
+        }
+        Ok(())
+    }
+
+    fn remove_acl(&mut self, acl: NetworkAclId) {
+        let Some(vpc) = self.homes.acls.remove(&acl) else {
+            return;
+        };
+        if let Some(vpc) = self.touch_home(vpc) {
+            Arc::make_mut(&mut vpc.acls).remove(&acl);
         }
     }
 

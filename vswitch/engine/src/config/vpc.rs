@@ -6,11 +6,11 @@ use std::{
 };
 
 use weft_model::{
-    Block4, InterfaceId, Mac, Prefix, RouteTableId, SubnetBlock6, SubnetId, Vni, VpcBlock6, VpcId,
-    ZoneName,
+    Block4, InterfaceId, Mac, NetworkAclId, Prefix, RouteTableId, SubnetBlock6, SubnetId, Vni,
+    VpcBlock6, VpcId, ZoneName,
 };
 
-use super::{MappingEntry, mapping::Mappings, route::Routes};
+use super::{Acl, MappingEntry, mapping::Mappings, route::Routes};
 use crate::hash::Map;
 
 /// A subnet.
@@ -28,6 +28,8 @@ pub struct SubnetConfig {
     pub ipv6: Option<SubnetBlock6>,
     /// The table it uses.
     pub route_table: RouteTableId,
+    /// The network ACL at its boundary.
+    pub acl: NetworkAclId,
 }
 
 impl SubnetConfig {
@@ -87,6 +89,7 @@ pub struct VpcConfig {
     pub(crate) generation: u32,
     pub(crate) subnets: Arc<Map<SubnetId, Arc<SubnetConfig>>>,
     pub(crate) routes: Arc<Map<RouteTableId, Arc<Routes>>>,
+    pub(crate) acls: Arc<Map<NetworkAclId, Arc<Acl>>>,
     pub(crate) mappings: Mappings,
 }
 
@@ -119,6 +122,11 @@ impl VpcConfig {
     /// Every interface, in no order.
     pub fn interfaces(&self) -> impl Iterator<Item = &MappingEntry> {
         self.mappings.iter()
+    }
+
+    /// A network ACL of it.
+    pub fn acl(&self, acl: NetworkAclId) -> Option<&Acl> {
+        self.acls.get(&acl).map(Arc::as_ref)
     }
 
     /// A subnet of it.

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use weft_model::{
-    InterfaceId, Mac, Peer, PortMatch, PortRange, Prefix, RouteTableId, RouteTarget, Rule, RuleId,
-    SecurityGroupId, SubnetId, Vni, VpcId,
+    AclAction, AclEntry, InterfaceId, Mac, NetworkAclId, Peer, PortMatch, PortRange, Prefix,
+    RouteTableId, RouteTarget, Rule, RuleId, SecurityGroupId, SubnetId, Vni, VpcId,
     state::{
-        Delta, GroupState, Mapping, Port, RouteState, RouteTableState, State, StateKey,
+        AclState, Delta, GroupState, Mapping, Port, RouteState, RouteTableState, State, StateKey,
         SubnetState, VpcState,
     },
 };
@@ -115,6 +115,11 @@ impl Tenant {
         SubnetId::from_bits(self.number << 32 | u64::from(subnet))
     }
 
+    /// The network ACL of all its subnets.
+    pub fn acl(&self) -> NetworkAclId {
+        NetworkAclId::from_bits(self.number << 32)
+    }
+
     /// The table that all its subnets use.
     pub fn table(&self) -> RouteTableId {
         RouteTableId::from_bits(self.number << 32)
@@ -136,6 +141,10 @@ impl Net {
             ipv6: vec!["fd00:0:0:100::/56".parse().unwrap()],
         })));
         self.routes(tenant, &[]);
+        let open: Vec<_> = Prefix::everywhere()
+            .map(|prefix| acl_entry(100, AclAction::Allow, PortMatch::All, prefix))
+            .into();
+        self.acl(tenant, open.clone(), open);
         for subnet in [1, 2] {
             let block6 = Ipv6Addr::from(subnet6(subnet));
             self.everywhere(&Delta::Upsert(State::Subnet(SubnetState {
@@ -145,6 +154,7 @@ impl Net {
                 ipv4: format!("10.0.{subnet}.0/24").parse().unwrap(),
                 ipv6: Some(format!("{block6}/64").parse().unwrap()),
                 route_table: tenant.table(),
+                acl: tenant.acl(),
             })));
         }
         tenant
@@ -164,6 +174,16 @@ impl Net {
             id: tenant.table(),
             vpc: tenant.vpc,
             routes: routes.collect(),
+        })));
+    }
+
+    /// Sets the entries of the tenant's network ACL, on every host.
+    pub fn acl(&mut self, tenant: Tenant, ingress: Vec<AclEntry>, egress: Vec<AclEntry>) {
+        self.everywhere(&Delta::Upsert(State::Acl(AclState {
+            id: tenant.acl(),
+            vpc: tenant.vpc,
+            ingress,
+            egress,
         })));
     }
 
@@ -219,6 +239,16 @@ impl Net {
     pub fn detach(&mut self, eni: &Eni) {
         self.on(eni.host, &Delta::Remove(StateKey::Port(eni.interface)));
         self.everywhere(&Delta::Remove(StateKey::Mapping(eni.interface)));
+    }
+}
+
+/// A network ACL's entry.
+pub fn acl_entry(number: u16, action: AclAction, traffic: PortMatch, prefix: Prefix) -> AclEntry {
+    AclEntry {
+        number: number.try_into().unwrap(),
+        action,
+        traffic,
+        prefix,
     }
 }
 

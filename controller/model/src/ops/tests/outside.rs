@@ -233,7 +233,7 @@ fn routes_lead_to_the_gateways_of_their_own_vpc() {
     };
     let settings = world.settings.clone();
     let mut put = |to: &str, target| {
-        let route = (prefix(to), target);
+        let route = (destination(to), target);
         world.run(|w, _| route_table::put_route(&w.cloud, &settings, table, route, None))
     };
     put("0.0.0.0/0", RouteTarget::InternetGateway(foreign)).unwrap_err();

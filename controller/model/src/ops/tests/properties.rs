@@ -129,6 +129,8 @@ fn delete(cloud: &Cloud, key: ResourceKey) -> Answer {
         ResourceKey::Vpc(id) => vpc::delete(cloud, id, None),
         ResourceKey::RouteTable(id) => super::super::route_table::delete(cloud, id, None),
         ResourceKey::SecurityGroup(id) => security_group::delete(cloud, id, None),
+        ResourceKey::PrefixList(id) => super::super::prefix_list::delete(cloud, id, None),
+        ResourceKey::NetworkAcl(id) => super::super::network_acl::delete(cloud, id, None),
         ResourceKey::Subnet(id) => subnet::delete(cloud, id, None),
         ResourceKey::Interface(id) => interface::delete(cloud, id, None),
         ResourceKey::PublicPool(id) => public_pool::delete(cloud, id, None),
@@ -173,6 +175,7 @@ fn nothing_dangles(cloud: &Cloud) {
         assert!(cloud.region(&vpc.region).is_some());
         assert!(cloud.route_table(vpc.main_route_table).is_some());
         assert!(cloud.security_group(vpc.default_group).is_some());
+        assert!(cloud.network_acl(vpc.default_acl).is_some());
     }
     for subnet in cloud.subnets() {
         assert!(cloud.vpc(subnet.vpc).is_some() && cloud.zone(&subnet.zone).is_some());

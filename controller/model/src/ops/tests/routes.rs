@@ -15,7 +15,7 @@ fn with_middlebox() -> (World, VpcId, SubnetId, RouteTarget, RouteTableId) {
 
 impl World {
     fn put(&mut self, table: RouteTableId, destination: &str, target: RouteTarget) -> Answer {
-        let route = (prefix(destination), target);
+        let route = (prefix(destination).into(), target);
         self.run(|w, _| route_table::put_route(&w.cloud, &w.settings, table, route, None))
     }
 
@@ -25,7 +25,7 @@ impl World {
         destination: &str,
         target: RouteTarget,
     ) -> String {
-        let route = (prefix(destination), target);
+        let route = (prefix(destination).into(), target);
         let put = |w: &Self, _: &mut dyn super::super::Entropy| {
             route_table::put_route(&w.cloud, &w.settings, table, route, None)
         };
@@ -36,7 +36,7 @@ impl World {
         let table = self.cloud.route_table(table).unwrap();
         let mut routes = table.routes.iter();
         routes
-            .find(|r| r.destination == prefix(destination))
+            .find(|r| r.destination == prefix(destination).into())
             .map(|r| r.target)
     }
 }
@@ -53,7 +53,7 @@ fn a_route_is_added_replaced_and_deleted() {
         world.target(table, "0.0.0.0/0"),
         Some(RouteTarget::Blackhole)
     );
-    let everywhere = prefix("0.0.0.0/0");
+    let everywhere = destination("0.0.0.0/0");
     world.ok(|w, _| route_table::delete_route(&w.cloud, table, everywhere, None));
     assert_eq!(world.target(table, "0.0.0.0/0"), None);
     let (field, _) =
@@ -105,7 +105,7 @@ fn local_can_be_redirected_and_put_back_but_not_deleted() {
     world.put(table, "10.0.0.0/16", middlebox).unwrap();
     assert_eq!(world.target(table, "10.0.0.0/16"), Some(middlebox));
     world.put(table, "10.0.0.0/16", RouteTarget::Local).unwrap();
-    let block = prefix("10.0.0.0/16");
+    let block = destination("10.0.0.0/16");
     let (_, reason) = world.invalid(|w, _| route_table::delete_route(&w.cloud, table, block, None));
     assert!(reason.contains("can't be deleted"), "{reason}");
     assert_eq!(
@@ -164,7 +164,7 @@ fn a_table_in_use_and_the_main_one_stay() {
     let (mut world, vpc, subnet, middlebox, main) = with_middlebox();
     let error = world.err(|w, _| route_table::delete(&w.cloud, main, None));
     assert!(matches!(error, OpError::Protected { .. }));
-    let routes = vec![(prefix("0.0.0.0/0"), middlebox)];
+    let routes = vec![(destination("0.0.0.0/0"), middlebox)];
     let draft = route_table::Draft {
         vpc,
         routes,
@@ -202,8 +202,8 @@ fn routes_of_a_table_are_limited_local_ones_aside() {
 #[test]
 fn wrong_routes_of_a_new_table_are_named_by_place() {
     let (mut world, vpc, _, middlebox, _) = with_middlebox();
-    let good = (prefix("0.0.0.0/0"), middlebox);
-    let routes = vec![good, (prefix("10.0.9.0/24"), middlebox)];
+    let good = (destination("0.0.0.0/0"), middlebox);
+    let routes = vec![good, (destination("10.0.9.0/24"), middlebox)];
     let draft = route_table::Draft {
         vpc,
         routes,

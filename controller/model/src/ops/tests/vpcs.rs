@@ -179,7 +179,7 @@ fn a_new_cidr_must_not_cover_an_existing_route() {
     let mut world = World::new();
     let id = world.vpc("10.0.0.0/16");
     let table = world.cloud.vpc(id).unwrap().main_route_table;
-    let route = (prefix("10.1.2.0/24"), RouteTarget::Blackhole);
+    let route = (prefix("10.1.2.0/24").into(), RouteTarget::Blackhole);
     world
         .ok(|w, _| super::super::route_table::put_route(&w.cloud, &w.settings, table, route, None));
     for covering in ["10.1.2.0/24", "10.1.0.0/16"] {

@@ -42,6 +42,7 @@ fn rule_matches(rule: &Rule, peer: IpAddr, groups: &[SecurityGroupId], traffic: 
     let peer_matches = match rule.peer {
         Peer::Cidr(prefix) => prefix.contains_addr(peer),
         Peer::Group(group) => groups.contains(&group),
+        Peer::List(_) => false,
     };
     let icmp = |matches: Option<IcmpMatch>, kind, code| {
         matches.is_none_or(|m| m.kind == kind && m.code.is_none_or(|c| c == code))

@@ -37,6 +37,7 @@ fn subnet(id: SubnetId, vpc: VpcId) -> Delta {
         ipv4: "10.0.1.0/24".parse().unwrap(),
         ipv6: None,
         route_table: weft_model::RouteTableId::from_bits(1),
+        acl: weft_model::NetworkAclId::from_bits(1),
     }))
 }
 

@@ -51,6 +51,7 @@ impl Tables {
             generation: self.stamp,
             subnets: Arc::default(),
             routes: Arc::default(),
+            acls: Arc::default(),
             mappings: Mappings::default(),
         }));
         Arc::make_mut(&mut self.config.by_vni).insert(state.vni, slot);
@@ -100,6 +101,7 @@ impl super::Homes {
         self.subnets.retain(|_, home| *home != vpc);
         self.tables.retain(|_, home| *home != vpc);
         self.groups.retain(|_, home| *home != vpc);
+        self.acls.retain(|_, home| *home != vpc);
         self.mappings.retain(|_, home| *home != vpc);
         self.ports.retain(|_, home| *home != vpc);
     }
