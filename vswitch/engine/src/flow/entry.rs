@@ -235,6 +235,8 @@ impl Flow {
         for kept in [Flags::SETTLED, Flags::TRANSLATED] {
             flags.set(kept, self.flags.has(kept));
         }
+        let untracked = flags.has(Flags::UNTRACKED) && !flags.has(Flags::TRANSLATED);
+        flags.set(Flags::UNTRACKED, untracked);
         self.flags = flags;
         self.tcp = fresh.tcp;
         self.rule = fresh.rule;

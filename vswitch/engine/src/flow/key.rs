@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use weft_packet::{
-    headers::{Ip, L4, protocol},
+    headers::{Ip, L4},
     icmp::Embedded,
 };
 
@@ -60,11 +60,16 @@ impl FlowKey {
             Direction::Ingress => ((quote.src, quote.dst), (src, dst)),
             Direction::Egress => ((quote.dst, quote.src), (dst, src)),
         };
-        let icmp = matches!(quote.protocol, protocol::ICMP | protocol::ICMPV6);
-        let there = match direction {
-            _ if !icmp => there,
-            Direction::Ingress => Query::Echo.remote_port(false),
-            Direction::Egress => Query::Echo.remote_port(true),
+        let there = match quote.icmp {
+            None => there,
+            Some((kind, code)) => {
+                let (query, asks) = Query::of(kind, quote.src.is_ipv4())?;
+                if code != 0 {
+                    return None;
+                }
+                // What asks and goes out is asked here.
+                query.remote_port(asks == (direction == Direction::Egress))
+            }
         };
         Some(Self::new(
             port,

@@ -178,6 +178,8 @@ impl FlowTable {
         self.vacate(now, &outside, hash)?;
         self.unbind(at);
         self.flows[at].flags.set(Flags::TRANSLATED, true);
+        // Where something translates, the connection is tracked whatever the rules.
+        self.flows[at].flags.set(Flags::UNTRACKED, false);
         self.translations.set(at, outside);
         let slot = Slot::alias(hash, at);
         self.slots

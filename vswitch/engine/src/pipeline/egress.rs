@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::{Config, Direction, PortView},
     drop::{Drop, DropObject, DropReason},
-    flow::{Flags, FlowKey},
+    flow::{Flags, FlowKey, is_opening},
     frame::Frame,
     port::PortIndex,
     service::{self, Heard},
@@ -98,7 +98,7 @@ impl Core {
         let current = flow.generation(direction) == packet.generation()
             && !flow.flags.has(Flags::BLOCKED)
             && packet.ip.fragment.is_none()
-            && !flow.is_reopened_by(direction, tcp_flags(packet.ip));
+            && !tcp_flags(packet.ip).is_some_and(is_opening);
         current.then_some(at)
     }
 

@@ -35,11 +35,11 @@ impl Core {
         }
         let flow = self.flows.get_mut(at);
         let flags = packet.tcp_flags();
-        let opening = flags.is_some_and(is_opening);
-        if opening && (stale || flow.is_reopened_by(direction, flags)) {
+        if flags.is_some_and(is_opening) {
             // Refused, the SYN alone is dropped: the old connection isn't its to end.
             let rule = packet.allowed(direction)?;
-            if let Some(opening) = packet.opening(direction, rule) {
+            let again = flow.is_reopened_by(direction, flags);
+            if let Some(opening) = packet.opening(direction, rule).filter(|_| again) {
                 flow.reopen(packet.now, &opening);
             }
             return Ok(Some(at));

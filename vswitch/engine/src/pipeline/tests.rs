@@ -133,3 +133,17 @@ fn a_new_syn_on_an_old_connection_is_judged_by_the_rules_of_the_day() {
     let fate = net.send(&client, way.tcp((5000, 80), Seg::ACK, &[]));
     assert!(fate.reached(&server), "the connection itself goes on");
 }
+
+#[test]
+fn a_repeated_syn_is_judged_by_the_rules_of_the_day_whatever_came_in_between() {
+    let mut net = Net::new(2);
+    let (client, server) = client_and_server(&mut net);
+    let way = net.way(&client, &server, Family::V4);
+    let syn = way.tcp((5000, 80), Seg::SYN, &[]);
+    assert!(net.send(&client, syn.clone()).reached(&server));
+    net.group(client.tenant, 2, vec![], vec![]);
+    // The connection goes on, and has been looked at since the rule went.
+    let fate = net.send(&client, way.tcp((5000, 80), Seg::ACK, &[]));
+    assert!(fate.reached(&server));
+    assert_eq!(net.send(&client, syn).dropped(), DropReason::GroupIngress);
+}

@@ -13,7 +13,7 @@ use weft_packet::{
 use super::{Core, Packet};
 use crate::{
     config::Direction,
-    flow::{Flags, FlowKey},
+    flow::{Flags, FlowKey, Holder},
 };
 
 /// Makes the packet's ends those of `key`, as it stands when the packet goes in `direction`.
@@ -119,6 +119,12 @@ impl Core {
             Direction::Egress => self.flows.find(packet.now, &key, hash),
             Direction::Ingress => self.flows.meet(packet.now, &key, hash),
         }?;
-        (!self.flows.get(at).flags.has(Flags::BLOCKED)).then_some(at)
+        let flow = self.flows.get(at);
+        // An untracked connection is no more than its rules; one whose other end is another
+        // interface's by now is over.
+        let tracked = !flow.flags.has(Flags::UNTRACKED);
+        let remote = packet.view.mapping(flow.key.remote());
+        let lives = flow.peer == Holder::of(remote.map(|entry| entry.interface));
+        (tracked && lives).then_some(at)
     }
 }

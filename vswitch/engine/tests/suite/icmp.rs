@@ -2,16 +2,18 @@
 
 use weft_engine::{
     DropReason,
-    testing::{Family, Fate, Net, Seg, frames::Way, tcp_port},
+    testing::{Family, Fate, Net, Seg, any4, any6, everything, frames::Way, rule, tcp_port},
 };
-use weft_model::{Mac, Peer, Rule};
+use weft_model::{InterfaceId, Mac, Peer, PortMatch, Rule};
 use weft_packet::{
     checksum,
     headers::{Body, Headers, Ip, L4},
     icmp,
 };
 
-use crate::paths::{BACK, PORTS, Path, World};
+use crate::paths::{BACK, CLIENT, PORTS, Path, World};
+
+const ALL: PortMatch = PortMatch::All;
 
 fn from_vpc() -> Vec<Rule> {
     tcp_port(
@@ -196,5 +198,59 @@ fn no_error_about_an_error() {
             DropReason::TtlExceeded,
             "{path:?}"
         );
+    }
+}
+
+#[test]
+fn an_error_about_a_reply_belongs_to_who_asked() {
+    for path in Path::all() {
+        let mut world = World::new(path, vec![rule(ALL, any4()), rule(ALL, any6())], vec![]);
+        let (client, server) = (world.client.clone(), world.server.clone());
+        let ask = world.there().echo_request(7, b"0123456789");
+        assert!(world.net.send(&client, ask).reached(&server), "{path:?}");
+        // The client never answered the server: such an answer is part of nothing.
+        let stray = world.there().echo_reply(7, b"0123456789");
+        let fate = world.net.send(&server, world.back().unreachable(&stray));
+        assert_eq!(fate.dropped(), DropReason::GroupEgress, "{path:?}");
+        // What the server did answer is.
+        let reply = world.back().echo_reply(7, b"0123456789");
+        assert!(world.net.send(&server, reply.clone()).reached(&client));
+        let fate = world.net.send(&client, world.there().unreachable(&reply));
+        assert!(fate.reached(&server), "{path:?}: {fate:?}");
+    }
+}
+
+#[test]
+fn an_error_about_an_untracked_connection_needs_a_rule() {
+    for path in Path::all() {
+        let mut world = World::new(path, tcp_port(80, [any4(), any6()]), everything());
+        let group = world
+            .net
+            .group(world.tenant, CLIENT, vec![], tcp_port(80, [any4(), any6()]));
+        world.client.groups = vec![group];
+        world.handshake();
+        let about = world.back().tcp(BACK, Seg::ACK, b"0123456789");
+        let client = world.client.clone();
+        let fate = world.net.send(&client, world.there().unreachable(&about));
+        // The client tracks it, so the error leaves; at the server it is on its own.
+        assert_eq!(fate.dropped(), DropReason::GroupIngress, "{path:?}");
+    }
+}
+
+#[test]
+fn an_error_about_a_connection_with_an_interface_that_is_gone_needs_a_rule() {
+    for path in Path::all() {
+        let mut world = World::new(path, from_vpc(), vec![]);
+        world.handshake();
+        let (mut heir, server) = (world.server.clone(), world.server.clone());
+        world.net.detach(&server);
+        heir.interface = InterfaceId::from_bits(999);
+        heir.mac = Mac::local(999);
+        heir.groups = world.client.groups.clone();
+        world.net.update(&heir);
+        let about = world.there().tcp(PORTS, Seg::ACK, b"0123456789");
+        let way = world.net.way(&heir, &world.client, path.family);
+        let fate = world.net.send(&heir, way.unreachable(&about));
+        assert_eq!(fate.dropped(), DropReason::GroupIngress, "{path:?}");
     }
 }

@@ -25,6 +25,8 @@ pub struct Embedded {
     pub protocol: u8,
     /// Source and destination port; an echo's identifier in both; `(0, 0)` where none shows.
     pub ports: (u16, u16),
+    /// Type and code, where it is ICMP of its own family.
+    pub icmp: Option<(u8, u8)>,
     /// Offset in the frame of the quoted IP header.
     pub l3: usize,
     /// Offset in the frame of the quoted layer 4.
@@ -70,6 +72,7 @@ fn quoted4(frame: &[u8], l3: usize) -> Option<Embedded> {
             dst: IpAddr::V4(Ipv4Addr::new(b[16], b[17], b[18], b[19])),
             protocol: b[9],
             ports: (0, 0),
+            icmp: None,
             l3,
             l4: l3 + header,
             fragment: (place & 0x3fff != 0).then_some(fragment),
@@ -92,6 +95,7 @@ fn quoted6(frame: &[u8], l3: usize) -> Option<Embedded> {
             dst: IpAddr::V6(address(b, 24)),
             protocol: upper.next,
             ports: (0, 0),
+            icmp: None,
             l3,
             l4: upper.at,
             fragment: upper.fragment,
@@ -122,7 +126,16 @@ fn finish(frame: &[u8], quoted: Embedded) -> Option<Embedded> {
         )?,
         _ => (0, 0),
     };
-    Some(Embedded { ports, ..quoted })
+    let is_icmp = quoted.protocol
+        == match quoted.src.is_ipv4() {
+            true => protocol::ICMP,
+            false => protocol::ICMPV6,
+        };
+    Some(Embedded {
+        ports,
+        icmp: is_icmp.then_some((b[0], b[1])),
+        ..quoted
+    })
 }
 
 /// An error about an error is never sent, so it belongs to nothing.
