@@ -5,7 +5,11 @@ CARGO ?= cargo
 # Labs and benches want the optimised binary; tests build their own.
 WEFT := target/release/weft
 
-.PHONY: help demo test check fmt lint unit labs deps deps-test bench fuzz deny clean
+# A long run of the oracle; `make oracle ORACLE_CLOUDS=100 ORACLE_PACKETS=1000` for another.
+ORACLE_CLOUDS ?= 10000
+ORACLE_PACKETS ?= 140
+
+.PHONY: help demo test check fmt lint unit oracle labs deps deps-test bench fuzz deny clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +41,10 @@ lint:
 
 unit: ## Unit and property tests only: no namespaces
 	$(CARGO) test --workspace --exclude weft-tests --locked --quiet
+
+oracle: ## Engines against the independent judge: 1,000,000 packets over 10,000 clouds
+	WEFT_ORACLE_CLOUDS=$(ORACLE_CLOUDS) WEFT_ORACLE_PACKETS=$(ORACLE_PACKETS) \
+	    $(CARGO) test --profile oracle --locked --package weft-tests --test oracle -- --nocapture
 
 labs: deps-test ## The namespace tests only
 	$(CARGO) build --locked --package weft

@@ -1,0 +1,202 @@
+//! Changes of the cloud in the middle of a story.
+
+use weft_model::{
+    Interface,
+    ops::{interface, route_table, subnet},
+};
+
+use crate::{
+    random::Random,
+    town::{DESTINATIONS, Town},
+};
+
+/// A change: its kind, whom it is about, and where its other choices come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Alter {
+    pub(crate) kind: Kind,
+    pub(crate) whom: usize,
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Authorize,
+    Revoke,
+    Regroup,
+    FlipCheck,
+    Move,
+    Unplug,
+    Readdress,
+    PassAddress,
+    PutRoute,
+    DeleteRoute,
+    Associate,
+    AddInterface,
+    DeleteInterface,
+    AddSubnet,
+    AddGroup,
+}
+
+/// The likelier ones several times.
+const KINDS: [Kind; 22] = [
+    Kind::Authorize,
+    Kind::Authorize,
+    Kind::Authorize,
+    Kind::Revoke,
+    Kind::Revoke,
+    Kind::Revoke,
+    Kind::Regroup,
+    Kind::Regroup,
+    Kind::FlipCheck,
+    Kind::Move,
+    Kind::Move,
+    Kind::Unplug,
+    Kind::Readdress,
+    Kind::PassAddress,
+    Kind::PassAddress,
+    Kind::PutRoute,
+    Kind::PutRoute,
+    Kind::DeleteRoute,
+    Kind::Associate,
+    Kind::AddInterface,
+    Kind::DeleteInterface,
+    Kind::AddSubnet,
+];
+
+impl Alter {
+    pub(crate) fn random(random: &mut Random) -> Self {
+        let kind = *random.pick(&KINDS);
+        Self {
+            kind: if random.percent(2) {
+                Kind::AddGroup
+            } else {
+                kind
+            },
+            whom: random.below(64),
+            seed: random.bits(),
+        }
+    }
+
+    /// Does it, if it can be done; that a command refuses is fine.
+    pub(crate) fn apply(self, town: &mut Town) {
+        let mut random = Random::new(self.seed);
+        let random = &mut random;
+        match self.kind {
+            Kind::Authorize => town.authorize(random, self.whom % town.groups.len()),
+            Kind::Revoke => town.revoke(self.whom % town.groups.len(), random.below(8)),
+            Kind::PutRoute => {
+                let route = town.route(random);
+                let _ = town.put_route(self.whom % town.tables.len(), route);
+            }
+            Kind::DeleteRoute => self.delete_route(town, random),
+            Kind::Associate => self.associate(town, random),
+            Kind::AddInterface => town.add_interface(random),
+            Kind::AddSubnet => {
+                let vpc = town.vpcs[self.whom % town.vpcs.len()];
+                town.add_subnet(vpc, random.between(2, 3) as u8);
+            }
+            Kind::AddGroup => {
+                let vpc = town.vpcs[self.whom % town.vpcs.len()];
+                town.add_group(random, vpc, random.clone().between(4, 9));
+            }
+            Kind::DeleteInterface => {
+                let id = town.interfaces[self.whom % town.interfaces.len()];
+                let _ = town.run(|w, _| interface::delete(&w.controller.cloud, id, None));
+            }
+            _ => self.alter_interface(town, random),
+        }
+    }
+
+    fn delete_route(self, town: &mut Town, random: &mut Random) {
+        let table = town.tables[self.whom % town.tables.len()];
+        let prefix = random.pick(&DESTINATIONS).parse().unwrap();
+        let _ =
+            town.run(|w, _| route_table::delete_route(&w.controller.cloud, table, prefix, None));
+    }
+
+    fn associate(self, town: &mut Town, random: &mut Random) {
+        let subnet = town.subnets[self.whom % town.subnets.len()];
+        let table = *random.pick(&town.tables);
+        let update = subnet::Update {
+            route_table: Some(random.percent(60).then_some(table)),
+            ..subnet::Update::default()
+        };
+        let _ = town.run(|w, _| subnet::update(&w.controller.cloud, subnet, update, None));
+    }
+
+    fn alter_interface(self, town: &mut Town, random: &mut Random) {
+        let id = town.interfaces[self.whom % town.interfaces.len()];
+        let Some(found) = town.controller.cloud.interface(id).cloned() else {
+            return;
+        };
+        let mut update = interface::Update::default();
+        match self.kind {
+            Kind::Regroup if random.percent(10) => update.groups = Some(vec![]),
+            Kind::Regroup => update.groups = Some(town.some_groups(random, found.subnet)),
+            Kind::FlipCheck => update.source_dest_check = Some(!found.source_dest_check),
+            Kind::Move => update.attachment = Some(Some(town.place(random))),
+            Kind::Unplug => update.attachment = Some(None),
+            Kind::Readdress => update.secondary_ipv4 = Some(some_addresses(town, &found, random)),
+            _ => return pass_address(town, &found, random),
+        }
+        let _ =
+            town.run(|w, _| interface::update(&w.controller.cloud, &w.settings, id, update, None));
+    }
+}
+
+fn some_addresses(
+    town: &Town,
+    interface: &Interface,
+    random: &mut Random,
+) -> Vec<std::net::Ipv4Addr> {
+    let subnet = town.controller.cloud.subnet(interface.subnet).unwrap();
+    let network = subnet.ipv4.net().network().to_bits();
+    let number = random.below(3);
+    let one = |_| std::net::Ipv4Addr::from_bits(network + random.between(20, 23) as u32);
+    (0..number).map(one).collect()
+}
+
+/// The interface gives an address away, and another of the subnet takes it.
+fn pass_address(town: &mut Town, from: &Interface, random: &mut Random) {
+    let others: Vec<_> = town
+        .controller
+        .cloud
+        .interfaces_in_subnet(from.subnet)
+        .collect();
+    let heir = (*random.pick(&others)).clone();
+    let address = from.secondary_ipv4.first().copied();
+    if heir.id == from.id {
+        return;
+    }
+    let (giver, id) = (from.id, heir.id);
+    let (lost, taken) = match address {
+        Some(address) => {
+            let lost = interface::Update {
+                secondary_ipv4: Some(from.secondary_ipv4[1..].to_vec()),
+                ..interface::Update::default()
+            };
+            let mut secondary = heir.secondary_ipv4.clone();
+            secondary.push(address);
+            let taken = interface::Update {
+                secondary_ipv4: Some(secondary),
+                ..interface::Update::default()
+            };
+            (lost, taken)
+        }
+        None => {
+            let lost = interface::Update {
+                ipv6: Some(vec![]),
+                ..interface::Update::default()
+            };
+            let taken = interface::Update {
+                ipv6: Some([heir.ipv6.clone(), from.ipv6.clone()].concat()),
+                ..interface::Update::default()
+            };
+            (lost, taken)
+        }
+    };
+    for (id, update) in [(giver, lost), (id, taken)] {
+        let _ =
+            town.run(|w, _| interface::update(&w.controller.cloud, &w.settings, id, update, None));
+    }
+}

@@ -1,0 +1,212 @@
+//! The bytes that must arrive.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use weft_model::{Mac, Subnet};
+use weft_packet::{
+    checksum,
+    headers::{Body, ETHERNET, Headers, Ip, L4},
+    icmp,
+};
+
+use super::Way;
+use crate::underlay::MTU;
+
+/// What the router tells a sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Error {
+    Expired,
+    TooBig,
+}
+
+/// A frame that a workload must get.
+#[derive(Debug)]
+pub(crate) enum Expected {
+    /// These bytes, checksums aside, which must be right.
+    Frame(Vec<u8>),
+    /// The router's answer to this ping.
+    Echo(Vec<u8>),
+    /// The router's word about this frame.
+    Error {
+        error: Error,
+        from: IpAddr,
+        about: Vec<u8>,
+    },
+}
+
+/// The frame as it arrives at the next interface: its MAC, and past a router a hop less. The router
+/// shows its own MAC where the packet leaves the subnet.
+pub(crate) fn forward(frame: &[u8], ip: &Ip, way: &Way, crosses: bool) -> Vec<u8> {
+    let mut sent = frame[..ip.end].to_vec();
+    sent[..6].copy_from_slice(&way.to.mac.octets());
+    if crosses {
+        sent[6..12].copy_from_slice(&Mac::ROUTER.octets());
+    }
+    if way.routed {
+        let ttl = if ip.is_v4() { ip.l3 + 8 } else { ip.l3 + 7 };
+        sent[ttl] -= 1;
+    }
+    sum_ipv4(&mut sent);
+    sent
+}
+
+/// RFC 1071, over the IPv4 header of a frame; others are left alone.
+fn sum_ipv4(frame: &mut [u8]) {
+    if frame[12..14] != [8, 0] {
+        return;
+    }
+    let header = usize::from(frame[ETHERNET] & 0xf) * 4;
+    frame[ETHERNET + 10..ETHERNET + 12].fill(0);
+    let words = frame[ETHERNET..ETHERNET + header].chunks(2);
+    let mut sum: u32 = words.map(|w| u32::from(w[0]) << 8 | u32::from(w[1])).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    let sum = !(sum as u16);
+    frame[ETHERNET + 10..ETHERNET + 12].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// The frame, in pieces if it is larger than that (RFC 791 section 2.3).
+pub(crate) fn pieces(frame: Vec<u8>, mtu: usize) -> Vec<Vec<u8>> {
+    if frame.len() - ETHERNET <= mtu {
+        return vec![frame];
+    }
+    let header = ETHERNET + usize::from(frame[ETHERNET] & 0xf) * 4;
+    let place = u16::from_be_bytes([frame[ETHERNET + 6], frame[ETHERNET + 7]]);
+    let (base, more_behind) = (place & 0x1fff, place & 0x2000 != 0);
+    let step = (mtu - (header - ETHERNET)) / 8 * 8;
+    let payload = &frame[header..];
+    let cut = payload.chunks(step).enumerate().map(|(n, bytes)| {
+        let mut piece = [&frame[..header], bytes].concat();
+        let last = (n + 1) * step >= payload.len();
+        let offset = base + (n * step / 8) as u16;
+        let place = offset | if !last || more_behind { 0x2000 } else { 0 };
+        let length = (piece.len() - ETHERNET) as u16;
+        piece[ETHERNET + 2..ETHERNET + 4].copy_from_slice(&length.to_be_bytes());
+        piece[ETHERNET + 6..ETHERNET + 8].copy_from_slice(&place.to_be_bytes());
+        sum_ipv4(&mut piece);
+        piece
+    });
+    cut.collect()
+}
+
+/// What the router tells about the frame, if anything (RFC 1812 section 4.3.2.7, RFC 4443 section
+/// 2.4 (e)).
+pub(crate) fn explain(subnet: &Subnet, frame: &[u8], error: Error) -> Option<Expected> {
+    let headers = Headers::parse(frame).unwrap();
+    let ip = icmp::may_answer(&headers)?;
+    let from = match ip.src {
+        IpAddr::V4(_) => IpAddr::from((subnet.ipv4.net().network().to_bits() + 1).to_be_bytes()),
+        IpAddr::V6(_) => {
+            let block = subnet.ipv6.map(|b| b.net().network().to_bits() + 1);
+            block.map_or_else(router_link_local, |bits| Ipv6Addr::from_bits(bits).into())
+        }
+    };
+    Some(Expected::Error {
+        error,
+        from,
+        about: frame.to_vec(),
+    })
+}
+
+fn router_link_local() -> IpAddr {
+    let [a, b, c, d, e, f] = Mac::ROUTER.octets();
+    let words = [(a ^ 2, b), (c, 0xff), (0xfe, d), (e, f)];
+    let [w, x, y, z] = words.map(|(high, low)| u16::from_be_bytes([high, low]));
+    Ipv6Addr::new(0xfe80, 0, 0, 0, w, x, y, z).into()
+}
+
+impl Expected {
+    /// What is wrong with the frame that arrived, if anything.
+    pub(crate) fn check(&self, got: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Frame(frame) => same(frame, got),
+            Self::Echo(asked) => check_echo(asked, got),
+            Self::Error { error, from, about } => check_error(*error, *from, about, got),
+        }
+    }
+}
+
+fn same(expected: &[u8], got: &[u8]) -> Result<(), String> {
+    if expected == got {
+        return Ok(());
+    }
+    let differs = expected.iter().zip(got).position(|(a, b)| a != b);
+    Err(format!(
+        "byte {differs:?} of {} (got {})\n      expected {expected:02x?}\n      got      {got:02x?}",
+        expected.len(),
+        got.len()
+    ))
+}
+
+fn ip_of(frame: &[u8]) -> Result<(Headers, Ip), String> {
+    match Headers::parse(frame) {
+        Ok(
+            headers @ Headers {
+                body: Body::Ip(ip), ..
+            },
+        ) => Ok((headers, ip)),
+        other => Err(format!("no IP packet: {other:?}")),
+    }
+}
+
+/// Both layers' checksums.
+fn sums(frame: &[u8], ip: &Ip) -> Result<(), String> {
+    let right = checksum::verify_l3(frame, ip).is_ok() && checksum::verify_l4(frame, ip);
+    right
+        .then_some(())
+        .ok_or_else(|| "a wrong checksum".to_owned())
+}
+
+fn require(holds: bool, what: &str, got: &[u8]) -> Result<(), String> {
+    holds
+        .then_some(())
+        .ok_or_else(|| format!("{what}: {got:02x?}"))
+}
+
+fn check_echo(asked: &[u8], got: &[u8]) -> Result<(), String> {
+    let ((was, asked_ip), (headers, ip)) = (ip_of(asked)?, ip_of(got)?);
+    sums(got, &ip)?;
+    require(
+        (headers.src, headers.dst) == (was.dst, was.src),
+        "MACs not swapped",
+        got,
+    )?;
+    require(
+        (ip.src, ip.dst) == (asked_ip.dst, asked_ip.src),
+        "addresses not swapped",
+        got,
+    )?;
+    let kind = if ip.is_v4() { 0 } else { 129 };
+    require(
+        got[ip.l4] == kind && got[ip.l4 + 1] == 0,
+        "no echo reply",
+        got,
+    )?;
+    let rest = asked[asked_ip.l4 + 4..asked_ip.end] == got[ip.l4 + 4..ip.end];
+    require(rest, "not what was asked", got)
+}
+
+fn check_error(error: Error, from: IpAddr, about: &[u8], got: &[u8]) -> Result<(), String> {
+    let ((was, sent), (headers, ip)) = (ip_of(about)?, ip_of(got)?);
+    sums(got, &ip)?;
+    let macs = (headers.src, headers.dst) == (Mac::ROUTER, was.src);
+    require(macs, "not from the router to the sender", got)?;
+    require((ip.src, ip.dst) == (from, sent.src), "wrong addresses", got)?;
+    let L4::Icmp { kind, code, .. } = ip.l4_kind else {
+        return Err(format!("no ICMP: {ip:?}"));
+    };
+    let (expected, room) = match (error, ip.is_v4()) {
+        (Error::Expired, true) => ((11, 0, 0), 576),
+        (Error::Expired, false) => ((3, 0, 0), 1280),
+        (Error::TooBig, true) => ((3, 4, MTU as u32), 576),
+        (Error::TooBig, false) => ((2, 0, MTU as u32), 1280),
+    };
+    let value = u32::from_be_bytes(*got[ip.l4 + 4..].first_chunk().unwrap());
+    require((kind, code, value) == expected, "another error", got)?;
+    let quote = &got[ip.l4 + icmp::HEADER..ip.end];
+    let most = room - (ip.l4 - ip.l3) - icmp::HEADER;
+    let packet = &about[sent.l3..sent.end];
+    let right = quote == &packet[..packet.len().min(most)];
+    require(right, "quotes something else", got)
+}

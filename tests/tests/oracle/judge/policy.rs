@@ -1,0 +1,219 @@
+//! What the cloud says of a packet: rules one by one, routes one by one.
+
+use std::net::IpAddr;
+
+use weft_model::{
+    Cloud, Interface, Peer, PortMatch, Prefix, Protocol, Route, RouteOrigin, RouteTable,
+    RouteTarget, Rule, Subnet,
+};
+use weft_packet::headers::{Ip, L4};
+
+use super::{Refusal, Way};
+
+/// Which way a packet goes, as the interface sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    In,
+    Out,
+}
+
+impl Direction {
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::In => Self::Out,
+            Self::Out => Self::In,
+        }
+    }
+}
+
+/// What a rule looks at, beside the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Traffic {
+    Tcp(u16),
+    Udp(u16),
+    Icmp(u8, u8),
+    Icmpv6(u8, u8),
+    Other(u8),
+}
+
+impl Traffic {
+    pub(crate) fn of(ip: &Ip) -> Self {
+        match ip.l4_kind {
+            L4::Tcp { dst, .. } => Self::Tcp(dst),
+            L4::Udp { dst, .. } => Self::Udp(dst),
+            L4::Icmp { kind, code, .. } if ip.is_v4() => Self::Icmp(kind, code),
+            L4::Icmp { kind, code, .. } => Self::Icmpv6(kind, code),
+            L4::Other | L4::LaterFragment => Self::Other(ip.protocol),
+        }
+    }
+
+    fn number(self) -> u8 {
+        match self {
+            Self::Tcp(_) => 6,
+            Self::Udp(_) => 17,
+            Self::Icmp(..) => 1,
+            Self::Icmpv6(..) => 58,
+            Self::Other(number) => number,
+        }
+    }
+
+    fn matches(self, rule: PortMatch) -> bool {
+        match (rule, self) {
+            (PortMatch::All, _) => true,
+            (PortMatch::Tcp(range), Self::Tcp(port)) | (PortMatch::Udp(range), Self::Udp(port)) => {
+                range.contains(port)
+            }
+            (PortMatch::Icmp(None), Self::Icmp(..)) => true,
+            (PortMatch::Icmpv6(None), Self::Icmpv6(..)) => true,
+            (PortMatch::Icmp(Some(m)), Self::Icmp(kind, code))
+            | (PortMatch::Icmpv6(Some(m)), Self::Icmpv6(kind, code)) => {
+                m.kind == kind && m.code.is_none_or(|only| only == code)
+            }
+            (PortMatch::Protocol(Protocol(number)), traffic) => traffic.number() == number,
+            _ => false,
+        }
+    }
+}
+
+/// Who holds the address, while plugged in.
+pub(crate) fn holder(cloud: &Cloud, near: &Interface, address: IpAddr) -> Option<Interface> {
+    let mut all = cloud.interfaces();
+    let holder = all.find(|i| i.vpc == near.vpc && i.addresses().any(|a| a == address));
+    holder.filter(|i| i.attachment.is_some()).cloned()
+}
+
+fn rules<'a>(
+    cloud: &'a Cloud,
+    interface: &'a Interface,
+    direction: Direction,
+) -> impl Iterator<Item = &'a Rule> {
+    let groups = interface.groups.iter().copied();
+    let groups = groups.filter_map(|id| cloud.security_group(id));
+    groups.flat_map(move |group| match direction {
+        Direction::In => &group.ingress,
+        Direction::Out => &group.egress,
+    })
+}
+
+/// Whether some rule of some group of the interface lets a connection begin.
+pub(crate) fn allows(
+    cloud: &Cloud,
+    interface: &Interface,
+    direction: Direction,
+    peer: IpAddr,
+    traffic: Traffic,
+) -> bool {
+    let behind = holder(cloud, interface, peer);
+    let is_peer = |rule: &Rule| match rule.peer {
+        Peer::Cidr(prefix) => prefix.contains_addr(peer),
+        Peer::Group(group) => behind.as_ref().is_some_and(|i| i.groups.contains(&group)),
+        #[allow(
+            unreachable_patterns,
+            reason = "kinds of peers that are expanded elsewhere"
+        )]
+        _ => false,
+    };
+    let mut rules = rules(cloud, interface, direction);
+    rules.any(|rule| traffic.matches(rule.traffic) && is_peer(rule))
+}
+
+/// Whether such a connection needs no tracking: TCP or UDP, allowed to or from everywhere, and the
+/// other way open to everywhere on all ports.
+pub(crate) fn is_untracked(
+    cloud: &Cloud,
+    interface: &Interface,
+    direction: Direction,
+    peer: IpAddr,
+    traffic: Traffic,
+) -> bool {
+    let everyone = |rule: &Rule| match rule.peer {
+        Peer::Cidr(prefix) => prefix.net().prefix_len() == 0 && prefix.contains_addr(peer),
+        _ => false,
+    };
+    let open = |direction, traffic: Traffic| {
+        let mut rules = rules(cloud, interface, direction);
+        rules.any(|rule| everyone(rule) && traffic.matches(rule.traffic))
+    };
+    let all_ports: fn(u16) -> Traffic = match traffic {
+        Traffic::Tcp(_) => Traffic::Tcp,
+        Traffic::Udp(_) => Traffic::Udp,
+        _ => return false,
+    };
+    open(direction, traffic)
+        && is_open_on_all(cloud, interface, direction.other(), everyone, all_ports)
+}
+
+/// Whether the rules for everyone cover every port between them. Only where a range begins or has
+/// just ended can that change, so those ports stand for all.
+fn is_open_on_all(
+    cloud: &Cloud,
+    interface: &Interface,
+    direction: Direction,
+    everyone: impl Fn(&Rule) -> bool,
+    all_ports: fn(u16) -> Traffic,
+) -> bool {
+    let open: Vec<PortMatch> = rules(cloud, interface, direction)
+        .filter(|rule| everyone(rule))
+        .map(|rule| rule.traffic)
+        .collect();
+    let mut ports = vec![0, u16::MAX];
+    for traffic in &open {
+        if let PortMatch::Tcp(range) | PortMatch::Udp(range) = traffic {
+            ports.extend([range.first(), range.first().saturating_sub(1)]);
+            ports.extend([range.last(), range.last().saturating_add(1)]);
+        }
+    }
+    let is_open = |port| open.iter().any(|rule| all_ports(port).matches(*rule));
+    ports.into_iter().all(is_open)
+}
+
+pub(crate) fn in_subnet(subnet: &Subnet, address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => subnet.ipv4.contains_addr(a),
+        IpAddr::V6(a) => subnet.ipv6.is_some_and(|block| block.contains_addr(a)),
+    }
+}
+
+/// The route that the table has for the address: the longest prefix, and of several for that prefix
+/// a static one.
+fn route(table: &RouteTable, to: IpAddr) -> Option<&Route> {
+    let rank = |origin| match origin {
+        RouteOrigin::Static => 2,
+        RouteOrigin::Table => 1,
+        RouteOrigin::Propagated => 0,
+    };
+    let fitting = table
+        .routes
+        .iter()
+        .filter(|r| r.destination.contains_addr(to));
+    fitting.max_by_key(|r| (r.destination.net().prefix_len(), rank(r.origin)))
+}
+
+/// Where the interface's packets to the address go.
+pub(crate) fn way(cloud: &Cloud, from: &Interface, to: IpAddr) -> Result<Way, Refusal> {
+    let subnet = cloud.subnet(from.subnet).unwrap();
+    let held = || {
+        let nobody = Refusal::because("no_mapping", to);
+        holder(cloud, from, to).ok_or(nobody)
+    };
+    if in_subnet(subnet, to) {
+        return Ok(Way {
+            to: held()?,
+            routed: false,
+        });
+    }
+    let vpc = cloud.vpc(from.vpc).unwrap();
+    let table = subnet.route_table.unwrap_or(vpc.main_route_table);
+    let routes = cloud.route_table(table).unwrap();
+    let found = route(routes, to).ok_or_else(|| Refusal::because("no_route", table))?;
+    let dead = |prefix: Prefix| Refusal::because("blackhole", format!("{table} {prefix}"));
+    let to = match found.target {
+        RouteTarget::Local => held()?,
+        RouteTarget::Interface(id) => {
+            let target = cloud.interface(id).filter(|i| i.attachment.is_some());
+            target.cloned().ok_or_else(|| dead(found.destination))?
+        }
+        _ => return Err(dead(found.destination)),
+    };
+    Ok(Way { to, routed: true })
+}

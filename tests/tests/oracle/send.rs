@@ -1,0 +1,295 @@
+//! The packets of a story.
+
+use std::net::IpAddr;
+
+use weft_engine::testing::{Seg, frames::Way};
+use weft_model::{Interface, Mac};
+
+use crate::{
+    random::Random,
+    town::{OUTSIDE4, PORTS, Town, outside6},
+};
+
+/// Two ends, and a protocol between them: stories come back to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub(crate) a: usize,
+    pub(crate) b: usize,
+    /// Which of their addresses.
+    pub(crate) nth: usize,
+    pub(crate) six: bool,
+    pub(crate) ports: (u16, u16),
+}
+
+/// One packet: of a session, in one of its directions, with what is odd about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Send {
+    pub(crate) session: Session,
+    /// From `b` to `a`.
+    pub(crate) back: bool,
+    pub(crate) what: What,
+    pub(crate) odd: Odd,
+    pub(crate) ttl: u8,
+    pub(crate) dont_fragment: bool,
+    pub(crate) size: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Tcp(u8),
+    Udp,
+    /// A piece of a datagram: which, of three.
+    Piece(u16, usize),
+    Echo(bool),
+    Timestamp(bool),
+    Raw(u8),
+    /// "Port unreachable" about a packet the other way.
+    Unreachable(About),
+}
+
+/// What an error quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    Tcp,
+    Udp,
+    Echo(bool),
+    Timestamp(bool),
+    Raw(u8),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Odd {
+    Nothing,
+    /// From another interface's address: what forwarders do, and impostors.
+    Foreign(usize),
+    FromOutside,
+    ToOutside,
+    ToRouter,
+    ToNobody,
+    ToBroadcast,
+    ToMulticast,
+    /// To this MAC, whatever the address.
+    ToMac(Mac),
+    FromMac,
+}
+
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+const FIN: u8 = 0x01;
+const ACK: u8 = 0x10;
+
+impl Session {
+    pub(crate) fn random(random: &mut Random) -> Self {
+        Self {
+            a: random.below(8),
+            b: random.below(8),
+            nth: if random.percent(80) {
+                0
+            } else {
+                random.below(3)
+            },
+            six: random.percent(35),
+            ports: (*random.pick(&[1024, 40_000]), *random.pick(&PORTS)),
+        }
+    }
+}
+
+impl Send {
+    pub(crate) fn random(random: &mut Random, sessions: &[Session]) -> Self {
+        Self {
+            session: *random.pick(sessions),
+            back: random.percent(45),
+            what: what(random),
+            odd: odd(random),
+            ttl: if random.percent(4) {
+                random.below(3) as u8
+            } else {
+                64
+            },
+            dont_fragment: random.percent(50),
+            size: match random.below(20) {
+                0 => 1500,
+                1 => 4000,
+                2 => 1408,
+                _ => random.below(64),
+            },
+        }
+    }
+}
+
+fn what(random: &mut Random) -> What {
+    match random.below(20) {
+        0..=8 => What::Tcp(*random.pick(&[
+            SYN,
+            SYN,
+            SYN,
+            SYN | ACK,
+            SYN | ACK,
+            ACK,
+            ACK,
+            ACK,
+            ACK,
+            FIN | ACK,
+            RST,
+            RST | ACK,
+        ])),
+        9..=11 => What::Udp,
+        12 | 13 => What::Piece(random.below(2) as u16, random.below(3)),
+        14 | 15 => What::Echo(random.percent(60)),
+        16 => What::Timestamp(random.percent(60)),
+        17 => What::Raw(*random.pick(&[47, 50, 1, 58])),
+        _ => What::Unreachable(match random.below(6) {
+            0 => About::Udp,
+            1 => About::Echo(random.percent(60)),
+            2 => About::Timestamp(random.percent(60)),
+            3 => About::Raw(47),
+            _ => About::Tcp,
+        }),
+    }
+}
+
+fn odd(random: &mut Random) -> Odd {
+    if random.percent(75) {
+        return Odd::Nothing;
+    }
+    match random.below(14) {
+        0..=2 => Odd::Foreign(random.below(8)),
+        3 | 4 => Odd::FromOutside,
+        5..=8 => Odd::ToOutside,
+        9 => Odd::ToRouter,
+        10 => Odd::ToNobody,
+        11 => *random.pick(&[Odd::ToBroadcast, Odd::ToMulticast]),
+        12 => Odd::ToMac(*random.pick(&[Mac::BROADCAST, Mac::ROUTER, Mac::local(7)])),
+        _ => Odd::FromMac,
+    }
+}
+
+fn segment(flags: u8) -> Seg {
+    Seg {
+        syn: flags & SYN != 0,
+        ack: flags & ACK != 0,
+        fin: flags & FIN != 0,
+        rst: flags & RST != 0,
+        seq: 1000,
+        ack_number: 1000,
+    }
+}
+
+fn address(interface: &Interface, six: bool, nth: usize) -> Option<IpAddr> {
+    let own: Vec<_> = interface
+        .addresses()
+        .filter(|a| a.is_ipv6() == six)
+        .collect();
+    (!own.is_empty()).then(|| own[nth % own.len()])
+}
+
+impl Send {
+    /// Who sends, and the frame, if the sender is there to send it.
+    pub(crate) fn frame(&self, town: &Town) -> Option<(Interface, Vec<u8>)> {
+        let (session, cloud) = (self.session, &town.controller.cloud);
+        let nth = |n: usize| cloud.interface(town.interfaces[n % town.interfaces.len()]);
+        let (from, to) = match self.back {
+            false => (nth(session.a)?, nth(session.b)?),
+            true => (nth(session.b)?, nth(session.a)?),
+        };
+        from.attachment.as_ref()?;
+        let six = session.six;
+        let foreign = match self.odd {
+            Odd::Foreign(n) => address(nth(n)?, six, 0)?,
+            Odd::FromOutside => outside(six),
+            _ => address(from, six, session.nth)?,
+        };
+        let subnet = cloud.subnet(from.subnet)?;
+        let network = match six {
+            true => IpAddr::V6(subnet.ipv6?.net().network()),
+            false => IpAddr::V4(subnet.ipv4.net().network()),
+        };
+        let dst = match self.odd {
+            Odd::ToOutside => outside(six),
+            Odd::ToRouter => offset(network, 1),
+            Odd::ToNobody => offset(network, 99),
+            Odd::ToBroadcast => offset(network, 255),
+            Odd::ToMulticast if six => "ff02::99".parse().unwrap(),
+            Odd::ToMulticast => "224.0.0.99".parse().unwrap(),
+            _ => address(to, six, session.nth)?,
+        };
+        let way = Way {
+            src_mac: if self.odd == Odd::FromMac {
+                Mac::local(99)
+            } else {
+                from.mac
+            },
+            dst_mac: match self.odd {
+                Odd::ToMac(mac) => mac,
+                Odd::Nothing if from.subnet == to.subnet => to.mac,
+                _ => Mac::ROUTER,
+            },
+            src: foreign,
+            dst,
+            ttl: self.ttl,
+            dont_fragment: self.dont_fragment,
+        };
+        Some((from.clone(), self.build(&way)))
+    }
+
+    fn build(&self, way: &Way) -> Vec<u8> {
+        let (a, b) = self.session.ports;
+        let ports = if self.back { (b, a) } else { (a, b) };
+        let payload = vec![0x5a; self.size];
+        match self.what {
+            What::Tcp(flags) => way.tcp(ports, segment(flags), &payload),
+            What::Udp => way.udp(ports, &payload),
+            What::Piece(id, n) => way.udp_fragments(id, ports, &[7; 2000], 800).swap_remove(n),
+            What::Echo(request) => echo(way, a, request, &payload),
+            What::Timestamp(request) => timestamp(way, request),
+            What::Raw(number) => way.raw(number, &[0; 24]),
+            What::Unreachable(about) => way.unreachable(&self.about(&way.back(), about)),
+        }
+    }
+
+    fn about(&self, back: &Way, about: About) -> Vec<u8> {
+        let (a, b) = self.session.ports;
+        let ports = if self.back { (a, b) } else { (b, a) };
+        match about {
+            About::Tcp => back.tcp(ports, Seg::ACK, &[0; 16]),
+            About::Udp => back.udp(ports, &[0; 16]),
+            About::Echo(request) => echo(back, a, request, &[0; 16]),
+            About::Timestamp(request) => timestamp(back, request),
+            About::Raw(number) => back.raw(number, &[0; 24]),
+        }
+    }
+}
+
+fn echo(way: &Way, id: u16, request: bool, payload: &[u8]) -> Vec<u8> {
+    match request {
+        true => way.echo_request(id, payload),
+        false => way.echo_reply(id, payload),
+    }
+}
+
+/// RFC 792's timestamp, or in IPv6, which has none, an echo with an identifier of 0.
+fn timestamp(way: &Way, request: bool) -> Vec<u8> {
+    let message = etherparse::icmpv4::TimestampMessage {
+        id: 9,
+        seq: 1,
+        originate_timestamp: 0,
+        receive_timestamp: 0,
+        transmit_timestamp: 0,
+    };
+    match (way.src.is_ipv4(), request) {
+        (true, true) => way.icmp4(etherparse::Icmpv4Type::TimestampRequest(message), &[]),
+        (true, false) => way.icmp4(etherparse::Icmpv4Type::TimestampReply(message), &[]),
+        (false, request) => echo(way, 0, request, &[]),
+    }
+}
+
+fn outside(six: bool) -> IpAddr {
+    if six { outside6() } else { OUTSIDE4 }
+}
+
+fn offset(network: IpAddr, n: u8) -> IpAddr {
+    match network {
+        IpAddr::V4(a) => IpAddr::from((a.to_bits() + u32::from(n)).to_be_bytes()),
+        IpAddr::V6(a) => IpAddr::from((a.to_bits() + u128::from(n)).to_be_bytes()),
+    }
+}

@@ -1,0 +1,182 @@
+//! A story: a town, and what happens in it. One that ends badly is cut down to what it takes.
+
+use std::fmt::Write as _;
+
+use crate::{
+    change::Alter,
+    compare::compare,
+    random::Random,
+    send::{Send, Session},
+    town::Town,
+    underlay::Journey,
+};
+
+const SECOND: u64 = 1_000_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    Send(Send),
+    Alter(Alter),
+    /// Nanoseconds go by.
+    Pass(u64),
+    /// The engines look at so many of their flows.
+    Tick(usize),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Story {
+    pub(crate) seed: u64,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Where a story went wrong.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    at: usize,
+    what: String,
+}
+
+/// What a story was.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) packets: usize,
+    pub(crate) delivered: usize,
+    pub(crate) dropped: usize,
+    pub(crate) changes: usize,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.delivered += other.delivered;
+        self.dropped += other.dropped;
+        self.changes += other.changes;
+    }
+}
+
+impl Story {
+    pub(crate) fn random(seed: u64, packets: usize) -> Self {
+        let mut random = Random::new(seed ^ 0x57);
+        let number = random.between(2, 7);
+        let sessions: Vec<_> = (0..number).map(|_| Session::random(&mut random)).collect();
+        let mut steps = Vec::new();
+        let mut sent = 0;
+        while sent < packets {
+            let step = step(&mut random, &sessions);
+            sent += usize::from(matches!(step, Step::Send(_)));
+            steps.push(step);
+        }
+        Self { seed, steps }
+    }
+
+    pub(crate) fn run(&self) -> Result<Tally, Failure> {
+        let mut town = Town::new(self.seed);
+        let mut tally = Tally::default();
+        for (at, step) in self.steps.iter().enumerate() {
+            let done = take(&mut town, *step, &mut tally);
+            done.map_err(|what| Failure { at, what })?;
+        }
+        Ok(tally)
+    }
+
+    /// The shortest story found that still ends badly, and how.
+    pub(crate) fn shrink(self, failure: Failure) -> (Self, Failure) {
+        let (mut best, mut failure) = (self, failure);
+        best.steps.truncate(failure.at + 1);
+        let mut size = best.steps.len() / 2;
+        while size > 0 {
+            let mut at = 0;
+            while at < best.steps.len() {
+                let mut shorter = best.clone();
+                let end = (at + size).min(best.steps.len());
+                shorter.steps.drain(at..end);
+                match shorter.run() {
+                    Err(other) => {
+                        shorter.steps.truncate(other.at + 1);
+                        (best, failure) = (shorter, other);
+                    }
+                    Ok(_) => at += size,
+                }
+            }
+            size /= 2;
+        }
+        (best, failure)
+    }
+
+    pub(crate) fn tell(&self, failure: &Failure) -> String {
+        let mut town = Town::new(self.seed);
+        let mut text = format!("seed {}\n", self.seed);
+        for step in &self.steps {
+            if let Step::Send(send) = step {
+                let _ = writeln!(text, "  at {}: {send:?}", town.now.0 / SECOND);
+                if let Some((from, frame)) = send.frame(&town) {
+                    let headers = weft_packet::headers::Headers::parse(&frame);
+                    let _ = writeln!(text, "    from {}: {headers:?}", from.id);
+                }
+            } else {
+                let _ = writeln!(text, "  {step:?}");
+            }
+            let _ = take(&mut town, *step, &mut Tally::default());
+        }
+        let cloud = &town.controller.cloud;
+        for resource in cloud.resources() {
+            let resource = format!("{resource:?}");
+            let told = resource.split(", meta: ").next().unwrap_or_default();
+            let _ = writeln!(text, "  {told}");
+        }
+        let _ = writeln!(text, "  {}", failure.what);
+        text
+    }
+}
+
+fn step(random: &mut Random, sessions: &[Session]) -> Step {
+    match random.below(100) {
+        0..=9 => Step::Alter(Alter::random(random)),
+        10..=15 => {
+            let seconds =
+                *random.pick(&[1, 7, 11, 29, 31, 59, 61, 121, 179, 181, 599, 601, 432_001]);
+            Step::Pass(seconds * SECOND)
+        }
+        16..=18 => Step::Tick(*random.pick(&[1, 8, usize::MAX])),
+        _ => Step::Send(Send::random(random, sessions)),
+    }
+}
+
+fn take(town: &mut Town, step: Step, tally: &mut Tally) -> Result<(), String> {
+    match step {
+        Step::Send(send) => return judge(town, &send, tally),
+        Step::Alter(alter) => {
+            alter.apply(town);
+            town.sync();
+            tally.changes += 1;
+        }
+        Step::Pass(nanoseconds) => town.now = town.now.plus(nanoseconds),
+        Step::Tick(budget) => {
+            let now = town.now;
+            town.hosts
+                .iter_mut()
+                .for_each(|host| host.tick(now, budget));
+        }
+    }
+    Ok(())
+}
+
+fn judge(town: &mut Town, send: &Send, tally: &mut Tally) -> Result<(), String> {
+    let Some((from, frame)) = send.frame(town) else {
+        return Ok(());
+    };
+    while town.judge.is_on_edge(town.now.0) {
+        town.now = town.now.plus(SECOND / 50);
+    }
+    town.now = town.now.plus(SECOND / 1000);
+    let host = town.host_of(from.id).unwrap();
+    let now = town.now;
+    let expected = town
+        .judge
+        .send(&town.controller.cloud, now.0, from.id, &frame);
+    let fate = Journey::send(&mut town.hosts, now, (host, from.id), frame);
+    tally.packets += 1;
+    tally.delivered += fate.delivered.len();
+    tally.dropped += fate.drops.len();
+    compare(&expected, &fate)
+}

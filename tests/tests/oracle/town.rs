@@ -1,0 +1,422 @@
+//! A cloud made at random by the real commands, the hosts that run it, and the judge beside them.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use weft_engine::Now;
+use weft_model::{
+    Attachment, Change, InterfaceId, Label, Peer, PortMatch, PortRange, Prefix, Protocol,
+    RouteTableId, RouteTarget, SecurityGroupId, SubnetBlock6, SubnetId, VpcBlock6, VpcId,
+    group::IcmpMatch,
+    ops::{
+        OpError, Quotas, Settings, host, interface, region, route_table,
+        security_group::{self, RuleDraft},
+        subnet, vpc, zone,
+    },
+};
+use weft_planner::queue::{Hello, Refusal};
+
+use crate::{
+    controller::{Controller, deltas},
+    judge::Judge,
+    random::Random,
+    underlay::Host,
+};
+
+pub(crate) struct Town {
+    pub(crate) controller: Controller,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) judge: Judge,
+    pub(crate) now: Now,
+    /// Every interface there ever was, in the order they were made, so that a story's numbers stay
+    /// the same whatever is left out of it.
+    pub(crate) interfaces: Vec<InterfaceId>,
+    pub(crate) vpcs: Vec<VpcId>,
+    pub(crate) subnets: Vec<SubnetId>,
+    pub(crate) groups: Vec<SecurityGroupId>,
+    pub(crate) tables: Vec<RouteTableId>,
+    pub(crate) settings: Settings,
+    /// Where ids come from.
+    entropy: Random,
+    devices: usize,
+}
+
+/// What nobody in the cloud has, behind middleboxes.
+pub(crate) const OUTSIDE4: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
+
+pub(crate) fn outside6() -> IpAddr {
+    "2001:db8:5::7".parse().unwrap()
+}
+
+/// Building.
+impl Town {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let mut town = Self {
+            controller: Controller::new(),
+            hosts: Vec::new(),
+            judge: Judge::default(),
+            now: Now::from_secs(1000),
+            interfaces: Vec::new(),
+            vpcs: Vec::new(),
+            subnets: Vec::new(),
+            groups: Vec::new(),
+            tables: Vec::new(),
+            settings: Settings {
+                quotas: Quotas::UNLIMITED,
+                ipv6_pool: None,
+            },
+            entropy: Random::new(seed ^ 0x1d),
+            devices: 0,
+        };
+        town.build_substrate(&mut random, seed);
+        let vpcs = random.between(1, 2);
+        for _ in 0..vpcs {
+            town.build_vpc(&mut random);
+        }
+        town.sync();
+        town
+    }
+
+    fn build_substrate(&mut self, random: &mut Random, seed: u64) {
+        let region = region::Draft {
+            name: "r".parse().unwrap(),
+            label: None,
+        };
+        self.run(|w, _| region::create(&w.controller.cloud, region))
+            .unwrap();
+        let zone = zone::Draft {
+            name: "z".parse().unwrap(),
+            region: "r".parse().unwrap(),
+            label: None,
+        };
+        self.run(|w, _| zone::create(&w.controller.cloud, zone))
+            .unwrap();
+        let (hosts, workers) = (random.between(1, 3), random.between(1, 2));
+        for n in 0..hosts {
+            let vtep = IpAddr::V4(Ipv4Addr::new(192, 0, 2, n as u8 + 1));
+            let draft = host::Draft {
+                name: format!("h{n}").parse().unwrap(),
+                zone: "z".parse().unwrap(),
+                vtep,
+                label: None,
+            };
+            let name = draft.name.clone();
+            self.run(|w, _| host::create(&w.controller.cloud, draft))
+                .unwrap();
+            self.controller.connect(&name, &Hello::default());
+            self.hosts
+                .push(Host::new(name, vtep, workers, seed ^ n as u64));
+        }
+    }
+
+    /// Every tenant has the same addresses.
+    fn build_vpc(&mut self, random: &mut Random) {
+        let draft = vpc::Draft {
+            region: "r".parse().unwrap(),
+            primary: "10.0.0.0/16".parse().unwrap(),
+            secondary: vec![],
+            ipv6: vec![block6()],
+            assign_ipv6: false,
+            label: None,
+        };
+        let made = self
+            .run(|w, e| vpc::create(&w.controller.cloud, &w.settings, draft, e))
+            .unwrap();
+        let Some(weft_model::Resource::Vpc(vpc)) = &made[0].after else {
+            panic!("the VPC's change is first: {made:?}");
+        };
+        let (id, main, default) = (vpc.id, vpc.main_route_table, vpc.default_group);
+        self.vpcs.push(id);
+        self.tables.push(main);
+        self.groups.push(default);
+        for n in 0..random.between(1, 3) {
+            self.add_subnet(id, n as u8);
+        }
+        for _ in 0..random.between(0, 1) {
+            let draft = route_table::Draft {
+                vpc: id,
+                routes: vec![],
+                label: None,
+            };
+            let _ =
+                self.run(|w, e| route_table::create(&w.controller.cloud, &w.settings, draft, e));
+        }
+        for n in 0..random.between(1, 3) {
+            self.add_group(random, id, n);
+        }
+        for _ in 0..random.between(2, 5) {
+            self.add_interface(random);
+        }
+        for _ in 0..random.between(0, 2) {
+            let (table, route) = (random.below(self.tables.len()), self.route(random));
+            let _ = self.put_route(table, route);
+        }
+    }
+
+    pub(crate) fn add_subnet(&mut self, vpc: VpcId, n: u8) {
+        let six = block6().subnets().nth(n.into());
+        let draft = subnet::Draft {
+            vpc,
+            zone: "z".parse().unwrap(),
+            ipv4: format!("10.0.{n}.0/24").parse().unwrap(),
+            ipv6: six.filter(|_: &SubnetBlock6| n != 2),
+            assign_ipv6: false,
+            route_table: None,
+            label: None,
+        };
+        let _ = self.run(|w, e| subnet::create(&w.controller.cloud, &w.settings, draft, e));
+    }
+
+    pub(crate) fn add_group(&mut self, random: &mut Random, vpc: VpcId, n: usize) {
+        let draft = security_group::Draft {
+            vpc,
+            group_name: label(&format!("g{n}")),
+            description: label(""),
+            ingress: vec![],
+            egress: vec![],
+            label: None,
+        };
+        let made =
+            self.run(|w, e| security_group::create(&w.controller.cloud, &w.settings, draft, e));
+        if made.is_err() {
+            return;
+        }
+        let group = self.groups.len() - 1;
+        for _ in 0..random.between(0, 3) {
+            self.authorize(random, group);
+        }
+        // Half of them lose the egress that they are made with, and get some of their own.
+        if random.percent(50) {
+            self.revoke(group, 0);
+            for _ in 0..random.between(1, 2) {
+                self.authorize(random, group);
+            }
+        }
+    }
+
+    pub(crate) fn add_interface(&mut self, random: &mut Random) {
+        let subnet = *random.pick(&self.subnets);
+        let draft = interface::Draft {
+            groups: self.some_groups(random, subnet),
+            source_dest_check: !random.percent(25),
+            attachment: random.percent(90).then(|| self.place(random)),
+            ..interface::Draft::new(subnet)
+        };
+        let _ = self.run(|w, e| interface::create(&w.controller.cloud, &w.settings, draft, e));
+    }
+}
+
+fn block6() -> VpcBlock6 {
+    "fd00:0:0:100::/56".parse().unwrap()
+}
+
+fn label(text: &str) -> Label {
+    text.parse().unwrap()
+}
+
+/// What changes are made of.
+impl Town {
+    pub(crate) fn some_groups(
+        &self,
+        random: &mut Random,
+        subnet: SubnetId,
+    ) -> Vec<SecurityGroupId> {
+        let cloud = &self.controller.cloud;
+        let vpc = cloud.subnet(subnet).map(|subnet| subnet.vpc);
+        let own = |id: &&SecurityGroupId| cloud.security_group(**id).map(|g| g.vpc) == vpc;
+        let own: Vec<_> = self.groups.iter().filter(own).copied().collect();
+        let mut groups: Vec<_> = (0..random.between(1, 2))
+            .map(|_| *random.pick(&own))
+            .collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups
+    }
+
+    pub(crate) fn place(&mut self, random: &mut Random) -> Attachment {
+        self.devices += 1;
+        Attachment {
+            host: random.pick(&self.hosts).name.clone(),
+            netns: format!("n{}", self.devices).parse().unwrap(),
+            device: "eth0".parse().unwrap(),
+        }
+    }
+
+    fn rule(&self, random: &mut Random) -> RuleDraft {
+        let range = |random: &mut Random| match random.below(5) {
+            0 => PortRange::ALL,
+            1 => PortRange::new(1, 1000).unwrap(),
+            2 => PortRange::new(1000, 65535).unwrap(),
+            _ => PortRange::one(*random.pick(&PORTS)),
+        };
+        let echo = Some(IcmpMatch {
+            kind: *random.pick(&[8, 0, 3, 13]),
+            code: *random.pick(&[None, Some(0), Some(3)]),
+        });
+        let echo6 = echo.map(|m| IcmpMatch {
+            kind: *random.pick(&[128, 129, 1]),
+            ..m
+        });
+        let traffic = match random.below(12) {
+            0 | 1 => PortMatch::All,
+            2..=4 => PortMatch::Tcp(range(random)),
+            5 | 6 => PortMatch::Udp(range(random)),
+            7 => PortMatch::Icmp(*random.pick(&[None, echo])),
+            8 => PortMatch::Icmpv6(*random.pick(&[None, echo6])),
+            9 => PortMatch::Protocol(Protocol(47)),
+            _ => PortMatch::Protocol(*random.pick(&[
+                Protocol::TCP,
+                Protocol::UDP,
+                Protocol::ICMP,
+                Protocol::ICMPV6,
+            ])),
+        };
+        let peer = match random.below(3) {
+            0 => Peer::Group(*random.pick(&self.groups)),
+            _ => Peer::Cidr(random.pick(&PREFIXES).parse().unwrap()),
+        };
+        RuleDraft {
+            traffic,
+            peer,
+            description: None,
+        }
+    }
+
+    pub(crate) fn route(&self, random: &mut Random) -> (Prefix, RouteTarget) {
+        let prefix = random.pick(&DESTINATIONS).parse().unwrap();
+        let target = match random.below(6) {
+            0 => RouteTarget::Blackhole,
+            1 => RouteTarget::Local,
+            _ => match self.interfaces.is_empty() {
+                true => RouteTarget::Local,
+                false => RouteTarget::Interface(*random.pick(&self.interfaces)),
+            },
+        };
+        (prefix, target)
+    }
+
+    pub(crate) fn authorize(&mut self, random: &mut Random, group: usize) {
+        let id = self.groups[group];
+        let rule = self.rule(random);
+        let rules = match random.percent(50) {
+            true => (vec![rule], vec![]),
+            false => (vec![], vec![rule]),
+        };
+        let _ = self.run(|w, e| {
+            security_group::authorize(&w.controller.cloud, &w.settings, id, rules, None, e)
+        });
+    }
+
+    pub(crate) fn revoke(&mut self, group: usize, nth: usize) {
+        let id = self.groups[group];
+        let found = self.controller.cloud.security_group(id);
+        let rules = found.map_or(vec![], |g| g.egress.iter().chain(&g.ingress).collect());
+        if rules.is_empty() {
+            return;
+        }
+        let rule = rules[nth % rules.len()].id;
+        let _ = self.run(|w, _| security_group::revoke(&w.controller.cloud, id, &[rule], None));
+    }
+
+    pub(crate) fn put_route(
+        &mut self,
+        table: usize,
+        route: (Prefix, RouteTarget),
+    ) -> Result<Vec<Change>, OpError> {
+        let id = self.tables[table];
+        self.run(|w, _| route_table::put_route(&w.controller.cloud, &w.settings, id, route, None))
+    }
+}
+
+/// Ports that rules and packets share, so that they meet.
+pub(crate) const PORTS: [u16; 5] = [22, 80, 443, 5353, 40_000];
+
+/// Peers of rules.
+const PREFIXES: [&str; 9] = [
+    "0.0.0.0/0",
+    "0.0.0.0/0",
+    "::/0",
+    "::/0",
+    "10.0.0.0/16",
+    "10.0.1.0/24",
+    "10.0.0.4/32",
+    "fd00:0:0:100::/56",
+    "fd00:0:0:101::/64",
+];
+
+/// Destinations of routes.
+pub(crate) const DESTINATIONS: [&str; 8] = [
+    "0.0.0.0/0",
+    "::/0",
+    "198.51.100.0/24",
+    "2001:db8:5::/64",
+    "10.0.0.0/16",
+    "10.0.1.0/24",
+    "10.0.2.0/24",
+    "fd00:0:0:101::/64",
+];
+
+/// Running.
+impl Town {
+    /// A command, and what it made committed.
+    pub(crate) fn run(
+        &mut self,
+        command: impl FnOnce(&Self, &mut dyn weft_model::ops::Entropy) -> Result<Vec<Change>, OpError>,
+    ) -> Result<Vec<Change>, OpError> {
+        let mut entropy = self.entropy.clone();
+        let answer = command(self, &mut || entropy.bits());
+        self.entropy = entropy;
+        let changes = answer?;
+        self.note(&changes);
+        let before = self.controller.cloud.clone();
+        self.controller.commit(changes.clone());
+        self.judge.changed(&before, &self.controller.cloud);
+        Ok(changes)
+    }
+
+    fn note(&mut self, changes: &[Change]) {
+        use weft_model::Resource;
+        for change in changes.iter().filter(|change| change.before.is_none()) {
+            match &change.after {
+                Some(Resource::Interface(i)) => self.interfaces.push(i.id),
+                Some(Resource::Subnet(s)) => self.subnets.push(s.id),
+                Some(Resource::SecurityGroup(g)) if !self.groups.contains(&g.id) => {
+                    self.groups.push(g.id);
+                }
+                Some(Resource::RouteTable(t)) if !self.tables.contains(&t.id) => {
+                    self.tables.push(t.id);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Every host hears all that there is to hear.
+    pub(crate) fn sync(&mut self) {
+        for host in &mut self.hosts {
+            let queue = self.controller.queue(&host.name);
+            while let Some(update) = queue.next_update() {
+                let refused = host.apply(deltas(&update)).into_iter();
+                let refused = refused.map(|(key, reason)| (key, Refusal { version: 0, reason }));
+                let refused: Vec<_> = refused.collect();
+                assert!(refused.is_empty(), "{}: {refused:?}", host.name);
+                queue.ack(update.nonce, refused).unwrap();
+            }
+        }
+        for host in &self.hosts {
+            assert_eq!(
+                host.held,
+                self.controller.desired(&host.name),
+                "{}",
+                host.name
+            );
+        }
+    }
+
+    /// The number of the host that the interface is plugged in at.
+    pub(crate) fn host_of(&self, interface: InterfaceId) -> Option<usize> {
+        let found = self.controller.cloud.interface(interface)?;
+        let place = found.attachment.as_ref()?;
+        self.hosts.iter().position(|host| host.name == place.host)
+    }
+}
