@@ -7,7 +7,7 @@ WEFT := target/release/weft
 
 # A long run of the oracle; `make oracle ORACLE_CLOUDS=100 ORACLE_PACKETS=1000` for another.
 ORACLE_CLOUDS ?= 10000
-ORACLE_PACKETS ?= 140
+ORACLE_PACKETS ?= 150
 
 .PHONY: help demo test check fmt lint unit oracle labs deps deps-test bench fuzz deny clean
 

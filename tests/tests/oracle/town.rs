@@ -63,7 +63,7 @@ impl Town {
             tables: Vec::new(),
             settings: Settings {
                 quotas: Quotas::UNLIMITED,
-                ipv6_pool: None,
+                ..Settings::default()
             },
             entropy: Random::new(seed ^ 0x1d),
             devices: 0,
@@ -98,6 +98,7 @@ impl Town {
                 name: format!("h{n}").parse().unwrap(),
                 zone: "z".parse().unwrap(),
                 vtep,
+                uplink: None,
                 label: None,
             };
             let name = draft.name.clone();
@@ -162,6 +163,8 @@ impl Town {
             ipv6: six.filter(|_: &SubnetBlock6| n != 2),
             assign_ipv6: false,
             route_table: None,
+            map_public_ip: false,
+            acl: None,
             label: None,
         };
         let _ = self.run(|w, e| subnet::create(&w.controller.cloud, &w.settings, draft, e));
@@ -324,6 +327,7 @@ impl Town {
         route: (Prefix, RouteTarget),
     ) -> Result<Vec<Change>, OpError> {
         let id = self.tables[table];
+        let route = (route.0.into(), route.1);
         self.run(|w, _| route_table::put_route(&w.controller.cloud, &w.settings, id, route, None))
     }
 }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use weft_model::{
-    Cloud, Interface, Peer, PortMatch, Prefix, Protocol, Route, RouteOrigin, RouteTable,
-    RouteTarget, Rule, Subnet,
+    Cloud, Destination, Interface, Peer, PortMatch, Prefix, PrefixListId, Protocol, Route,
+    RouteOrigin, RouteTable, RouteTarget, Rule, Subnet,
 };
 use weft_packet::headers::{Ip, L4};
 
@@ -107,11 +107,7 @@ pub(crate) fn allows(
     let is_peer = |rule: &Rule| match rule.peer {
         Peer::Cidr(prefix) => prefix.contains_addr(peer),
         Peer::Group(group) => behind.as_ref().is_some_and(|i| i.groups.contains(&group)),
-        #[allow(
-            unreachable_patterns,
-            reason = "kinds of peers that are expanded elsewhere"
-        )]
-        _ => false,
+        Peer::List(id) => listed(cloud, id).iter().any(|p| p.contains_addr(peer)),
     };
     let mut rules = rules(cloud, interface, direction);
     rules.any(|rule| traffic.matches(rule.traffic) && is_peer(rule))
@@ -126,9 +122,11 @@ pub(crate) fn is_untracked(
     peer: IpAddr,
     traffic: Traffic,
 ) -> bool {
+    let is_everyone = |p: Prefix| p.net().prefix_len() == 0 && p.contains_addr(peer);
     let everyone = |rule: &Rule| match rule.peer {
-        Peer::Cidr(prefix) => prefix.net().prefix_len() == 0 && prefix.contains_addr(peer),
-        _ => false,
+        Peer::Cidr(prefix) => is_everyone(prefix),
+        Peer::List(id) => listed(cloud, id).into_iter().any(is_everyone),
+        Peer::Group(_) => false,
     };
     let open = |direction, traffic: Traffic| {
         let mut rules = rules(cloud, interface, direction);
@@ -174,19 +172,33 @@ pub(crate) fn in_subnet(subnet: &Subnet, address: IpAddr) -> bool {
     }
 }
 
-/// The route that the table has for the address: the longest prefix, and of several for that prefix
-/// a static one.
-fn route(table: &RouteTable, to: IpAddr) -> Option<&Route> {
+/// The prefixes that a destination stands for.
+fn prefixes(cloud: &Cloud, destination: Destination) -> Vec<Prefix> {
+    match destination {
+        Destination::Prefix(prefix) => vec![prefix],
+        Destination::List(id) => listed(cloud, id),
+    }
+}
+
+fn listed(cloud: &Cloud, id: PrefixListId) -> Vec<Prefix> {
+    let list = cloud.prefix_list(id);
+    list.map_or_else(Vec::new, |list| list.prefixes().collect())
+}
+
+/// The route that the table has for the address, and for which prefix: the longest, and of several
+/// for that prefix a static one.
+fn route<'a>(cloud: &Cloud, table: &'a RouteTable, to: IpAddr) -> Option<(Prefix, &'a Route)> {
     let rank = |origin| match origin {
         RouteOrigin::Static => 2,
         RouteOrigin::Table => 1,
         RouteOrigin::Propagated => 0,
     };
-    let fitting = table
-        .routes
-        .iter()
-        .filter(|r| r.destination.contains_addr(to));
-    fitting.max_by_key(|r| (r.destination.net().prefix_len(), rank(r.origin)))
+    let all = table.routes.iter().flat_map(|route| {
+        let prefixes = prefixes(cloud, route.destination).into_iter();
+        prefixes.map(move |prefix| (prefix, route))
+    });
+    let fitting = all.filter(|(prefix, _)| prefix.contains_addr(to));
+    fitting.max_by_key(|(prefix, route)| (prefix.net().prefix_len(), rank(route.origin)))
 }
 
 /// Where the interface's packets to the address go.
@@ -205,15 +217,16 @@ pub(crate) fn way(cloud: &Cloud, from: &Interface, to: IpAddr) -> Result<Way, Re
     let vpc = cloud.vpc(from.vpc).unwrap();
     let table = subnet.route_table.unwrap_or(vpc.main_route_table);
     let routes = cloud.route_table(table).unwrap();
-    let found = route(routes, to).ok_or_else(|| Refusal::because("no_route", table))?;
-    let dead = |prefix: Prefix| Refusal::because("blackhole", format!("{table} {prefix}"));
+    let found = route(cloud, routes, to);
+    let (prefix, found) = found.ok_or_else(|| Refusal::because("no_route", table))?;
+    let dead = || Refusal::because("blackhole", format!("{table} {prefix}"));
     let to = match found.target {
         RouteTarget::Local => held()?,
         RouteTarget::Interface(id) => {
             let target = cloud.interface(id).filter(|i| i.attachment.is_some());
-            target.cloned().ok_or_else(|| dead(found.destination))?
+            target.cloned().ok_or_else(dead)?
         }
-        _ => return Err(dead(found.destination)),
+        _ => return Err(dead()),
     };
     Ok(Way { to, routed: true })
 }
