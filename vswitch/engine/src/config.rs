@@ -30,7 +30,11 @@ pub use self::{
     tunnel::Tunnels,
     vpc::{SubnetConfig, VpcConfig},
 };
-use crate::{hash::Map, port::PortIndex};
+use crate::{
+    hash::Map,
+    port::PortIndex,
+    trace::{Step, Trace},
+};
 
 /// The worker that owns the port with this MAC: its last byte, modulo the number of workers.
 pub fn owner(mac: Mac, workers: usize) -> usize {
@@ -55,6 +59,8 @@ pub struct Config {
     by_vni: Arc<Map<Vni, VpcSlot>>,
     tunnels: Arc<Tunnels>,
     flow_logs: Arc<Map<FlowLogId, Arc<FlowLogState>>>,
+    /// Only where a packet is being explained.
+    trace: Option<Arc<Trace>>,
 }
 
 impl Config {
@@ -70,6 +76,24 @@ impl Config {
             by_vni: Arc::default(),
             tunnels: Arc::default(),
             flow_logs: Arc::default(),
+            trace: None,
+        }
+    }
+
+    /// The same, recording what is looked at.
+    #[must_use]
+    pub fn traced(&self, trace: Arc<Trace>) -> Self {
+        Self {
+            trace: Some(trace),
+            ..self.clone()
+        }
+    }
+
+    /// Records a step, where steps are recorded.
+    #[inline]
+    pub(crate) fn note(&self, step: impl FnOnce() -> Step) {
+        if let Some(trace) = &self.trace {
+            trace.add(step());
         }
     }
 

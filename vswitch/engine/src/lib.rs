@@ -10,6 +10,7 @@ pub mod config;
 pub mod counters;
 pub mod drop;
 mod engine;
+pub mod explain;
 pub mod flow;
 pub mod frame;
 pub mod limits;
@@ -18,6 +19,7 @@ pub mod service;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+pub mod trace;
 pub mod verdict;
 
 mod hash;

@@ -12,12 +12,12 @@ mod udp;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use arp::arp_reply;
-pub use icmp::{IcmpError, echo_reply, icmp_error};
+pub use icmp::{IcmpError, echo_reply, echo_request, icmp_error};
 pub use nd::{
     Advertisement, PrefixInformation, RouterAdvertisement, neighbor_advertisement,
     router_advertisement,
 };
-pub use tcp::tcp_reset;
+pub use tcp::{tcp, tcp_reset};
 pub use udp::udp;
 
 use crate::{

@@ -8,6 +8,7 @@ use crate::{
     config::{Direction, PortView, Traffic},
     drop::{Drop, DropObject, DropReason},
     flow::{Full, Holder, Opening, is_query_reply},
+    trace::Step,
 };
 
 /// What rules look at in a packet.
@@ -59,9 +60,15 @@ impl Packet<'_> {
         let peer = self.peer(direction);
         let groups = groups_of(&self.view, peer);
         let policy = &self.view.port.policy;
-        policy
+        let rule = policy
             .allows(direction, peer, groups, traffic(self.ip))
-            .ok_or_else(|| denied(&self.view, direction))
+            .ok_or_else(|| denied(&self.view, direction))?;
+        self.view.config.note(|| Step::Group {
+            direction,
+            interface: self.view.port.interface,
+            rule,
+        });
+        Ok(rule)
     }
 
     /// Whether it answers an ICMP query that nobody made: it must not make a flow, or that would

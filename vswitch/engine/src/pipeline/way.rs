@@ -11,6 +11,7 @@ use crate::{
     drop::{Drop, DropObject, DropReason},
     flow::{Flow, FlowKey, Hop, NextHop},
     frame::Frame,
+    trace::Step,
     verdict::{Encap, Sink, Verdict},
 };
 
@@ -55,6 +56,7 @@ impl Way {
     /// Inside the subnet straight to the address's interface; otherwise by the subnet's table.
     pub(super) fn resolve(view: &PortView<'_>, to: IpAddr) -> Result<Self, Drop> {
         if view.subnet().contains(to) {
+            view.config.note(|| Step::SameSubnet(view.port.subnet_id));
             return Self::to(view, holder(view, to)?, Hop::Direct);
         }
         let table = view.subnet().route_table;
@@ -64,6 +66,11 @@ impl Way {
             let object = DropObject::RouteTable(table);
             return Err(Drop::because(DropReason::NoRoute, object));
         };
+        view.config.note(|| Step::Route {
+            table,
+            destination: route.destination,
+            target: route.target,
+        });
         let dead = || {
             let destination = route.destination;
             Drop::because(
@@ -83,6 +90,10 @@ impl Way {
     }
 
     fn to(view: &PortView<'_>, entry: &MappingEntry, hop: Hop) -> Result<Self, Drop> {
+        view.config.note(|| Step::Interface {
+            interface: entry.interface,
+            host: entry.host.clone(),
+        });
         let missing = |reason| Drop::because(reason, DropObject::Interface(entry.interface));
         let next = if entry.host_slot == HostSlot::OWN {
             let port = view.config.port_of(entry.interface);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod drops;
+mod explain;
 mod fragments;
 mod groups;
 mod icmp;

@@ -1,8 +1,8 @@
-//! Echo replies and ICMP errors.
+//! Echoes and ICMP errors.
 
 use std::net::IpAddr;
 
-use super::{Addresses, Envelope, TTL, packet};
+use super::{Addresses, Envelope, TTL, TooLong, packet};
 use crate::{
     Mac,
     headers::{Headers, IPV4, IPV6, Ip, protocol},
@@ -109,4 +109,22 @@ pub fn echo_reply(out: &mut Vec<u8>, frame: &[u8], headers: &Headers, ip: &Ip) -
     };
     let rest = &frame[ip.l4 + 4..ip.end];
     packet(out, &envelope, protocol, &[&[kind, 0, 0, 0], rest]).is_ok()
+}
+
+/// Asks for an echo, without data.
+///
+/// # Errors
+/// Never: it fits in one IP packet.
+pub fn echo_request(out: &mut Vec<u8>, envelope: &Envelope, id: u16) -> Result<(), TooLong> {
+    let (kind, protocol) = match envelope.addresses {
+        Addresses::V4 { .. } => (v4::ECHO_REQUEST, protocol::ICMP),
+        Addresses::V6 { .. } => (v6::ECHO_REQUEST, protocol::ICMPV6),
+    };
+    let [high, low] = id.to_be_bytes();
+    packet(
+        out,
+        envelope,
+        protocol,
+        &[&[kind, 0, 0, 0, high, low, 0, 1]],
+    )
 }

@@ -1,6 +1,6 @@
-//! TCP resets.
+//! TCP segments without data.
 
-use super::{Envelope, packet};
+use super::{Envelope, TooLong, packet};
 use crate::headers::{Body, Headers, L4, TCP, protocol, tcp_flags};
 
 /// Answers a TCP segment with a reset (RFC 9293 section 3.10.7.1). `false`, and `out` not a frame,
@@ -39,4 +39,22 @@ pub fn tcp_reset(out: &mut Vec<u8>, headers: &Headers) -> bool {
     header[13] = flags;
     Envelope::reply(headers, ip)
         .is_some_and(|envelope| packet(out, &envelope, protocol::TCP, &[&header]).is_ok())
+}
+
+/// A segment without data between two ports; its numbers say nothing.
+///
+/// # Errors
+/// Never: it fits in one IP packet.
+pub fn tcp(
+    out: &mut Vec<u8>,
+    envelope: &Envelope,
+    (src, dst): (u16, u16),
+    flags: u8,
+) -> Result<(), TooLong> {
+    let mut header = [0; TCP];
+    header[..2].copy_from_slice(&src.to_be_bytes());
+    header[2..4].copy_from_slice(&dst.to_be_bytes());
+    header[12] = 5 << 4;
+    header[13] = flags;
+    packet(out, envelope, protocol::TCP, &[&header])
 }
