@@ -1,6 +1,7 @@
 //! The north API: `weft.v1`, for people and programs.
 
 mod call;
+mod explain;
 mod kind;
 mod kinds;
 mod mask;
@@ -18,6 +19,7 @@ use weft_proto::v1 as wire;
 
 pub(crate) use self::call::CallLayer;
 use self::{
+    explain::Explain,
     kinds::{
         EgressGateways, ElasticAddresses, FlowLogs, Hosts, Interfaces, InternetGateways,
         NetworkAcls, PrefixLists, PublicPools, Regions, RouteTables, SecurityGroups, Subnets, Vpcs,
@@ -80,6 +82,7 @@ pub(crate) fn routes(core: Arc<Core>, hub: Hub) -> Routes {
         egress_gateways_server::EgressGatewaysServer(EgressGateways);
         flow_logs_server::FlowLogsServer(FlowLogs);
         operations_server::OperationsServer(Operations);
+        explain_server::ExplainServer(Explain);
     }
     routes.routes()
 }

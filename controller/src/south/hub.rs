@@ -205,6 +205,12 @@ impl Hub {
         Ok((session, link))
     }
 
+    /// What the host is meant to hold, in the order of the kinds.
+    pub(super) fn desired_bodies(&self, host: &HostName) -> Vec<wire::Resource> {
+        let items = self.plans().planner.desired(host);
+        items.iter().map(|item| item.body.clone()).collect()
+    }
+
     pub(super) fn note_silence(&self) {
         self.0.silent.fetch_add(1, Ordering::Relaxed);
     }

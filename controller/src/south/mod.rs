@@ -4,6 +4,7 @@
 //! stream per host sends from there and takes the answers. A slow or absent host holds up nobody.
 
 mod hub;
+mod probe;
 mod session;
 mod status;
 mod stream;

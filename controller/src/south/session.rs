@@ -14,7 +14,7 @@ use weft_planner::{
 };
 use weft_proto::sync::v1::Resource;
 
-use super::{Counters, HostStatus, PortTrouble};
+use super::{Counters, HostStatus, PortTrouble, probe::Probes};
 
 /// Ports in trouble that are remembered for each host: more of them say nothing new.
 const TROUBLES: usize = 1024;
@@ -52,6 +52,8 @@ impl Ending {
 pub(super) struct Link {
     wake: Notify,
     ending: OnceLock<Ending>,
+    /// Questions beside the state.
+    pub(super) probes: Probes,
 }
 
 impl Link {
@@ -62,6 +64,10 @@ impl Link {
 
     pub(super) fn ending(&self) -> Option<Ending> {
         self.ending.get().copied()
+    }
+
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
     }
 
     fn end(&self, ending: Ending) {
@@ -178,6 +184,11 @@ impl Session {
         if ending == Ending::Forgotten {
             self.lag.send_modify(|lag| lag.forgotten = true);
         }
+    }
+
+    /// The stream of the host, while it is connected.
+    pub(super) fn link(&self) -> Option<Arc<Link>> {
+        self.lock().link.clone()
     }
 
     pub(super) fn status(&self, newest: Revision) -> HostStatus {

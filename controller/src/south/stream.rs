@@ -141,7 +141,7 @@ impl Stream {
             }
             match self.event().await {
                 Event::Message(message) => self.receive(message)?,
-                Event::Woken => {}
+                Event::Woken => self.send_probes(),
                 Event::Beat => self.beat()?,
                 Event::Room(permit) => {
                     if let Some(update) = self.session.next_update(&self.link) {
@@ -150,6 +150,13 @@ impl Stream {
                 }
                 Event::Gone => return Ok(()),
             }
+        }
+    }
+
+    /// Where there is no room they are lost, and whoever asked hears that nobody answered.
+    fn send_probes(&self) {
+        for probe in self.link.probes.take() {
+            let _ = self.out.try_send(Ok(message(ToHost::Probe(probe))));
         }
     }
 
@@ -192,6 +199,10 @@ impl Stream {
             Some(FromHost::Ack(ack)) => self.acknowledge(ack),
             Some(FromHost::Port(report)) => {
                 self.report(report);
+                Ok(())
+            }
+            Some(FromHost::Probe(answer)) => {
+                self.link.probes.answered(answer);
                 Ok(())
             }
             // Any word will do; and a newer vswitch may have words that aren't known here.

@@ -17,7 +17,7 @@ use weft_proto::sync::v1::{
     to_host::Message as ToHost,
 };
 
-use super::{Agent, SessionError, backoff::Backoff};
+use super::{Agent, SessionError, backoff::Backoff, probe};
 use crate::ports::{Board, PortState};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -119,12 +119,18 @@ impl<'a> Session<'a> {
         message: wire::ToHost,
         out: &mpsc::Sender<wire::FromHost>,
     ) -> Result<(), SessionError> {
-        // Heartbeats have done their work by coming; newer controllers may have newer words.
-        let Some(ToHost::Update(update)) = message.message else {
-            return Ok(());
-        };
-        let ack = tokio::task::block_in_place(|| self.agent.host.apply(&update))?;
-        send(out, FromHost::Ack(ack)).await
+        match message.message {
+            Some(ToHost::Update(update)) => {
+                let ack = tokio::task::block_in_place(|| self.agent.host.apply(&update))?;
+                send(out, FromHost::Ack(ack)).await
+            }
+            Some(ToHost::Probe(probe)) => match probe::answer(&self.agent.host.config(), &probe) {
+                Some(answer) => send(out, FromHost::Probe(answer)).await,
+                None => Ok(()),
+            },
+            // Heartbeats have done their work by coming; newer controllers may have newer words.
+            Some(ToHost::Heartbeat(_)) | None => Ok(()),
+        }
     }
 
     /// Tells what changed since the last report on this connection.

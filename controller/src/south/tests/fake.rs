@@ -69,9 +69,8 @@ impl Fake {
         .await;
         fake.held = held;
         // A heartbeat comes at once, unless an update is faster.
-        match fake.receive().await? {
-            ToHost::Update(update) => fake.early = Some(update),
-            ToHost::Heartbeat(_) => {}
+        if let ToHost::Update(update) = fake.receive().await? {
+            fake.early = Some(update);
         }
         Ok(fake)
     }
@@ -93,6 +92,7 @@ impl Fake {
             match self.receive().await? {
                 ToHost::Update(update) => return Ok(update),
                 ToHost::Heartbeat(beat) => self.send(FromHost::Heartbeat(beat)).await,
+                _ => {}
             }
         }
     }
