@@ -21,6 +21,8 @@ Examples:
   weft lab up quickstart            a whole cloud in namespaces on this machine
   weft lab check                    prove what must and must not reach
   weft --lab quickstart vpc list    ask that lab's controller
+  weft explain web-1 db-1 --port 5432 --lab quickstart
+                                    which rule lets it pass, or doesn't
   weft doctor                       what this system allows
 
 Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 the system lacks something;
@@ -53,6 +55,8 @@ pub(crate) enum Command {
     Lab(weft_lab::LabCommand),
     /// Ask a host's vswitch, on that host: ports, connections, and why packets were dropped.
     Inspect(crate::inspect::InspectArgs),
+    /// Say what becomes of a packet, by which rule and route, and where that is written.
+    Explain(crate::explain::ExplainArgs),
     /// Measure Weft beside a bare veth and the kernel's vxlan, in one run.
     Bench(weft_benches::command::BenchArgs),
     /// Say what this system allows, and what to do about the rest.

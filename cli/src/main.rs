@@ -6,6 +6,7 @@ mod args;
 mod dispatch;
 mod doctor;
 mod error;
+mod explain;
 mod inspect;
 mod output;
 mod resource;
@@ -41,6 +42,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
             Ok(weft_lab::run(command, &global))
         }
         Command::Inspect(args) => inspect::run(cli.endpoint.lab.as_deref(), format, args),
+        Command::Explain(args) => explain::block_on(&cli.endpoint, format, args),
         Command::Bench(args) => {
             weft_benches::command::run(&args, format == output::Format::Json)?;
             Ok(ExitCode::SUCCESS)

@@ -2,6 +2,7 @@
 //! made, what the file before had and this one has not is taken away.
 
 mod groups;
+mod places;
 mod removal;
 mod view;
 mod watch;
@@ -11,7 +12,10 @@ use std::collections::HashMap;
 
 use weft_proto::v1 as wire;
 
-pub use self::view::{View, Where};
+pub use self::{
+    places::{Place, Places},
+    view::{View, Where},
+};
 use crate::{
     api::{Api, ApiError},
     topology::{At, Diagnostic, Topology},

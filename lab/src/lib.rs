@@ -50,3 +50,14 @@ pub fn controller_url(lab: &str) -> Result<String, LabError> {
 pub fn run_dir(lab: &str, host: &weft_model::HostName) -> Result<std::path::PathBuf, LabError> {
     commands::select(Some(lab)).map(|dir| dir.run(host))
 }
+
+/// Where the objects of a living lab are written, and what they are called there.
+///
+/// # Errors
+/// When there is no such lab, or its controller doesn't answer.
+pub async fn places(lab: &str) -> Result<apply::Places, LabError> {
+    let dir = commands::select(Some(lab))?;
+    let topology = commands::stored(&dir)?;
+    let view = apply::View::load(&api::Api::connect(&dir).await?).await?;
+    Ok(apply::Places::of(&view, &topology))
+}

@@ -6,7 +6,7 @@ use weft_proto::v1::{self as wire, rule::Peer};
 use super::view::{View, Where};
 use crate::{
     api::{Api, ApiError, named, request_id},
-    topology::{DEFAULT_GROUP, GroupSpec, PeerSpec, RuleSpec, VpcSpec, all_egress},
+    topology::{DEFAULT_GROUP, GroupSpec, PeerSpec, RuleSpec, Span, VpcSpec, all_egress},
 };
 
 pub(super) async fn create(api: &Api, view: &mut View, spec: &VpcSpec) -> Result<(), ApiError> {
@@ -108,13 +108,34 @@ impl Wanted {
     }
 }
 
-/// What to add, and the ids of what to remove.
-fn difference(old: &[wire::Rule], wanted: &[wire::Rule]) -> (Vec<wire::Rule>, Vec<String>) {
-    let bare = |rule: &wire::Rule| wire::Rule {
+/// What a rule allows, whatever it is called.
+fn bare(rule: &wire::Rule) -> wire::Rule {
+    wire::Rule {
         id: String::new(),
         description: String::new(),
         ..rule.clone()
-    };
+    }
+}
+
+/// The ids of the rules that these made, each with where it is written.
+pub(super) fn origins<'a>(
+    view: &View,
+    vpc: &VpcSpec,
+    specs: impl Iterator<Item = &'a RuleSpec>,
+    rules: &[wire::Rule],
+) -> Vec<(String, Span)> {
+    let written: Vec<_> = specs
+        .map(|spec| (bare(&rule(view, vpc, spec)), spec.span))
+        .collect();
+    let found = rules.iter().filter_map(|known| {
+        let (_, span) = written.iter().find(|(rule, _)| *rule == bare(known))?;
+        Some((known.id.clone(), *span))
+    });
+    found.collect()
+}
+
+/// What to add, and the ids of what to remove.
+fn difference(old: &[wire::Rule], wanted: &[wire::Rule]) -> (Vec<wire::Rule>, Vec<String>) {
     let missing = |rule: &&wire::Rule| !old.iter().any(|o| bare(o) == bare(rule));
     let extra = |rule: &&wire::Rule| !wanted.iter().any(|w| bare(w) == bare(rule));
     let mut add: Vec<wire::Rule> = Vec::new();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod changes;
+mod explain;
 mod failures;
 mod leaks;
 mod lifecycle;

@@ -1,0 +1,93 @@
+//! Where in the topology file the controller's objects come from, and what they are called there.
+
+use std::collections::HashMap;
+
+use super::{
+    groups,
+    view::{View, Where},
+};
+use crate::topology::{Span, Topology, VpcSpec};
+
+/// An object as its author knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// What it is called.
+    pub name: String,
+    /// The line of the file, from 1.
+    pub line: usize,
+}
+
+/// Objects by id; routes by their table's id and their destination with a space between.
+#[derive(Debug, Default)]
+pub struct Places(HashMap<String, Place>);
+
+impl Places {
+    /// Of everything in the topology that the controller has.
+    pub fn of(view: &View, topology: &Topology) -> Self {
+        let mut places = Self::default();
+        for workload in &topology.workloads {
+            let id = view.interface_id(workload.name.as_str());
+            places.add(id, workload.name.to_string(), workload.name.span);
+        }
+        for vpc in &topology.vpcs {
+            places.add(
+                view.vpc_id(vpc.name.as_str()),
+                vpc.name.to_string(),
+                vpc.name.span,
+            );
+            places.add_subnets(view, vpc);
+            places.add_tables(view, vpc);
+            places.add_groups(view, vpc);
+        }
+        places
+    }
+
+    /// The place of the object.
+    pub fn get(&self, object: &str) -> Option<&Place> {
+        self.0.get(object)
+    }
+
+    fn add(&mut self, id: String, name: String, span: Span) {
+        if !id.is_empty() {
+            let line = span.line;
+            self.0.insert(id, Place { name, line });
+        }
+    }
+
+    fn add_subnets(&mut self, view: &View, vpc: &VpcSpec) {
+        for subnet in &vpc.subnets {
+            let id = view.subnet_id(vpc.name.as_str(), subnet.name.as_str());
+            self.add(id, subnet.name.to_string(), subnet.name.span);
+        }
+    }
+
+    fn add_tables(&mut self, view: &View, vpc: &VpcSpec) {
+        for table in &vpc.route_tables {
+            let id = view.table_id(vpc.name.as_str(), table.name.as_str());
+            for route in &table.routes {
+                let destination = route.destination.to_string();
+                let name = format!("{} {destination}", table.name.value);
+                self.add(format!("{id} {destination}"), name, route.destination.span);
+            }
+            self.add(id, table.name.to_string(), table.name.span);
+        }
+    }
+
+    fn add_groups(&mut self, view: &View, vpc: &VpcSpec) {
+        for group in &vpc.groups {
+            let key = Where::new(vpc.name.as_str(), group.name.as_str());
+            let Some(known) = view.groups.get(&key) else {
+                continue;
+            };
+            for (way, specs, rules) in [
+                ("ingress", Some(&group.ingress), &known.ingress),
+                ("egress", group.egress.as_ref(), &known.egress),
+            ] {
+                for (id, span) in groups::origins(view, vpc, specs.into_iter().flatten(), rules) {
+                    self.add(id, format!("{} {way}", group.name.value), span);
+                }
+            }
+            self.add(known.id.clone(), group.name.to_string(), group.name.span);
+        }
+    }
+}
