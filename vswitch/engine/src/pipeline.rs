@@ -2,6 +2,7 @@
 //! it. Each half is one lookup for a packet of a known connection; the rest is for first packets,
 //! odd packets and changes of configuration.
 
+mod acl;
 mod egress;
 mod fragments;
 mod ingress;

@@ -11,5 +11,7 @@ mod tenant;
 pub use self::{
     frames::{Family, Seg},
     net::{Fate, Net, Wire},
-    tenant::{Eni, Tenant, acl_entry, any4, any6, everything, group_peer, rule, tcp_port},
+    tenant::{
+        Eni, Tenant, acl_entry, any4, any6, everything, group_peer, pass_all, rule, tcp_port,
+    },
 };

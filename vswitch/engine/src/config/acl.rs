@@ -26,6 +26,14 @@ pub struct AclVerdict {
     pub entry: Option<AclNumber>,
 }
 
+impl AclVerdict {
+    /// What `*` says, which comes after all entries.
+    pub const DENIED: Self = Self {
+        allowed: false,
+        entry: None,
+    };
+}
+
 /// A network ACL.
 #[derive(Debug, Clone)]
 pub struct Acl {
@@ -56,10 +64,7 @@ impl Acl {
                 allowed: action == AclAction::Allow,
                 entry: Some(number),
             },
-            None => AclVerdict {
-                allowed: false,
-                entry: None,
-            },
+            None => AclVerdict::DENIED,
         }
     }
 }
@@ -157,10 +162,7 @@ mod tests {
                 };
             }
         }
-        AclVerdict {
-            allowed: false,
-            entry: None,
-        }
+        AclVerdict::DENIED
     }
 
     proptest! {
@@ -187,7 +189,7 @@ mod tests {
                 let found = acl.judge(Direction::Ingress, peer, traffic);
                 prop_assert_eq!(found, scan(&all, peer, traffic), "{:?}", traffic);
                 let none = acl.judge(Direction::Egress, peer, traffic);
-                prop_assert_eq!(none, AclVerdict { allowed: false, entry: None });
+                prop_assert_eq!(none, AclVerdict::DENIED);
             }
         }
     }

@@ -222,7 +222,10 @@ impl Core {
             .plan(packet, held)
             .and_then(|plan| self.direct(packet, at, &plan));
         if let Err(drop) = directed {
-            self.flows.remove(at);
+            // An ACL speaks of this packet alone: it ends no connection.
+            if drop.reason != DropReason::AclEgress {
+                self.flows.remove(at);
+            }
             return Err(drop);
         }
         self.pass_out(packet, at, frame, sink)
@@ -264,6 +267,7 @@ impl Core {
         let Some(outside) = self.flows.outside(at).copied() else {
             return self.send_alone(packet, frame, sink);
         };
+        packet.check_exit(way.hop)?;
         // The way of the connection, not of the address that only its port knows.
         translate::apply_to_error(frame.bytes, packet.ip, OUT, (&own, &outside));
         self.send(packet, way, None, frame, sink)

@@ -195,7 +195,8 @@ impl Core {
             return false;
         };
         match entrance {
-            Entrance::Here => host == HostSlot::OWN,
+            // The MAC tells whether it crossed the subnet's boundary, where an ACL stands.
+            Entrance::Here => host == HostSlot::OWN && mac == packet.headers.src,
             Entrance::Tunnel(source) => {
                 mac == packet.headers.src && packet.view.config.tunnels().vtep(host) == Some(source)
             }
@@ -216,6 +217,7 @@ impl Core {
             return self.follow_in(packet, frame);
         }
         check_receiver(&packet.view, packet.headers, packet.ip)?;
+        packet.check_entry()?;
         let length = frame.bytes.len();
         let passed = match met {
             Some(Met::Flow(at)) => self.again_in(packet, at, host, length),

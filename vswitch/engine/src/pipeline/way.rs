@@ -123,10 +123,9 @@ impl Core {
         packet: &Packet<'_>,
         held: Option<FlowKey>,
     ) -> Result<Plan, Drop> {
-        Ok(Plan {
-            way: Way::resolve(&packet.view, packet.ip.dst)?,
-            outside: held,
-        })
+        let way = Way::resolve(&packet.view, packet.ip.dst)?;
+        packet.check_exit(way.hop)?;
+        Ok(Plan { way, outside: held })
     }
 
     /// Takes a hop, fits the MTU, translates, rewrites the MACs.

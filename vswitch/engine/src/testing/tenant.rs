@@ -115,9 +115,9 @@ impl Tenant {
         SubnetId::from_bits(self.number << 32 | u64::from(subnet))
     }
 
-    /// The network ACL of all its subnets.
-    pub fn acl(&self) -> NetworkAclId {
-        NetworkAclId::from_bits(self.number << 32)
+    /// The network ACL of a subnet, which has its own.
+    pub fn acl(&self, subnet: u8) -> NetworkAclId {
+        NetworkAclId::from_bits(self.number << 32 | u64::from(subnet))
     }
 
     /// The table that all its subnets use.
@@ -141,11 +141,8 @@ impl Net {
             ipv6: vec!["fd00:0:0:100::/56".parse().unwrap()],
         })));
         self.routes(tenant, &[]);
-        let open: Vec<_> = Prefix::everywhere()
-            .map(|prefix| acl_entry(100, AclAction::Allow, PortMatch::All, prefix))
-            .into();
-        self.acl(tenant, open.clone(), open);
         for subnet in [1, 2] {
+            self.acl(tenant, subnet, pass_all(), pass_all());
             let block6 = Ipv6Addr::from(subnet6(subnet));
             self.everywhere(&Delta::Upsert(State::Subnet(SubnetState {
                 id: tenant.subnet(subnet),
@@ -154,7 +151,7 @@ impl Net {
                 ipv4: format!("10.0.{subnet}.0/24").parse().unwrap(),
                 ipv6: Some(format!("{block6}/64").parse().unwrap()),
                 route_table: tenant.table(),
-                acl: tenant.acl(),
+                acl: tenant.acl(subnet),
             })));
         }
         tenant
@@ -177,10 +174,16 @@ impl Net {
         })));
     }
 
-    /// Sets the entries of the tenant's network ACL, on every host.
-    pub fn acl(&mut self, tenant: Tenant, ingress: Vec<AclEntry>, egress: Vec<AclEntry>) {
+    /// Sets the entries of a subnet's network ACL, on every host.
+    pub fn acl(
+        &mut self,
+        tenant: Tenant,
+        subnet: u8,
+        ingress: Vec<AclEntry>,
+        egress: Vec<AclEntry>,
+    ) {
         self.everywhere(&Delta::Upsert(State::Acl(AclState {
-            id: tenant.acl(),
+            id: tenant.acl(subnet),
             vpc: tenant.vpc,
             ingress,
             egress,
@@ -240,6 +243,12 @@ impl Net {
         self.on(eni.host, &Delta::Remove(StateKey::Port(eni.interface)));
         self.everywhere(&Delta::Remove(StateKey::Mapping(eni.interface)));
     }
+}
+
+/// Entries that let everything pass.
+pub fn pass_all() -> Vec<AclEntry> {
+    let entry = |prefix| acl_entry(100, AclAction::Allow, PortMatch::All, prefix);
+    Prefix::everywhere().map(entry).into()
 }
 
 /// A network ACL's entry.

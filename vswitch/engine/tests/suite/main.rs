@@ -1,6 +1,7 @@
 //! What the engine promises, as sentences: scenarios on whole overlays in memory.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod acls;
 mod drops;
 mod explain;
 mod fragments;

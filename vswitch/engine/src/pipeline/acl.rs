@@ -1,0 +1,60 @@
+//! Network ACLs: without memory, and only where a packet crosses its subnet's boundary.
+//!
+//! A verdict follows from what is the same in all packets of a connection that go one way: protocol,
+//! addresses, ports, or the type of an ICMP query. So each direction's first packet is judged, and
+//! again when the configuration moves; what a flow remembers is as wide as that and no wider.
+
+use weft_model::Mac;
+use weft_packet::headers::L4;
+
+use super::{Packet, judge::traffic};
+use crate::{
+    config::{AclVerdict, Direction},
+    drop::{Drop, DropObject, DropReason},
+    flow::Hop,
+};
+
+impl Packet<'_> {
+    /// Whether the subnet's ACL lets the packet out, where it leaves the subnet.
+    pub(super) fn check_exit(&self, hop: Hop) -> Result<(), Drop> {
+        if hop == Hop::Routed {
+            return self.check_boundary(Direction::Egress);
+        }
+        Ok(())
+    }
+
+    /// Whether the subnet's ACL lets the packet in, where it comes from outside the subnet: then,
+    /// and only then, the router shows its own MAC.
+    pub(super) fn check_entry(&self) -> Result<(), Drop> {
+        if self.headers.src == Mac::ROUTER {
+            return self.check_boundary(Direction::Ingress);
+        }
+        Ok(())
+    }
+
+    fn check_boundary(&self, direction: Direction) -> Result<(), Drop> {
+        // It shows no ports, and goes where its first one went.
+        if self.ip.l4_kind == L4::LaterFragment {
+            return Ok(());
+        }
+        let id = self.view.subnet().acl;
+        let peer = self.peer(direction);
+        let acl = self.view.vpc.acl(id);
+        // An ACL that isn't here (yet) allows nothing.
+        let verdict = acl.map_or(AclVerdict::DENIED, |acl| {
+            acl.judge(direction, peer, traffic(self.ip))
+        });
+        if verdict.allowed {
+            return Ok(());
+        }
+        let reason = match direction {
+            Direction::Ingress => DropReason::AclIngress,
+            Direction::Egress => DropReason::AclEgress,
+        };
+        let entry = verdict.entry;
+        Err(Drop::because(
+            reason,
+            DropObject::AclEntry { acl: id, entry },
+        ))
+    }
+}
