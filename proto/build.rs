@@ -33,6 +33,11 @@ const PRINTED: &[&str] = &[
     ".weft.v1.IcmpMatch",
     ".weft.v1.Interface",
     ".weft.v1.Attachment",
+    ".weft.v1.RateLimits",
+    ".weft.v1.IdleTimeouts",
+    ".weft.v1.MetadataOptions",
+    ".weft.v1.PrivateZone",
+    ".weft.v1.DnsRecord",
     ".weft.v1.PublicPool",
     ".weft.v1.ElasticAddress",
     ".weft.v1.Association",
@@ -70,6 +75,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = tonic_prost_build::configure().field_attribute(
         ".weft.v1.Route.origin",
         "#[serde(serialize_with = \"crate::json::origin\")]",
+    );
+    config = config.field_attribute(
+        ".weft.v1.Interface.user_data",
+        "#[serde(serialize_with = \"crate::json::text\")]",
     );
     for message in PRINTED {
         config = config.type_attribute(

@@ -8,8 +8,8 @@ use crate::{
     resource::{
         egress_gateway::EgressGatewayCommand, elastic_address::ElasticAddressCommand,
         flow_log::FlowLogCommand, host::HostCommand, interface::InterfaceCommand,
-        internet_gateway::InternetGatewayCommand, public_pool::PublicPoolCommand,
-        region::RegionCommand, route_table::RouteTableCommand,
+        internet_gateway::InternetGatewayCommand, private_zone::PrivateZoneCommand,
+        public_pool::PublicPoolCommand, region::RegionCommand, route_table::RouteTableCommand,
         security_group::SecurityGroupCommand, subnet::SubnetCommand, vpc::VpcCommand,
         zone::ZoneCommand,
     },
@@ -113,6 +113,9 @@ pub(crate) enum ApiCommand {
     /// Flow logs: what passed and what was dropped, written down on the hosts.
     #[command(subcommand)]
     FlowLog(FlowLogCommand),
+    /// Private zones: names that VPCs' resolvers answer for, and their records.
+    #[command(subcommand)]
+    PrivateZone(PrivateZoneCommand),
     /// Wait until every host concerned has applied a revision.
     Wait(WaitArgs),
     /// Print the version of this binary and of the controller.

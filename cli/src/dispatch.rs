@@ -44,6 +44,7 @@ async fn run(api: &Api, command: ApiCommand) -> Result<(), CliError> {
         ApiCommand::InternetGateway(command) => resource::internet_gateway::run(api, command).await,
         ApiCommand::EgressGateway(command) => resource::egress_gateway::run(api, command).await,
         ApiCommand::FlowLog(command) => resource::flow_log::run(api, command).await,
+        ApiCommand::PrivateZone(command) => resource::private_zone::run(api, command).await,
         ApiCommand::Wait(args) => system::wait(api, args).await,
         ApiCommand::Version => Ok(()),
     }

@@ -139,6 +139,9 @@ limits! {
     ElasticAddressesPerRegion "elastic-addresses-per-region" elastic_addresses_per_region;
     InternetGateways "internet-gateways" internet_gateways;
     FlowLogsPerResource "flow-logs-per-resource" flow_logs_per_resource;
+    PrivateZones "private-zones" private_zones;
+    VpcsPerPrivateZone "vpcs-per-private-zone" vpcs_per_private_zone;
+    RecordsPerPrivateZone "records-per-private-zone" records_per_private_zone;
 }
 
 impl FromStr for Quota {

@@ -14,3 +14,8 @@ pub(crate) fn origin<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok,
     };
     serializer.serialize_str(name)
 }
+
+/// Bytes that are mostly text, as text.
+pub(crate) fn text<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(bytes))
+}

@@ -2,11 +2,11 @@
 
 use clap::{Args, Subcommand};
 use weft_proto::v1::{
-    Attachment, CreateInterfaceRequest, Interface, UpdateInterfaceRequest,
+    Attachment, CreateInterfaceRequest, GetRequest, Interface, UpdateInterfaceRequest,
     interfaces_client::InterfacesClient,
 };
 
-use super::{DeleteArgs, ListArgs, ShowArgs, WriteArgs};
+use super::{DeleteArgs, ListArgs, ShowArgs, WriteArgs, port_options::OptionArgs};
 use crate::{
     api::Api,
     error::CliError,
@@ -29,7 +29,10 @@ pub(crate) enum InterfaceCommand {
     Attach(AttachArgs),
     /// Unplug it; its addresses stay its own.
     Detach(DetachArgs),
-    /// Change its groups, its name or its source/destination check.
+    /// Change its groups, name, source/destination check, limits, timeouts or metadata.
+    #[command(
+        after_help = "Examples:\n  weft interface update eni-0... --limit egress-bits=100000000 --limit new-connections=50\n  weft interface update eni-0... --limit egress-bits=none --timeout tcp-established=3600"
+    )]
     Update(UpdateArgs),
     /// Delete one; its addresses become free.
     Delete(DeleteArgs),
@@ -97,6 +100,8 @@ pub(crate) struct CreateArgs {
     /// The device's name there.
     #[arg(long, requires = "host", default_value = "eth0")]
     device: String,
+    #[command(flatten)]
+    options: OptionArgs,
     /// A name for people.
     #[arg(long)]
     name: Option<String>,
@@ -135,6 +140,8 @@ pub(crate) struct UpdateArgs {
     /// Whether it may send and receive only what is its own.
     #[arg(long, value_name = "BOOL")]
     source_dest_check: Option<bool>,
+    #[command(flatten)]
+    options: OptionArgs,
     /// A new name.
     #[arg(long)]
     name: Option<String>,
@@ -201,6 +208,7 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
         meta: super::named(args.name),
         ..Interface::default()
     };
+    let interface = args.options.given()?.apply(interface);
     let request = CreateInterfaceRequest {
         interface: Some(interface),
         request_id: args.write.request_id,
@@ -247,18 +255,32 @@ async fn detach(api: &Api, args: DetachArgs) -> Result<(), CliError> {
 }
 
 async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
-    let fields = [
+    let given = args.options.given()?;
+    let mut fields = vec![
         ("groups", !args.groups.is_empty()),
         ("source_dest_check", args.source_dest_check.is_some()),
         ("meta.name", args.name.is_some()),
     ];
+    fields.extend(given.fields());
+    // Limits and timeouts that aren't named stay as they are.
+    let request = GetRequest {
+        id: args.id.clone(),
+    };
+    let before = match given.is_partial() {
+        true => <Interface as super::Kind>::get(api.channel.clone(), request).await?,
+        false => Interface::default(),
+    };
     let interface = Interface {
+        limits: before.limits,
+        timeouts: before.timeouts,
+        metadata: before.metadata,
         id: args.id,
         groups: args.groups,
         source_dest_check: args.source_dest_check.unwrap_or_default(),
         meta: super::named(args.name),
         ..Interface::default()
     };
+    let interface = given.apply(interface);
     change(api, interface, &fields, args.etag, args.write).await
 }
 

@@ -7,6 +7,8 @@ pub(crate) mod flow_log;
 pub(crate) mod host;
 pub(crate) mod interface;
 pub(crate) mod internet_gateway;
+pub(crate) mod port_options;
+pub(crate) mod private_zone;
 pub(crate) mod public_pool;
 pub(crate) mod region;
 pub(crate) mod route_table;
@@ -162,6 +164,13 @@ kind!(
     v1::flow_logs_client::FlowLogsClient<Channel>,
     flow_log,
     flow_logs
+);
+kind!(
+    PrivateZone,
+    "private zone",
+    v1::private_zones_client::PrivateZonesClient<Channel>,
+    private_zone,
+    private_zones
 );
 
 /// Names one resource.

@@ -22,7 +22,7 @@ pub(crate) enum VpcCommand {
     Show(ShowArgs),
     /// List all.
     List(ListArgs),
-    /// Change its name or its secondary blocks.
+    /// Change its name, its secondary blocks or what its resolver does.
     Update(UpdateArgs),
     /// Delete one that is empty.
     Delete(DeleteArgs),
@@ -46,6 +46,12 @@ pub(crate) struct CreateArgs {
     /// Give it this IPv6 /56.
     #[arg(long, value_name = "PREFIX")]
     ipv6_cidr: Vec<String>,
+    /// Whether its resolver answers [default: true].
+    #[arg(long, value_name = "BOOL")]
+    dns_support: Option<bool>,
+    /// Whether its interfaces have names [default: true].
+    #[arg(long, value_name = "BOOL")]
+    dns_hostnames: Option<bool>,
     /// A name for people.
     #[arg(long)]
     name: Option<String>,
@@ -64,6 +70,12 @@ pub(crate) struct UpdateArgs {
     /// All secondary IPv4 blocks that it shall have; several by repeating.
     #[arg(long, value_name = "PREFIX")]
     secondary_cidr: Vec<String>,
+    /// Whether its resolver answers.
+    #[arg(long, value_name = "BOOL")]
+    dns_support: Option<bool>,
+    /// Whether its interfaces have names.
+    #[arg(long, value_name = "BOOL")]
+    dns_hostnames: Option<bool>,
     /// Refuse if it has changed since this etag.
     #[arg(long, default_value_t, hide_default_value = true)]
     etag: String,
@@ -105,6 +117,8 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
         cidr_block: args.cidr,
         secondary_cidr_blocks: args.secondary_cidr,
         ipv6_cidr_blocks: args.ipv6_cidr,
+        enable_dns_support: args.dns_support,
+        enable_dns_hostnames: args.dns_hostnames,
         meta: super::named(args.name),
         ..Vpc::default()
     };
@@ -124,10 +138,14 @@ async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
     let update_mask = super::mask(&[
         ("meta.name", args.name.is_some()),
         ("secondary_cidr_blocks", !args.secondary_cidr.is_empty()),
+        ("enable_dns_support", args.dns_support.is_some()),
+        ("enable_dns_hostnames", args.dns_hostnames.is_some()),
     ]);
     let vpc = Vpc {
         id: args.id,
         secondary_cidr_blocks: args.secondary_cidr,
+        enable_dns_support: args.dns_support,
+        enable_dns_hostnames: args.dns_hostnames,
         meta: super::named(args.name),
         ..Vpc::default()
     };

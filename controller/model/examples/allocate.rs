@@ -41,6 +41,7 @@ fn subnets(
         secondary: vec![SUBNETS[1].parse()?],
         ipv6: vec!["fd00::/56".parse()?],
         assign_ipv6: false,
+        dns: Default::default(),
         label: None,
     };
     let made = apply(cloud, &vpc::create(cloud, settings, draft, bits)?);

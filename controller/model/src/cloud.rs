@@ -17,9 +17,9 @@ use crate::{
     Attachment, Change, Destination, EgressGateway, EgressGatewayId, ElasticAddress,
     ElasticAddressId, FlowLog, FlowLogId, Host, HostName, Interface, InterfaceId, InternetGateway,
     InternetGatewayId, Kind, LogScope, Mac, NetworkAcl, NetworkAclId, Prefix, PrefixList,
-    PrefixListId, PublicPool, PublicPoolId, Region, RegionName, Resource, ResourceKey, RouteTable,
-    RouteTableId, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcId, Zone,
-    ZoneName,
+    PrefixListId, PrivateZone, PrivateZoneId, PublicPool, PublicPoolId, Region, RegionName,
+    Resource, ResourceKey, RouteTable, RouteTableId, SecurityGroup, SecurityGroupId, Subnet,
+    SubnetId, Vni, Vpc, VpcId, Zone, ZoneName,
 };
 
 macro_rules! tables {
@@ -117,6 +117,7 @@ tables! {
     Interface.id, InterfaceId, interfaces, interface(id: InterfaceId) = &id;
     ElasticAddress.id, ElasticAddressId, elastic_addresses, elastic_address(id: ElasticAddressId) = &id;
     FlowLog.id, FlowLogId, flow_logs, flow_log(id: FlowLogId) = &id;
+    PrivateZone.id, PrivateZoneId, private_zones, private_zone(id: PrivateZoneId) = &id;
 }
 
 /// Every resource of a cloud, indexed. Two clouds with the same resources are equal, whatever the
@@ -359,6 +360,12 @@ impl Cloud {
     pub fn flow_logs_in_vpc(&self, vpc: VpcId) -> impl Iterator<Item = &FlowLog> + use<'_> {
         let ids = self.indexes.logs_in_vpc.iter(&vpc);
         ids.filter_map(|&id| self.flow_log(id))
+    }
+
+    /// The private zones that the VPC sees.
+    pub fn private_zones_of_vpc(&self, vpc: VpcId) -> impl Iterator<Item = &PrivateZone> + use<'_> {
+        let ids = self.indexes.private_zones_of_vpc.iter(&vpc);
+        ids.filter_map(|&id| self.private_zone(id))
     }
 
     /// The interfaces attached to the host.

@@ -153,3 +153,7 @@ id!(
     /// A flow log of a VPC, a subnet or an interface.
     FlowLogId, "fl", "flow log"
 );
+id!(
+    /// A private zone of names.
+    PrivateZoneId, "hz", "private zone"
+);

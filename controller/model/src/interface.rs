@@ -9,6 +9,7 @@ use crate::{
     meta::Meta,
     name::{DeviceName, HostName, NetnsName},
     net::Mac,
+    port_options::PortOptions,
 };
 
 /// Where an interface is plugged in.
@@ -49,6 +50,9 @@ pub struct Interface {
     pub source_dest_check: bool,
     /// Where it is plugged in, if it is.
     pub attachment: Option<Attachment>,
+    /// Its limits, timeouts and metadata.
+    #[serde(default)]
+    pub options: PortOptions,
     /// Bookkeeping.
     pub meta: Meta,
 }

@@ -8,6 +8,7 @@
 pub mod acl;
 pub mod cidr;
 pub mod cloud;
+pub mod dns;
 pub mod flow_log;
 pub mod gateway;
 pub mod group;
@@ -18,6 +19,7 @@ pub mod meta;
 pub mod name;
 pub mod net;
 pub mod ops;
+pub mod port_options;
 pub mod prefix_list;
 pub mod public;
 pub mod resource;
@@ -32,18 +34,21 @@ mod tests;
 pub use acl::{AclAction, AclEntry, AclNumber, NetworkAcl};
 pub use cidr::{Block4, Prefix, PublicBlock4, SubnetBlock6, VpcBlock6};
 pub use cloud::Cloud;
+pub use dns::{DnsName, PrivateZone, RecordData, RecordKind, RecordSet, Ttl, VpcDns, ZoneInVpc};
 pub use flow_log::{AccountId, FlowLog, LogField, LogFormat, LogInterval, LogScope, LogTraffic};
 pub use gateway::{EgressGateway, InternetGateway};
 pub use group::{IcmpMatch, Peer, PortMatch, Rule, SecurityGroup};
 pub use host::{Host, Region, Zone};
 pub use id::{
     EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId, NetworkAclId,
-    PrefixListId, PublicPoolId, RouteTableId, RuleId, SecurityGroupId, SubnetId, VpcId,
+    PrefixListId, PrivateZoneId, PublicPoolId, RouteTableId, RuleId, SecurityGroupId, SubnetId,
+    VpcId,
 };
 pub use interface::{Attachment, Interface};
 pub use meta::{Meta, Revision};
-pub use name::{DeviceName, HostName, Label, NetnsName, RegionName, ZoneName};
+pub use name::{DeviceName, DnsLabel, HostName, Label, NetnsName, RegionName, ZoneName};
 pub use net::{Mac, Mtu, PortRange, Protocol, Vni};
+pub use port_options::{IdleTimeouts, MetadataOptions, PortOptions, RateLimits, UserData};
 pub use prefix_list::{Family, PrefixList, PrefixListEntry};
 pub use public::{Association, ElasticAddress, PublicPool};
 pub use resource::{Change, Kind, Resource, ResourceKey};

@@ -119,6 +119,11 @@ name!(
     "1 to 63 lower-case letters, digits and inner dashes"
 );
 name!(
+    /// The part of an interface's domain name that is its own.
+    DnsLabel, "DNS label", is_dns_label,
+    "1 to 63 lower-case letters, digits and inner dashes"
+);
+name!(
     /// A network device inside a namespace.
     DeviceName, "device name", is_device,
     "1 to 15 letters, digits, dashes, dots and underscores"

@@ -12,6 +12,7 @@ pub mod interface;
 pub mod internet_gateway;
 pub mod network_acl;
 pub mod prefix_list;
+pub mod private_zone;
 pub mod public_pool;
 pub mod region;
 pub mod route_table;

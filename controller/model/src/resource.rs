@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     acl::NetworkAcl,
+    dns::PrivateZone,
     flow_log::FlowLog,
     gateway::{EgressGateway, InternetGateway},
     group::SecurityGroup,
     host::{Host, Region, Zone},
     id::{
         EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId, NetworkAclId,
-        PrefixListId, PublicPoolId, RouteTableId, SecurityGroupId, SubnetId, VpcId,
+        PrefixListId, PrivateZoneId, PublicPoolId, RouteTableId, SecurityGroupId, SubnetId, VpcId,
     },
     interface::Interface,
     meta::{Meta, Revision},
@@ -109,6 +110,7 @@ resources! {
     Interface, InterfaceId, id, "network interface";
     ElasticAddress, ElasticAddressId, id, "elastic address";
     FlowLog, FlowLogId, id, "flow log";
+    PrivateZone, PrivateZoneId, id, "private zone";
 }
 
 /// One resource's change in a transaction: `before` is `None` for a creation, `after` for a

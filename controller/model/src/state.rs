@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     acl::AclEntry,
     cidr::{Block4, Prefix, SubnetBlock6, VpcBlock6},
+    dns::{DnsName, RecordSet, VpcDns, ZoneInVpc},
     flow_log::{AccountId, LogFormat, LogInterval, LogScope, LogTraffic},
     group::Rule,
     id::{FlowLogId, InterfaceId, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId, VpcId},
-    name::{DeviceName, HostName, NetnsName, RegionName, ZoneName},
+    name::{DeviceName, DnsLabel, HostName, Label, NetnsName, RegionName, ZoneName},
     net::{Mac, Vni},
+    port_options::PortOptions,
     route::RouteTarget,
 };
 
@@ -40,6 +42,21 @@ pub struct VpcState {
     pub ipv4: Vec<Block4>,
     /// IPv6 blocks.
     pub ipv6: Vec<VpcBlock6>,
+    /// The region that it is in: part of its interfaces' names.
+    pub region: RegionName,
+    /// What its resolver does.
+    pub dns: VpcDns,
+}
+
+/// A private zone that a VPC sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsZoneState {
+    /// Its id and the VPC.
+    pub id: ZoneInVpc,
+    /// The domain.
+    pub domain: DnsName,
+    /// Its records, in the order of name and type.
+    pub records: Vec<RecordSet>,
 }
 
 /// A subnet as a host sees it.
@@ -105,6 +122,8 @@ pub struct GroupState {
     pub ingress: Vec<Rule>,
     /// What may go out.
     pub egress: Vec<Rule>,
+    /// Its name, for people.
+    pub name: Label,
 }
 
 /// Where an interface's addresses are: on which host, behind which MAC, in which groups.
@@ -126,6 +145,8 @@ pub struct Mapping {
     pub groups: Vec<SecurityGroupId>,
     /// Whether it may send only from its own addresses.
     pub source_dest_check: bool,
+    /// Its own part of a domain name.
+    pub dns_label: Option<DnsLabel>,
 }
 
 /// A port of this host: the device behind an interface.
@@ -153,6 +174,10 @@ pub struct Port {
     pub netns: NetnsName,
     /// The device's name there.
     pub device: DeviceName,
+    /// Its name, for people.
+    pub name: Option<Label>,
+    /// Its limits, timeouts and metadata.
+    pub options: Box<PortOptions>,
 }
 
 /// A flow log as a host sees it.
@@ -237,6 +262,7 @@ states! {
     Group(GroupState), SecurityGroupId, id, "security-group";
     Acl(AclState), NetworkAclId, id, "network-acl";
     Subnet(SubnetState), SubnetId, id, "subnet";
+    DnsZone(DnsZoneState), ZoneInVpc, id, "dns-zone";
     Port(Port), InterfaceId, interface, "port";
     RouteTable(RouteTableState), RouteTableId, id, "route-table";
     FlowLog(FlowLogState), FlowLogId, id, "flow-log";

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cidr::{Block4, VpcBlock6},
+    dns::VpcDns,
     id::{NetworkAclId, RouteTableId, SecurityGroupId, VpcId},
     meta::Meta,
     name::RegionName,
@@ -31,6 +32,9 @@ pub struct Vpc {
     pub default_group: SecurityGroupId,
     /// The network ACL of subnets that name none.
     pub default_acl: NetworkAclId,
+    /// What its resolver does.
+    #[serde(default)]
+    pub dns: VpcDns,
     /// Bookkeeping.
     pub meta: Meta,
 }

@@ -4,12 +4,12 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use weft_model::{
-    Attachment, Destination, FlowLog, Host, Interface, InterfaceId, NetworkAcl, NetworkAclId, Peer,
-    Prefix, PrefixListId, Route, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Rule,
-    SecurityGroup, SecurityGroupId, Subnet, Vpc,
+    Attachment, Destination, DnsLabel, FlowLog, Host, Interface, InterfaceId, NetworkAcl,
+    NetworkAclId, Peer, Prefix, PrefixListId, PrivateZone, Route, RouteOrigin, RouteTable,
+    RouteTableId, RouteTarget, Rule, SecurityGroup, SecurityGroupId, Subnet, Vpc, VpcId, ZoneInVpc,
     state::{
-        AclState, FlowLogState, GroupState, Mapping, Port, RouteState, RouteTableState,
-        SubnetState, Tunnel, VpcState,
+        AclState, DnsZoneState, FlowLogState, GroupState, Mapping, Port, RouteState,
+        RouteTableState, SubnetState, Tunnel, VpcState,
     },
 };
 
@@ -27,6 +27,16 @@ pub(crate) fn vpc(vpc: &Vpc) -> VpcState {
         vni: vpc.vni,
         ipv4: vpc.blocks4().collect(),
         ipv6: vpc.ipv6.clone(),
+        region: vpc.region.clone(),
+        dns: vpc.dns,
+    }
+}
+
+pub(crate) fn dns_zone(zone: &PrivateZone, vpc: VpcId) -> DnsZoneState {
+    DnsZoneState {
+        id: ZoneInVpc { zone: zone.id, vpc },
+        domain: zone.domain.clone(),
+        records: zone.records.clone(),
     }
 }
 
@@ -52,11 +62,11 @@ pub(crate) fn subnet(subnet: &Subnet, defaults: Defaults) -> SubnetState {
     SubnetState {
         id: subnet.id,
         vpc: subnet.vpc,
-        zone: subnet.zone.clone(),
         ipv4: subnet.ipv4,
         ipv6: subnet.ipv6,
         route_table: subnet.route_table.unwrap_or(defaults.table),
         acl: subnet.acl.unwrap_or(defaults.acl),
+        zone: subnet.zone.clone(),
     }
 }
 
@@ -94,6 +104,7 @@ pub(crate) fn group<'a>(
         vpc: group.vpc,
         ingress: expand(&group.ingress),
         egress: expand(&group.egress),
+        name: group.group_name.clone(),
     }
 }
 
@@ -109,7 +120,14 @@ pub(crate) fn mapping(interface: &Interface, place: &Attachment) -> Mapping {
         addresses: ipv4.chain(ipv6).collect(),
         groups: sorted(&interface.groups),
         source_dest_check: interface.source_dest_check,
+        dns_label: dns_label(interface),
     }
+}
+
+/// The interface's name, where it can be part of a domain name.
+fn dns_label(interface: &Interface) -> Option<DnsLabel> {
+    let name = interface.meta.name.as_ref()?;
+    name.as_str().to_ascii_lowercase().parse().ok()
 }
 
 pub(crate) fn port(interface: &Interface, place: &Attachment) -> Port {
@@ -125,6 +143,8 @@ pub(crate) fn port(interface: &Interface, place: &Attachment) -> Port {
         source_dest_check: interface.source_dest_check,
         netns: place.netns.clone(),
         device: place.device.clone(),
+        name: interface.meta.name.clone(),
+        options: Box::new(interface.options.clone()),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Keeps what every host must hold, and says what a change does to it.
 //!
-//! A host holds: its ports; the VPCs that they are in, with all subnets, route tables and mappings;
-//! (network ACLs among them); the security groups that they are in; and the tunnels of the hosts that share a VPC with it. The
+//! A host holds: its ports; the VPCs that they are in, with all subnets, network ACLs, route tables,
+//! private zones and mappings; the security groups that they are in; and the tunnels of the hosts
+//! that share a VPC with it. The
 //! first port of a VPC on a host brings the VPC there, and the last one takes it away.
 
 use std::{
@@ -10,8 +11,8 @@ use std::{
 };
 
 use weft_model::{
-    Change, FlowLogId, HostName, InterfaceId, NetworkAclId, Resource, ResourceKey, RouteTable,
-    RouteTableId, RouteTarget, SecurityGroupId, Subnet, SubnetId, Vpc, VpcId,
+    Change, FlowLogId, HostName, InterfaceId, NetworkAclId, PrivateZoneId, Resource, ResourceKey,
+    RouteTable, RouteTableId, RouteTarget, SecurityGroupId, Subnet, SubnetId, Vpc, VpcId,
     cloud::Cloud,
     state::{State, StateKey},
 };
@@ -30,6 +31,7 @@ mod lists;
 mod scale;
 #[cfg(test)]
 mod tests;
+mod zones;
 
 /// Where an interface was plugged in, to be undone when it no longer is.
 #[derive(Debug, Clone)]
@@ -61,6 +63,8 @@ pub struct Planner<B> {
     tables: BTreeMap<RouteTableId, RouteTable>,
     acls: BTreeMap<NetworkAclId, VpcId>,
     lists: Lists,
+    /// The VPCs that see each private zone.
+    zones: BTreeMap<PrivateZoneId, BTreeSet<VpcId>>,
     /// Tables with a route to the interface: they change when it comes or goes.
     tables_to: BTreeMap<InterfaceId, BTreeSet<RouteTableId>>,
     flow_logs: BTreeMap<FlowLogId, VpcId>,
@@ -80,6 +84,7 @@ impl<B> Planner<B> {
             tables: BTreeMap::new(),
             acls: BTreeMap::new(),
             lists: Lists::default(),
+            zones: BTreeMap::new(),
             tables_to: BTreeMap::new(),
             flow_logs: BTreeMap::new(),
         };
@@ -162,6 +167,7 @@ impl<B> Planner<B> {
                 let state = State::FlowLog(derive::flow_log(log));
                 self.set(&state, &Audience::Vpc(log.vpc), plan);
             }
+            Resource::PrivateZone(zone) => self.put_zone(zone, plan),
         }
     }
 
@@ -185,6 +191,7 @@ impl<B> Planner<B> {
             ResourceKey::Subnet(id) => self.take_subnet(*id, plan),
             ResourceKey::Interface(id) => self.unplug(*id, plan),
             ResourceKey::FlowLog(id) => self.take_flow_log(*id, plan),
+            ResourceKey::PrivateZone(id) => self.take_zone(*id, plan),
         }
     }
 

@@ -77,6 +77,7 @@ pub(crate) fn vpc(v: u64) -> Vpc {
         main_route_table: main_table(v),
         default_group: group_id(v, 0),
         default_acl: default_acl(v),
+        dns: Default::default(),
         meta: Default::default(),
     }
 }
@@ -188,6 +189,7 @@ pub(crate) fn interface(n: u64, v: u64, on: Option<usize>, groups: &[u64]) -> In
             netns: format!("w{n}").parse().unwrap(),
             device: "eth0".parse().unwrap(),
         }),
+        options: Default::default(),
         meta: Default::default(),
     }
 }

@@ -22,8 +22,8 @@ use self::{
     explain::Explain,
     kinds::{
         EgressGateways, ElasticAddresses, FlowLogs, Hosts, Interfaces, InternetGateways,
-        NetworkAcls, PrefixLists, PublicPools, Regions, RouteTables, SecurityGroups, Subnets, Vpcs,
-        Zones,
+        NetworkAcls, PrefixLists, PrivateZones, PublicPools, Regions, RouteTables, SecurityGroups,
+        Subnets, Vpcs, Zones,
     },
     operations::Operations,
 };
@@ -81,6 +81,7 @@ pub(crate) fn routes(core: Arc<Core>, hub: Hub) -> Routes {
         internet_gateways_server::InternetGatewaysServer(InternetGateways);
         egress_gateways_server::EgressGatewaysServer(EgressGateways);
         flow_logs_server::FlowLogsServer(FlowLogs);
+        private_zones_server::PrivateZonesServer(PrivateZones);
         operations_server::OperationsServer(Operations);
         explain_server::ExplainServer(Explain);
     }

@@ -90,6 +90,7 @@ pub fn key_as_written(resource: &wire::Resource) -> wire::Key {
         Some(Body::Port(body)) => (StateKind::Port, &body.interface),
         Some(Body::RouteTable(body)) => (StateKind::RouteTable, &body.id),
         Some(Body::FlowLog(body)) => (StateKind::FlowLog, &body.id),
+        Some(Body::DnsZone(body)) => (StateKind::DnsZone, &body.id),
         None => return wire::Key::default(),
     };
     wire::Key {

@@ -13,12 +13,16 @@ use super::fields::{Fields, Invalid, Reported};
 use crate::v1 as wire;
 
 mod acl;
+mod dns;
+mod options;
 mod outside;
 mod policy;
 #[cfg(test)]
 mod tests;
 
 pub use acl::{read_acl_entry, read_prefix_list_entry};
+pub use dns::read_record;
+pub use options::{read_limits, read_metadata, read_timeouts, read_user_data};
 pub use policy::{read_route, read_route_state, read_rule, read_rule_draft};
 
 fn texts<T: Display>(items: &[T]) -> Vec<String> {
@@ -97,6 +101,8 @@ impl From<&Vpc> for wire::Vpc {
             main_route_table: vpc.main_route_table.to_string(),
             default_security_group: vpc.default_group.to_string(),
             default_network_acl: vpc.default_acl.to_string(),
+            enable_dns_support: Some(vpc.dns.support),
+            enable_dns_hostnames: Some(vpc.dns.hostnames),
             meta: Some((&vpc.meta).into()),
         }
     }
@@ -196,6 +202,10 @@ impl From<&Interface> for wire::Interface {
             groups: texts(&interface.groups),
             source_dest_check: interface.source_dest_check,
             attachment: interface.attachment.as_ref().map(Into::into),
+            limits: Some((&interface.options.limits).into()),
+            timeouts: Some((&interface.options.timeouts).into()),
+            user_data: interface.options.user_data.bytes().to_vec(),
+            metadata: Some((&interface.options.metadata).into()),
             meta: Some((&interface.meta).into()),
             public_ipv4: text_or_empty(interface.public_ipv4.as_ref()),
         }

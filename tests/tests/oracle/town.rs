@@ -118,6 +118,7 @@ impl Town {
             secondary: vec![],
             ipv6: vec![block6()],
             assign_ipv6: false,
+            dns: Default::default(),
             label: None,
         };
         let made = self

@@ -4,6 +4,7 @@
 //! value whose parts are shared with the one before it, so that a change costs what changed.
 
 mod acl;
+mod dns;
 mod error;
 mod mapping;
 mod policy;
@@ -19,8 +20,10 @@ use std::{net::IpAddr, sync::Arc};
 
 use weft_model::{FlowLogId, HostName, InterfaceId, Mac, Mtu, Vni, state::FlowLogState};
 
+pub(crate) use self::dns::Zones;
 pub use self::{
     acl::{Acl, AclVerdict},
+    dns::ZoneConfig,
     error::ApplyError,
     mapping::{HostSlot, MappingEntry},
     policy::{Direction, Policy, Traffic},

@@ -10,8 +10,9 @@ use crate::{
     Association, Attachment, Destination, EgressGateway, EgressGatewayId, ElasticAddress,
     ElasticAddressId, FlowLogId, Host, HostName, Interface, InterfaceId, InternetGateway,
     InternetGatewayId, LogScope, Mac, NetworkAcl, NetworkAclId, Peer, PrefixList, PrefixListId,
-    PublicPoolId, RegionName, Resource, RouteTable, RouteTableId, RouteTarget, SecurityGroup,
-    SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcBlock6, VpcId, Zone, ZoneName,
+    PrivateZone, PrivateZoneId, PublicPoolId, RegionName, Resource, RouteTable, RouteTableId,
+    RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcBlock6, VpcId,
+    Zone, ZoneName,
 };
 
 /// Many values per key; a key without values is not there, so equal content is equal indexes.
@@ -79,6 +80,7 @@ pub(super) struct Indexes {
     pub(super) interfaces_on_host: Multi<HostName, InterfaceId>,
     pub(super) logs_of: Multi<LogScope, FlowLogId>,
     pub(super) logs_in_vpc: Multi<VpcId, FlowLogId>,
+    pub(super) private_zones_of_vpc: Multi<VpcId, PrivateZoneId>,
     pub(super) host_by_vtep: BTreeMap<IpAddr, HostName>,
     pub(super) vpc_by_vni: BTreeMap<Vni, VpcId>,
     pub(super) interface_by_mac: BTreeMap<Mac, InterfaceId>,
@@ -132,6 +134,7 @@ impl Indexes {
                 self.logs_of.set(&log.scope, &log.id, present);
                 self.logs_in_vpc.set(&log.vpc, &log.id, present);
             }
+            Resource::PrivateZone(zone) => self.set_private_zone(zone, present),
         }
     }
 
@@ -185,6 +188,12 @@ impl Indexes {
         set_one(&mut self.public_by_address, address, holder, present);
         let taken = self.public_by_address.contains_key(&address);
         mark(&mut self.public4, number4(address), taken);
+    }
+
+    fn set_private_zone(&mut self, zone: &PrivateZone, present: bool) {
+        for vpc in &zone.vpcs {
+            self.private_zones_of_vpc.set(vpc, &zone.id, present);
+        }
     }
 
     fn set_table(&mut self, table: &RouteTable, present: bool) {

@@ -27,6 +27,7 @@ fn interface(bits: u64, ipv4: &str) -> Interface {
         groups: vec![SecurityGroupId::from_bits(9)],
         source_dest_check: true,
         attachment: None,
+        options: Default::default(),
         meta: Meta::default(),
     }
 }

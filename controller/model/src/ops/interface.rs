@@ -10,8 +10,9 @@ use super::{
     refuse,
 };
 use crate::{
-    Attachment, Change, Cloud, Interface, InterfaceId, Kind, Label, LogScope, Mac, Meta, Revision,
-    SecurityGroupId, Subnet, SubnetId, Vpc,
+    Attachment, Change, Cloud, IdleTimeouts, Interface, InterfaceId, Kind, Label, LogScope, Mac,
+    Meta, MetadataOptions, PortOptions, RateLimits, Revision, SecurityGroupId, Subnet, SubnetId,
+    UserData, Vpc,
     cloud::{usable4, usable6},
 };
 
@@ -37,6 +38,8 @@ pub struct Draft {
     pub source_dest_check: bool,
     /// Where it is plugged in.
     pub attachment: Option<Attachment>,
+    /// Its limits, timeouts and metadata.
+    pub options: PortOptions,
     /// The name that people see.
     pub label: Option<Label>,
 }
@@ -55,6 +58,7 @@ impl Draft {
             groups: Vec::new(),
             source_dest_check: true,
             attachment: None,
+            options: PortOptions::default(),
             label: None,
         }
     }
@@ -73,6 +77,14 @@ pub struct Update {
     pub source_dest_check: Option<bool>,
     /// Where it is plugged in; `Some(None)` unplugs it.
     pub attachment: Option<Option<Attachment>>,
+    /// How much it may do.
+    pub limits: Option<RateLimits>,
+    /// How long its idle connections are remembered.
+    pub timeouts: Option<IdleTimeouts>,
+    /// What its workload can read.
+    pub user_data: Option<UserData>,
+    /// How the metadata service answers it.
+    pub metadata: Option<MetadataOptions>,
     /// The name that people see, or none.
     pub label: Option<Option<Label>>,
 }
@@ -113,6 +125,7 @@ pub fn create(
         secondary_ipv4: draft.secondary_ipv4,
         source_dest_check: draft.source_dest_check,
         attachment: draft.attachment,
+        options: draft.options,
         meta: Meta::named(draft.label),
     };
     check(cloud, settings, subnet, &interface)?;
@@ -140,6 +153,13 @@ pub fn update(
     after.groups = update.groups.unwrap_or(after.groups);
     after.source_dest_check = update.source_dest_check.unwrap_or(after.source_dest_check);
     after.attachment = update.attachment.unwrap_or(after.attachment);
+    let options = &mut after.options;
+    options.limits = update.limits.unwrap_or(options.limits);
+    options.timeouts = update.timeouts.unwrap_or(options.timeouts);
+    options.metadata = update.metadata.unwrap_or(options.metadata);
+    if let Some(user_data) = update.user_data {
+        options.user_data = user_data;
+    }
     after.meta.rename(update.label);
     check(cloud, settings, subnet, &after)?;
     // An elastic address goes with the private one that it was put on.

@@ -42,6 +42,12 @@ pub struct Quotas {
     pub internet_gateways: usize,
     /// Flow logs of a VPC, of a subnet, of an interface: of each by itself.
     pub flow_logs_per_resource: usize,
+    /// Private zones of the cloud.
+    pub private_zones: usize,
+    /// VPCs that see a private zone.
+    pub vpcs_per_private_zone: usize,
+    /// Names and types of a private zone.
+    pub records_per_private_zone: usize,
 }
 
 impl Default for Quotas {
@@ -64,6 +70,9 @@ impl Default for Quotas {
             elastic_addresses_per_region: 5,
             internet_gateways: 100,
             flow_logs_per_resource: 2,
+            private_zones: 500,
+            vpcs_per_private_zone: 300,
+            records_per_private_zone: 1_000,
         }
     }
 }
@@ -88,6 +97,9 @@ impl Quotas {
         elastic_addresses_per_region: usize::MAX,
         internet_gateways: usize::MAX,
         flow_logs_per_resource: usize::MAX,
+        private_zones: usize::MAX,
+        vpcs_per_private_zone: usize::MAX,
+        records_per_private_zone: usize::MAX,
     };
 }
 

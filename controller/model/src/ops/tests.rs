@@ -6,6 +6,7 @@ mod hosts;
 mod interfaces;
 mod lists;
 mod outside;
+mod private_zones;
 mod properties;
 mod routes;
 mod rules;
@@ -166,6 +167,7 @@ fn vpc_draft(cidr: &str) -> vpc::Draft {
         secondary: Vec::new(),
         ipv6: Vec::new(),
         assign_ipv6: true,
+        dns: Default::default(),
         label: None,
     }
 }

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     Block4, Change, Cloud, Label, LogScope, Meta, NetworkAclId, Prefix, RegionName, ResourceKey,
-    Revision, RouteOrigin, RouteTable, RouteTableId, SecurityGroupId, Vpc, VpcBlock6, VpcId,
+    Revision, RouteOrigin, RouteTable, RouteTableId, SecurityGroupId, Vpc, VpcBlock6, VpcDns,
+    VpcId,
 };
 
 /// What a VPC is made of.
@@ -25,6 +26,8 @@ pub struct Draft {
     pub ipv6: Vec<VpcBlock6>,
     /// Whether to take a /56 from the pool where `ipv6` is empty.
     pub assign_ipv6: bool,
+    /// What its resolver does.
+    pub dns: VpcDns,
     /// The name that people see.
     pub label: Option<Label>,
 }
@@ -38,6 +41,10 @@ pub struct Update {
     pub ipv6: Option<Vec<VpcBlock6>>,
     /// The table of subnets that name none: one of the VPC's.
     pub main_route_table: Option<RouteTableId>,
+    /// Whether its resolver answers at all.
+    pub dns_support: Option<bool>,
+    /// Whether interfaces have names.
+    pub dns_hostnames: Option<bool>,
     /// The name that people see, or none.
     pub label: Option<Option<Label>>,
 }
@@ -68,6 +75,7 @@ pub fn create(
         ipv6: blocks6(cloud, settings, &draft)?,
         region: draft.region,
         primary: draft.primary,
+        dns: draft.dns,
         secondary: draft.secondary,
         main_route_table: draw_id(cloud, entropy, RouteTableId::from_bits)?,
         default_group: draw_id(cloud, entropy, SecurityGroupId::from_bits)?,
@@ -108,6 +116,8 @@ pub fn update(
         check_main(cloud, id, table)?;
         after.main_route_table = table;
     }
+    after.dns.support = update.dns_support.unwrap_or(after.dns.support);
+    after.dns.hostnames = update.dns_hostnames.unwrap_or(after.dns.hostnames);
     after.meta.rename(update.label);
     check_blocks(&after, settings)?;
     check_new_blocks(cloud, before, &after)?;
@@ -163,6 +173,7 @@ fn user(cloud: &Cloud, vpc: &Vpc) -> Option<ResourceKey> {
     let egress = cloud.egress_gateway_of(vpc.id);
     let mut acls = cloud.acls_in_vpc(vpc.id);
     let acl = acls.find(|acl| acl.id != vpc.default_acl);
+    let zone = cloud.private_zones_of_vpc(vpc.id).next();
     interface
         .map(|i| i.id.into())
         .or(internet.map(|g| g.id.into()))
@@ -171,6 +182,7 @@ fn user(cloud: &Cloud, vpc: &Vpc) -> Option<ResourceKey> {
         .or(table.map(|t| t.id.into()))
         .or(group.map(|g| g.id.into()))
         .or(acl.map(|a| a.id.into()))
+        .or(zone.map(|z| z.id.into()))
 }
 
 /// Every block, v4 and v6, as a route's destination.

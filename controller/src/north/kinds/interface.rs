@@ -1,9 +1,11 @@
 //! Network interfaces.
 
 use weft_model::{
-    Attachment, Interface, InterfaceId,
+    Attachment, Interface, InterfaceId, PortOptions,
     ops::interface::{Draft as Parts, Update},
 };
+
+use weft_proto::convert::v1::{read_limits, read_metadata, read_timeouts, read_user_data};
 
 use super::prelude::*;
 
@@ -32,6 +34,10 @@ impl Exposed for Interfaces {
             "groups",
             "source_dest_check",
             "attachment",
+            "limits",
+            "timeouts",
+            "user_data",
+            "metadata",
             "meta.name",
         ],
         fixed: &["id", "vpc", "subnet", "mac", "ipv4", "public_ipv4", "meta"],
@@ -85,6 +91,7 @@ impl Exposed for Interfaces {
         let ipv6 = fields.all("ipv6", ITEMS, &interface.ipv6);
         let groups = fields.all("groups", ITEMS, &interface.groups);
         let attachment = read_attachment(fields, interface.attachment.as_ref());
+        let options = read_options(fields, interface);
         let label = label(fields, interface.meta.as_ref());
         no_id.and(no_mac).and(no_public)?;
         let parts = Parts {
@@ -96,6 +103,7 @@ impl Exposed for Interfaces {
             groups: groups?,
             source_dest_check: !request.disable_source_dest_check,
             attachment: attachment?,
+            options: options?,
             label: label?,
             ..Parts::new(subnet?)
         };
@@ -116,8 +124,20 @@ impl Exposed for Interfaces {
         let attachment = mask.pick("attachment", || {
             read_attachment(fields, interface.attachment.as_ref())
         });
+        let limits = mask.pick("limits", || read_limits(fields, interface.limits.as_ref()));
+        let timeouts = mask.pick("timeouts", || {
+            read_timeouts(fields, interface.timeouts.as_ref())
+        });
+        let user_data = mask.pick("user_data", || read_user_data(fields, &interface.user_data));
+        let metadata = mask.pick("metadata", || {
+            read_metadata(fields, interface.metadata.as_ref())
+        });
         let label = mask.pick("meta.name", || label(fields, interface.meta.as_ref()));
         Ok(Update {
+            limits: limits?,
+            timeouts: timeouts?,
+            user_data: user_data?,
+            metadata: metadata?,
             secondary_ipv4: secondary_ipv4?,
             ipv6: ipv6?,
             groups: groups?,
@@ -159,6 +179,19 @@ impl Exposed for Interfaces {
     fn delete(cloud: &Cloud, id: InterfaceId, etag: Option<Revision>) -> Changes {
         ops::interface::delete(cloud, id, etag)
     }
+}
+
+fn read_options(fields: &mut Fields, interface: &wire::Interface) -> Result<PortOptions, Reported> {
+    let limits = read_limits(fields, interface.limits.as_ref());
+    let timeouts = read_timeouts(fields, interface.timeouts.as_ref());
+    let user_data = read_user_data(fields, &interface.user_data);
+    let metadata = read_metadata(fields, interface.metadata.as_ref());
+    Ok(PortOptions {
+        limits: limits?,
+        timeouts: timeouts?,
+        user_data: user_data?,
+        metadata: metadata?,
+    })
 }
 
 fn read_attachment(

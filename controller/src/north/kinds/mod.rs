@@ -8,6 +8,7 @@ mod interface;
 mod internet_gateway;
 mod network_acl;
 mod prefix_list;
+mod private_zone;
 mod public_pool;
 mod region;
 mod route_table;
@@ -19,9 +20,9 @@ mod zone;
 pub(super) use self::{
     egress_gateway::EgressGateways, elastic_address::ElasticAddresses, flow_log::FlowLogs,
     host::Hosts, interface::Interfaces, internet_gateway::InternetGateways,
-    network_acl::NetworkAcls, prefix_list::PrefixLists, public_pool::PublicPools, region::Regions,
-    route_table::RouteTables, security_group::SecurityGroups, subnet::Subnets, vpc::Vpcs,
-    zone::Zones,
+    network_acl::NetworkAcls, prefix_list::PrefixLists, private_zone::PrivateZones,
+    public_pool::PublicPools, region::Regions, route_table::RouteTables,
+    security_group::SecurityGroups, subnet::Subnets, vpc::Vpcs, zone::Zones,
 };
 
 /// The names that every kind's implementation needs.

@@ -1,7 +1,7 @@
 //! VPCs.
 
 use weft_model::{
-    Vpc,
+    Vpc, VpcDns,
     ops::vpc::{Draft, Update},
 };
 
@@ -21,6 +21,8 @@ impl Exposed for Vpcs {
             "secondary_cidr_blocks",
             "ipv6_cidr_blocks",
             "main_route_table",
+            "enable_dns_support",
+            "enable_dns_hostnames",
             "meta.name",
         ],
         fixed: &[
@@ -95,6 +97,10 @@ impl Exposed for Vpcs {
             secondary: secondary?,
             ipv6: ipv6?,
             assign_ipv6: request.assign_ipv6,
+            dns: VpcDns {
+                support: vpc.enable_dns_support.unwrap_or(true),
+                hostnames: vpc.enable_dns_hostnames.unwrap_or(true),
+            },
             label: label?,
         })
     }
@@ -110,8 +116,16 @@ impl Exposed for Vpcs {
         let main = mask.pick("main_route_table", || {
             fields.required("main_route_table", &vpc.main_route_table)
         });
+        let support = mask.pick("enable_dns_support", || {
+            Ok(vpc.enable_dns_support.unwrap_or(true))
+        });
+        let hostnames = mask.pick("enable_dns_hostnames", || {
+            Ok(vpc.enable_dns_hostnames.unwrap_or(true))
+        });
         let label = mask.pick("meta.name", || label(fields, vpc.meta.as_ref()));
         Ok(Update {
+            dns_support: support?,
+            dns_hostnames: hostnames?,
             secondary: secondary?,
             ipv6: ipv6?,
             main_route_table: main?,

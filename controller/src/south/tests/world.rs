@@ -63,6 +63,7 @@ fn first_cloud() -> Cloud {
         main_route_table: TABLE,
         default_group: GROUP,
         default_acl: weft_model::NetworkAclId::from_bits(1),
+        dns: Default::default(),
         meta: Meta::default(),
     };
     let local = Route {
@@ -118,6 +119,7 @@ fn interface(n: u64, on: Option<u64>) -> Interface {
             netns: format!("w{n}").parse().unwrap(),
             device: "eth0".parse().unwrap(),
         }),
+        options: Default::default(),
         meta: Meta::default(),
     }
 }

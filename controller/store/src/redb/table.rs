@@ -44,6 +44,7 @@ const fn letters(kind: Kind) -> &'static str {
         Kind::Interface => "h",
         Kind::ElasticAddress => "i",
         Kind::FlowLog => "x",
+        Kind::PrivateZone => "z",
     }
 }
 

@@ -3,10 +3,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use weft_model::{
-    LogInterval, Peer, Rule, Vni,
+    LogInterval, Peer, PortOptions, Rule, Vni, VpcDns,
     state::{
-        AclState, FlowLogState, GroupState, Mapping, Port, RouteTableState, State, SubnetState,
-        Tunnel, VpcState,
+        AclState, DnsZoneState, FlowLogState, GroupState, Mapping, Port, RouteTableState, State,
+        SubnetState, Tunnel, VpcState,
     },
 };
 
@@ -18,13 +18,20 @@ use super::{
 use crate::{
     convert::{
         fields::{Fields, Reported},
-        v1::{read_acl_entry, read_route_state, read_rule},
+        v1::{
+            read_acl_entry, read_limits, read_metadata, read_record, read_route_state, read_rule,
+            read_timeouts, read_user_data,
+        },
     },
     v1,
 };
 
 fn texts<T: std::fmt::Display>(items: &[T]) -> Vec<String> {
     items.iter().map(ToString::to_string).collect()
+}
+
+fn text_or_empty<T: std::fmt::Display>(item: Option<&T>) -> String {
+    item.map(ToString::to_string).unwrap_or_default()
 }
 
 pub(super) fn write(state: &State) -> Body {
@@ -39,6 +46,14 @@ pub(super) fn write(state: &State) -> Body {
             vni: vpc.vni.get(),
             ipv4: texts(&vpc.ipv4),
             ipv6: texts(&vpc.ipv6),
+            region: vpc.region.to_string(),
+            dns_support: vpc.dns.support,
+            dns_hostnames: vpc.dns.hostnames,
+        }),
+        State::DnsZone(zone) => Body::DnsZone(wire::DnsZone {
+            id: zone.id.to_string(),
+            domain: zone.domain.to_string(),
+            records: zone.records.iter().map(Into::into).collect(),
         }),
         State::Mapping(mapping) => Body::Mapping(write_mapping(mapping)),
         State::Group(group) => Body::SecurityGroup(wire::SecurityGroup {
@@ -46,6 +61,7 @@ pub(super) fn write(state: &State) -> Body {
             vpc: group.vpc.to_string(),
             ingress: group.ingress.iter().map(Into::into).collect(),
             egress: group.egress.iter().map(Into::into).collect(),
+            name: group.name.to_string(),
         }),
         State::Subnet(subnet) => Body::Subnet(wire::Subnet {
             id: subnet.id.to_string(),
@@ -99,6 +115,7 @@ fn write_mapping(mapping: &Mapping) -> wire::Mapping {
             .collect(),
         groups: texts(&mapping.groups),
         source_dest_check: mapping.source_dest_check,
+        dns_label: text_or_empty(mapping.dns_label.as_ref()),
     }
 }
 
@@ -120,6 +137,11 @@ fn write_port(port: &Port) -> wire::Port {
         source_dest_check: port.source_dest_check,
         netns: port.netns.to_string(),
         device: port.device.to_string(),
+        name: text_or_empty(port.name.as_ref()),
+        limits: Some((&port.options.limits).into()),
+        timeouts: Some((&port.options.timeouts).into()),
+        user_data: port.options.user_data.bytes().to_vec(),
+        metadata: Some((&port.options.metadata).into()),
     }
 }
 
@@ -134,6 +156,7 @@ pub(super) fn read(fields: &mut Fields, body: Option<&Body>) -> Result<State, Re
         Body::Port(port) => read_port(fields, port).map(State::Port),
         Body::RouteTable(table) => read_table(fields, table).map(State::RouteTable),
         Body::FlowLog(log) => read_flow_log(fields, log).map(State::FlowLog),
+        Body::DnsZone(zone) => read_zone(fields, zone).map(State::DnsZone),
     }
 }
 
@@ -153,6 +176,7 @@ fn read_vpc(fields: &mut Fields, vpc: &wire::Vpc) -> Result<VpcState, Reported> 
     let vni = Vni::try_from(vpc.vni).map_err(|error| fields.refuse("vni", error));
     let ipv4 = fields.all("ipv4", MOST_ITEMS, &vpc.ipv4);
     let ipv6 = fields.all("ipv6", MOST_ITEMS, &vpc.ipv6);
+    let region = fields.required("region", &vpc.region);
     if vpc.ipv4.is_empty() {
         return Err(fields.refuse("ipv4", "is required: a VPC has a primary block"));
     }
@@ -161,6 +185,22 @@ fn read_vpc(fields: &mut Fields, vpc: &wire::Vpc) -> Result<VpcState, Reported> 
         vni: vni?,
         ipv4: ipv4?,
         ipv6: ipv6?,
+        region: region?,
+        dns: VpcDns {
+            support: vpc.dns_support,
+            hostnames: vpc.dns_hostnames,
+        },
+    })
+}
+
+fn read_zone(fields: &mut Fields, zone: &wire::DnsZone) -> Result<DnsZoneState, Reported> {
+    let id = fields.required("id", &zone.id);
+    let domain = fields.required("domain", &zone.domain);
+    let records = fields.each("records", MOST_ITEMS, &zone.records, read_record);
+    Ok(DnsZoneState {
+        id: id?,
+        domain: domain?,
+        records: records?,
     })
 }
 
@@ -177,6 +217,7 @@ fn read_mapping(fields: &mut Fields, mapping: &wire::Mapping) -> Result<Mapping,
         |fields, bytes| read_address(fields, "", bytes),
     );
     let groups = fields.all("groups", MOST_ITEMS, &mapping.groups);
+    let dns_label = fields.optional("dns_label", &mapping.dns_label);
     Ok(Mapping {
         interface: interface?,
         vpc: vpc?,
@@ -186,6 +227,7 @@ fn read_mapping(fields: &mut Fields, mapping: &wire::Mapping) -> Result<Mapping,
         addresses: addresses?,
         groups: groups?,
         source_dest_check: mapping.source_dest_check,
+        dns_label: dns_label?,
     })
 }
 
@@ -194,11 +236,13 @@ fn read_group(fields: &mut Fields, group: &wire::SecurityGroup) -> Result<GroupS
     let vpc = fields.required("vpc", &group.vpc);
     let ingress = read_rules(fields, "ingress", &group.ingress);
     let egress = read_rules(fields, "egress", &group.egress);
+    let name = fields.text("name", &group.name);
     Ok(GroupState {
         id: id?,
         vpc: vpc?,
         ingress: ingress?,
         egress: egress?,
+        name: name?,
     })
 }
 
@@ -238,11 +282,11 @@ fn read_subnet(fields: &mut Fields, subnet: &wire::Subnet) -> Result<SubnetState
     Ok(SubnetState {
         id: id?,
         vpc: vpc?,
-        zone: zone?,
         ipv4: ipv4?,
         ipv6: ipv6?,
         route_table: route_table?,
         acl: acl?,
+        zone: zone?,
     })
 }
 
@@ -264,6 +308,8 @@ fn read_port(fields: &mut Fields, port: &wire::Port) -> Result<Port, Reported> {
     let groups = fields.all("groups", MOST_ITEMS, &port.groups);
     let netns = fields.required("netns", &port.netns);
     let device = fields.required("device", &port.device);
+    let name = fields.optional("name", &port.name);
+    let options = read_options(fields, port);
     Ok(Port {
         interface: interface?,
         vpc: vpc?,
@@ -276,6 +322,21 @@ fn read_port(fields: &mut Fields, port: &wire::Port) -> Result<Port, Reported> {
         source_dest_check: port.source_dest_check,
         netns: netns?,
         device: device?,
+        name: name?,
+        options: Box::new(options?),
+    })
+}
+
+fn read_options(fields: &mut Fields, port: &wire::Port) -> Result<PortOptions, Reported> {
+    let limits = read_limits(fields, port.limits.as_ref());
+    let timeouts = read_timeouts(fields, port.timeouts.as_ref());
+    let user_data = read_user_data(fields, &port.user_data);
+    let metadata = read_metadata(fields, port.metadata.as_ref());
+    Ok(PortOptions {
+        limits: limits?,
+        timeouts: timeouts?,
+        user_data: user_data?,
+        metadata: metadata?,
     })
 }
 

@@ -1,10 +1,11 @@
 use weft_model::{
-    AccountId, AclAction, AclEntry, FlowLogId, IcmpMatch, InterfaceId, LogFormat, LogInterval,
-    LogScope, LogTraffic, NetworkAclId, Peer, PortMatch, PortRange, RouteTableId, RouteTarget,
-    Rule, RuleId, SecurityGroupId, SubnetId, Vni, VpcId,
+    AccountId, AclAction, AclEntry, FlowLogId, IcmpMatch, IdleTimeouts, InterfaceId, LogFormat,
+    LogInterval, LogScope, LogTraffic, MetadataOptions, NetworkAclId, Peer, PortMatch, PortOptions,
+    PortRange, PrivateZoneId, RateLimits, RecordData, RecordKind, RecordSet, RouteTableId,
+    RouteTarget, Rule, RuleId, SecurityGroupId, SubnetId, Ttl, Vni, VpcDns, VpcId, ZoneInVpc,
     state::{
-        AclState, FlowLogState, GroupState, Mapping, Port, RouteState, RouteTableState,
-        SubnetState, Tunnel, VpcState,
+        AclState, DnsZoneState, FlowLogState, GroupState, Mapping, Port, RouteState,
+        RouteTableState, SubnetState, Tunnel, VpcState,
     },
 };
 
@@ -43,6 +44,7 @@ fn group() -> GroupState {
             PortMatch::Tcp(PortRange::one(443)),
             Peer::Cidr("::/0".parse().unwrap()),
         )],
+        name: "web servers".parse().unwrap(),
     }
 }
 
@@ -78,6 +80,43 @@ fn port() -> Port {
         source_dest_check: true,
         netns: "web-1".parse().unwrap(),
         device: "eth0".parse().unwrap(),
+        name: Some("web 1".parse().unwrap()),
+        options: Box::new(options()),
+    }
+}
+
+fn options() -> PortOptions {
+    PortOptions {
+        limits: RateLimits {
+            egress_bits: Some(1_000_000.try_into().unwrap()),
+            connections: Some(50.try_into().unwrap()),
+            ..RateLimits::default()
+        },
+        timeouts: IdleTimeouts {
+            tcp_established: Some(3600.try_into().unwrap()),
+            ..IdleTimeouts::default()
+        },
+        user_data: b"#!/bin/sh".to_vec().try_into().unwrap(),
+        metadata: MetadataOptions {
+            tokens_required: false,
+            ..MetadataOptions::default()
+        },
+    }
+}
+
+fn zone() -> DnsZoneState {
+    DnsZoneState {
+        id: ZoneInVpc {
+            zone: PrivateZoneId::from_bits(6),
+            vpc: VPC,
+        },
+        domain: "corp.internal".parse().unwrap(),
+        records: vec![RecordSet {
+            name: "_pg._tcp.corp.internal".parse().unwrap(),
+            kind: RecordKind::Srv,
+            ttl: Ttl::DEFAULT,
+            values: vec![RecordData::parse(RecordKind::Srv, "0 1 5432 db.corp.internal").unwrap()],
+        }],
     }
 }
 
@@ -91,6 +130,7 @@ fn mapping() -> Mapping {
         addresses: vec!["10.0.0.4".parse().unwrap(), "fd00::4".parse().unwrap()],
         groups: vec![GROUP],
         source_dest_check: false,
+        dns_label: Some("web-1".parse().unwrap()),
     }
 }
 
@@ -110,6 +150,11 @@ fn one_of_each() -> Vec<State> {
             vni: Vni::try_from(77).unwrap(),
             ipv4: vec!["10.0.0.0/16".parse().unwrap()],
             ipv6: vec!["fd00::/56".parse().unwrap()],
+            region: "r1".parse().unwrap(),
+            dns: VpcDns {
+                support: true,
+                hostnames: false,
+            },
         }),
         State::Mapping(mapping()),
         State::Group(group()),
@@ -123,6 +168,7 @@ fn one_of_each() -> Vec<State> {
             route_table: TABLE,
             acl: ACL,
         }),
+        State::DnsZone(zone()),
         State::Port(port()),
         State::RouteTable(RouteTableState {
             id: TABLE,

@@ -271,12 +271,15 @@ pub fn tables(host: usize, vteps: &[IpAddr], enis: &[Eni], mtu: u16) -> Tables {
         vni: Vni::try_from(VNI).unwrap(),
         ipv4: vec!["10.0.0.0/16".parse().unwrap()],
         ipv6: vec!["fd00:0:0:100::/56".parse().unwrap()],
+        region: "r1".parse().unwrap(),
+        dns: Default::default(),
     }));
     put(State::Group(GroupState {
         id: group(),
         vpc: vpc(),
         ingress: from_group(),
         egress: everything(1),
+        name: "group".parse().unwrap(),
     }));
     let local = |prefix: &str| RouteState {
         destination: prefix.parse().unwrap(),
@@ -329,6 +332,7 @@ fn mapping(eni: &Eni) -> Mapping {
         addresses: vec![eni.ipv4().into(), eni.ipv6().into()],
         groups: vec![group()],
         source_dest_check: true,
+        dns_label: None,
     }
 }
 
@@ -345,6 +349,8 @@ fn port(eni: &Eni) -> Port {
         source_dest_check: true,
         netns: "workload".parse().unwrap(),
         device: "eth0".parse().unwrap(),
+        name: None,
+        options: Default::default(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Why an object of the configuration was refused.
 
-use weft_model::{InterfaceId, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId, Vni, VpcId};
+use weft_model::{
+    InterfaceId, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId, Vni, VpcId, ZoneInVpc,
+};
 
 /// One object that can't be applied. Whatever was held under its key stays as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +38,12 @@ pub enum ApplyError {
         group: SecurityGroupId,
         /// The VPC that it names.
         vpc: VpcId,
+    },
+    /// A private zone of a VPC that isn't here.
+    #[error("private zone {zone} names a VPC that this host doesn't hold: send the VPC first")]
+    ZoneVpc {
+        /// The zone and the VPC that it names.
+        zone: ZoneInVpc,
     },
     /// A mapping in a VPC that isn't here.
     #[error("mapping {interface} is in {vpc}, which this host doesn't hold: send the VPC first")]

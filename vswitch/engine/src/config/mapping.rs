@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use weft_model::{HostName, InterfaceId, Mac, SecurityGroupId, SubnetId};
+use weft_model::{DnsLabel, HostName, InterfaceId, Mac, SecurityGroupId, SubnetId};
 
 use crate::hash::Map;
 
@@ -41,6 +41,8 @@ pub struct MappingEntry {
     pub groups: Vec<SecurityGroupId>,
     /// Whether it sends only from its own addresses.
     pub source_dest_check: bool,
+    /// Its own part of a domain name.
+    pub dns_label: Option<DnsLabel>,
 }
 
 /// Entries per copy at 20,000 interfaces: about 300.
@@ -101,6 +103,8 @@ impl<K: Hash + Eq + Clone, V: Clone> Sharded<K, V> {
 pub(crate) struct Mappings {
     by_address: Sharded<IpAddr, Arc<MappingEntry>>,
     by_interface: Sharded<InterfaceId, Arc<MappingEntry>>,
+    /// Names aren't unique.
+    by_label: Sharded<DnsLabel, Vec<InterfaceId>>,
     /// Interfaces without source check per host: such a host may send from any address.
     forwarders: Arc<Map<HostSlot, u32>>,
 }
@@ -112,6 +116,11 @@ impl Mappings {
 
     pub(crate) fn by_interface(&self, interface: InterfaceId) -> Option<&MappingEntry> {
         self.by_interface.get(&interface).map(Arc::as_ref)
+    }
+
+    pub(crate) fn by_label(&self, label: &DnsLabel) -> impl Iterator<Item = &MappingEntry> {
+        let interfaces = self.by_label.get(label).into_iter().flatten();
+        interfaces.filter_map(|&interface| self.by_interface(interface))
     }
 
     /// Where each shard is, to see which are shared.
@@ -136,6 +145,11 @@ impl Mappings {
         for &address in &entry.addresses {
             self.by_address.insert(address, Arc::clone(&entry));
         }
+        if let Some(label) = &entry.dns_label {
+            let mut holders = self.by_label.get(label).cloned().unwrap_or_default();
+            holders.push(entry.interface);
+            self.by_label.insert(label.clone(), holders);
+        }
         if !entry.source_dest_check {
             *Arc::make_mut(&mut self.forwarders)
                 .entry(entry.host_slot)
@@ -153,6 +167,13 @@ impl Mappings {
             let holder = self.by_address.get(address);
             if holder.is_some_and(|holder| holder.interface == interface) {
                 self.by_address.remove(address);
+            }
+        }
+        if let Some(label) = &old.dns_label {
+            let mut holders = self.by_label.remove(label).unwrap_or_default();
+            holders.retain(|holder| *holder != interface);
+            if !holders.is_empty() {
+                self.by_label.insert(label.clone(), holders);
             }
         }
         if !old.source_dest_check {

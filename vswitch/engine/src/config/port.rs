@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use weft_model::{DeviceName, InterfaceId, Mac, Mtu, NetnsName, SecurityGroupId, SubnetId, VpcId};
+use weft_model::{
+    DeviceName, InterfaceId, Label, Mac, Mtu, NetnsName, PortOptions, SecurityGroupId, SubnetId,
+    VpcId,
+};
 
 use super::{Config, MappingEntry, Policy, SubnetConfig, VpcConfig, VpcSlot};
 use crate::port::PortIndex;
@@ -33,12 +36,18 @@ pub struct PortConfig {
     pub ipv6: Vec<Ipv6Addr>,
     /// Its security groups, sorted.
     pub groups: Arc<[SecurityGroupId]>,
+    /// Their names, in the same order; a group that isn't here (yet) has none.
+    pub group_names: Arc<[Label]>,
     /// Whether it may send and receive only what is its own.
     pub source_dest_check: bool,
     /// The namespace that the device is put in.
     pub netns: NetnsName,
     /// The device's name there.
     pub device: DeviceName,
+    /// Its name, for people.
+    pub name: Option<Label>,
+    /// Its limits, timeouts and metadata.
+    pub options: Arc<PortOptions>,
     /// The largest IP packet it may send or get, in bytes.
     pub mtu: Mtu,
     /// What its groups allow; shared by ports with the same groups.

@@ -9,16 +9,17 @@ use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use weft_model::{
     HostName, InterfaceId, Mtu, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId, Vni, VpcId,
+    ZoneInVpc,
     state::{
-        AclState, Delta, GroupState, Mapping, Port, RouteTableState, State, StateKey, SubnetState,
-        Tunnel,
+        AclState, Delta, DnsZoneState, GroupState, Mapping, Port, RouteTableState, State, StateKey,
+        SubnetState, Tunnel,
     },
 };
 
 use self::ports::PolicyCache;
 use super::{
-    Acl, ApplyError, Config, HostSlot, MappingEntry, SubnetConfig, VpcConfig, VpcSlot,
-    route::Routes,
+    Acl, ApplyError, Config, HostSlot, MappingEntry, SubnetConfig, VpcConfig, VpcSlot, ZoneConfig,
+    Zones, route::Routes,
 };
 use crate::hash::Map;
 
@@ -101,6 +102,7 @@ impl Tables {
             Delta::Upsert(State::Group(group)) => return self.upsert_group(group),
             Delta::Upsert(State::Acl(acl)) => return self.upsert_acl(&acl),
             Delta::Upsert(State::Subnet(subnet)) => return self.upsert_subnet(subnet),
+            Delta::Upsert(State::DnsZone(zone)) => return self.upsert_zone(zone),
             Delta::Upsert(State::Port(port)) => return self.upsert_port(port),
             Delta::Upsert(State::RouteTable(table)) => return self.upsert_route_table(&table),
             Delta::Upsert(State::FlowLog(log)) => {
@@ -124,6 +126,7 @@ impl Tables {
             StateKey::Group(group) => self.remove_group(*group),
             StateKey::Acl(acl) => self.remove_acl(*acl),
             StateKey::Subnet(subnet) => self.remove_subnet(*subnet),
+            StateKey::DnsZone(zone) => self.remove_zone(*zone),
             StateKey::Port(interface) => self.remove_port(*interface),
             StateKey::RouteTable(table) => self.remove_route_table(*table),
             StateKey::FlowLog(log) => {
@@ -135,12 +138,18 @@ impl Tables {
     /// The VPC, to change: whatever was judged in it is looked at again.
     fn touch(&mut self, slot: VpcSlot) -> Option<&mut VpcConfig> {
         self.stamp = self.stamp.wrapping_add(1);
+        let stamp = self.stamp;
+        let vpc = self.vpc_mut(slot)?;
+        vpc.generation = stamp;
+        Some(vpc)
+    }
+
+    /// The VPC, to change in what no verdict depends on.
+    fn vpc_mut(&mut self, slot: VpcSlot) -> Option<&mut VpcConfig> {
         let vpc = Arc::make_mut(&mut self.config.vpcs)
             .get_mut(slot.0 as usize)?
             .as_mut()?;
-        let vpc = Arc::make_mut(vpc);
-        vpc.generation = self.stamp;
-        Some(vpc)
+        Some(Arc::make_mut(vpc))
     }
 
     fn touch_home(&mut self, vpc: VpcId) -> Option<&mut VpcConfig> {
@@ -173,6 +182,7 @@ impl Tables {
             addresses: mapping.addresses,
             groups: mapping.groups,
             source_dest_check: mapping.source_dest_check,
+            dns_label: mapping.dns_label,
         };
         // A resync repeats what is held; that is no change.
         let held = self
@@ -208,11 +218,11 @@ impl Tables {
         let config = SubnetConfig {
             id: subnet,
             vpc,
-            zone: state.zone,
             ipv4: state.ipv4,
             ipv6: state.ipv6,
             route_table: state.route_table,
             acl: state.acl,
+            zone: state.zone,
         };
         if let Some(vpc) = self.touch_home(vpc) {
             Arc::make_mut(&mut vpc.subnets).insert(subnet, Arc::new(config));
@@ -229,6 +239,26 @@ impl Tables {
             Arc::make_mut(&mut vpc.subnets).remove(&subnet);
         }
         self.recompile(vpc, |port| port.subnet == subnet);
+    }
+
+    fn upsert_zone(&mut self, state: DnsZoneState) -> Result<(), ApplyError> {
+        let zone = state.id;
+        let slot = self.held.get(&zone.vpc).map(|held| held.slot);
+        let slot = slot.ok_or(ApplyError::ZoneVpc { zone })?;
+        self.change_zones(slot, |zones| zones.insert(ZoneConfig::compile(state)));
+        Ok(())
+    }
+
+    fn remove_zone(&mut self, zone: ZoneInVpc) {
+        if let Some(slot) = self.held.get(&zone.vpc).map(|held| held.slot) {
+            self.change_zones(slot, |zones| zones.remove(zone.zone));
+        }
+    }
+
+    fn change_zones(&mut self, slot: VpcSlot, change: impl FnOnce(&mut Zones)) {
+        if let Some(vpc) = self.vpc_mut(slot) {
+            change(Arc::make_mut(&mut vpc.zones));
+        }
     }
 
     fn upsert_route_table(&mut self, state: &RouteTableState) -> Result<(), ApplyError> {

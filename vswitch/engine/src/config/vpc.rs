@@ -6,11 +6,11 @@ use std::{
 };
 
 use weft_model::{
-    Block4, InterfaceId, Mac, NetworkAclId, Prefix, RouteTableId, SubnetBlock6, SubnetId, Vni,
-    VpcBlock6, VpcId, ZoneName,
+    Block4, DnsLabel, DnsName, InterfaceId, Mac, NetworkAclId, Prefix, RegionName, RouteTableId,
+    SubnetBlock6, SubnetId, Vni, VpcBlock6, VpcDns, VpcId, ZoneName,
 };
 
-use super::{Acl, MappingEntry, mapping::Mappings, route::Routes};
+use super::{Acl, MappingEntry, ZoneConfig, Zones, mapping::Mappings, route::Routes};
 use crate::hash::Map;
 
 /// A subnet.
@@ -85,12 +85,17 @@ pub struct VpcConfig {
     pub ipv4: Vec<Block4>,
     /// IPv6 blocks.
     pub ipv6: Vec<VpcBlock6>,
+    /// The region that it is in.
+    pub region: RegionName,
+    /// What its resolver does.
+    pub dns: VpcDns,
     /// Moves with every change inside the VPC: a flow judged under another one is looked at again.
     pub(crate) generation: u32,
     pub(crate) subnets: Arc<Map<SubnetId, Arc<SubnetConfig>>>,
     pub(crate) routes: Arc<Map<RouteTableId, Arc<Routes>>>,
     pub(crate) acls: Arc<Map<NetworkAclId, Arc<Acl>>>,
     pub(crate) mappings: Mappings,
+    pub(crate) zones: Arc<Zones>,
 }
 
 impl VpcConfig {
@@ -117,6 +122,16 @@ impl VpcConfig {
     /// Where the interface is.
     pub fn interface(&self, interface: InterfaceId) -> Option<&MappingEntry> {
         self.mappings.by_interface(interface)
+    }
+
+    /// The interfaces with this name.
+    pub fn named(&self, label: &DnsLabel) -> impl Iterator<Item = &MappingEntry> {
+        self.mappings.by_label(label)
+    }
+
+    /// The private zone with the longest domain that the name is in.
+    pub fn zone_of(&self, name: &DnsName) -> Option<&ZoneConfig> {
+        self.zones.of(name)
     }
 
     /// Every interface, in no order.

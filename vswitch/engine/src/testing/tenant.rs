@@ -81,6 +81,7 @@ impl Eni {
             addresses: vec![self.ipv4().into(), self.ipv6().into()],
             groups: self.groups.clone(),
             source_dest_check: self.source_dest_check,
+            dns_label: None,
         }
     }
 
@@ -97,6 +98,8 @@ impl Eni {
             source_dest_check: self.source_dest_check,
             netns: "workload".parse().unwrap(),
             device: "eth0".parse().unwrap(),
+            name: None,
+            options: Default::default(),
         }
     }
 }
@@ -139,6 +142,8 @@ impl Net {
             vni: tenant.vni,
             ipv4: vec!["10.0.0.0/16".parse().unwrap()],
             ipv6: vec!["fd00:0:0:100::/56".parse().unwrap()],
+            region: "r1".parse().unwrap(),
+            dns: Default::default(),
         })));
         self.routes(tenant, &[]);
         for subnet in [1, 2] {
@@ -204,6 +209,7 @@ impl Net {
             vpc: tenant.vpc,
             ingress,
             egress,
+            name: "group".parse().unwrap(),
         })));
         id
     }

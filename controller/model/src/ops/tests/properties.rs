@@ -138,6 +138,7 @@ fn delete(cloud: &Cloud, key: ResourceKey) -> Answer {
         ResourceKey::InternetGateway(id) => internet_gateway::delete(cloud, id, None),
         ResourceKey::EgressGateway(id) => egress_gateway::delete(cloud, id, None),
         ResourceKey::FlowLog(id) => super::super::flow_log::delete(cloud, id, None),
+        ResourceKey::PrivateZone(id) => super::super::private_zone::delete(cloud, id, None),
     }
 }
 

@@ -14,6 +14,7 @@ fn group(ingress: Vec<Rule>, egress: Vec<Rule>) -> GroupState {
         vpc: VpcId::from_bits(1),
         ingress,
         egress,
+        name: "group".parse().unwrap(),
     }
 }
 

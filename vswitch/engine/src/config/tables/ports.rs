@@ -123,6 +123,12 @@ impl Tables {
         let port = port.clone();
         let groups = sorted(&port.groups);
         let policy = self.policy(port.vpc, &groups);
+        let held = self.held.get(&port.vpc);
+        let names = groups.iter().filter_map(|group| {
+            let group = held.and_then(|held| held.groups.get(group));
+            group.map(|group| group.name.clone())
+        });
+        let group_names = names.collect();
         let index = match self.config.by_interface.get(&interface) {
             Some(&index) => index,
             None => self.take_slot(),
@@ -139,9 +145,12 @@ impl Tables {
             secondary_ipv4: port.secondary_ipv4,
             ipv6: port.ipv6,
             groups,
+            group_names,
             source_dest_check: port.source_dest_check,
             netns: port.netns,
             device: port.device,
+            name: port.name,
+            options: Arc::from(port.options),
             mtu: self.config.mtu,
             policy,
             vpc_slot: slot,

@@ -26,6 +26,8 @@ fn vpc(id: VpcId, vni: u32) -> Delta {
         vni: Vni::try_from(vni).unwrap(),
         ipv4: vec!["10.0.0.0/16".parse().unwrap()],
         ipv6: vec![],
+        region: "r1".parse().unwrap(),
+        dns: Default::default(),
     }))
 }
 
@@ -53,6 +55,7 @@ fn group(rules: u64) -> Delta {
         vpc: VPC,
         ingress: (0..rules).map(rule).collect(),
         egress: vec![],
+        name: "group".parse().unwrap(),
     }))
 }
 
@@ -69,6 +72,8 @@ fn port_state(n: u8) -> Port {
         source_dest_check: true,
         netns: "w".parse().unwrap(),
         device: "eth0".parse().unwrap(),
+        name: None,
+        options: Default::default(),
     }
 }
 
@@ -86,6 +91,7 @@ fn mapping(n: u32, host: &str) -> Delta {
         addresses: vec![std::net::Ipv4Addr::from(0x0a00_0000 + n).into()],
         groups: vec![],
         source_dest_check: true,
+        dns_label: None,
     }))
 }
 

@@ -48,11 +48,14 @@ impl Tables {
             vni: state.vni,
             ipv4: state.ipv4,
             ipv6: state.ipv6,
+            region: state.region,
+            dns: state.dns,
             generation: self.stamp,
             subnets: Arc::default(),
             routes: Arc::default(),
             acls: Arc::default(),
             mappings: Mappings::default(),
+            zones: Arc::default(),
         }));
         Arc::make_mut(&mut self.config.by_vni).insert(state.vni, slot);
         let held = Held {
@@ -73,6 +76,8 @@ impl Tables {
             vpc.vni = state.vni;
             vpc.ipv4 = state.ipv4;
             vpc.ipv6 = state.ipv6;
+            vpc.region = state.region;
+            vpc.dns = state.dns;
         }
         // The tunnel finds ports by VNI.
         self.recompile(id, |_| true);
