@@ -23,6 +23,7 @@ pub mod trace;
 pub mod verdict;
 
 mod hash;
+mod mutation;
 mod pipeline;
 
 pub use config::Config;
@@ -31,6 +32,8 @@ pub use drop::{Drop, DropObject, DropReason};
 pub use engine::Engine;
 pub use frame::Frame;
 pub use limits::{Limits, Timeouts};
+#[cfg(feature = "mutations")]
+pub use mutation::{Mutation, wake};
 pub use port::PortIndex;
 pub use time::Now;
 pub use verdict::{Encap, Sink, Verdict};

@@ -7,7 +7,11 @@ use weft_packet::{
     icmp::Embedded,
 };
 
-use crate::{config::Direction, port::PortIndex};
+use crate::{
+    config::Direction,
+    mutation::{Mutation, is_awake},
+    port::PortIndex,
+};
 
 /// A connection as one port sees it: the port's own end first, whoever began it.
 ///
@@ -101,6 +105,10 @@ impl FlowKey {
     #[inline]
     fn new(port: PortIndex, protocol: u8, local: (IpAddr, u16), remote: (IpAddr, u16)) -> Self {
         let family = if local.0.is_ipv6() { V6 } else { 0 };
+        let protocol = match is_awake(Mutation::KeyWithoutProtocol) {
+            true => 0,
+            false => protocol,
+        };
         Self {
             local: octets(local.0),
             remote: octets(remote.0),

@@ -16,6 +16,7 @@ use crate::{
     drop::{Drop, DropObject, DropReason},
     flow::{Flags, FlowKey, is_opening},
     frame::Frame,
+    mutation::{Mutation, is_awake},
     port::PortIndex,
     service::{self, Heard},
     time::Now,
@@ -95,7 +96,8 @@ impl Core {
     ) -> Option<usize> {
         let at = found?;
         let flow = self.flows.get(at);
-        let current = flow.generation(direction) == packet.generation()
+        let newest = flow.generation(direction) == packet.generation();
+        let current = (newest || is_awake(Mutation::StaleFlow))
             && !flow.flags.has(Flags::BLOCKED)
             && packet.ip.fragment.is_none()
             && !tcp_flags(packet.ip).is_some_and(is_opening);

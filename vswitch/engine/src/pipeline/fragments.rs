@@ -13,6 +13,7 @@ use crate::{
     flow::{Flags, FlowKey},
     hash::Map,
     limits::Limits,
+    mutation::{Mutation, is_awake},
     port::PortIndex,
     time::Now,
 };
@@ -69,6 +70,12 @@ impl Fragments {
         direction: Direction,
     ) -> Result<First, Drop> {
         self.expire(packet.now, 8);
+        if is_awake(Mutation::AnyFragment) {
+            return Ok(First {
+                entropy: 0,
+                translated: None,
+            });
+        }
         let first = datagram(packet, direction).and_then(|first| self.passed.get(&first));
         first
             .copied()

@@ -11,6 +11,7 @@ use crate::{
     config::{Direction, PortView, Traffic},
     drop::Drop,
     flow::{Flags, Flow, is_opening},
+    mutation::{Mutation, is_awake},
 };
 
 impl Core {
@@ -24,7 +25,8 @@ impl Core {
     ) -> Result<Option<usize>, Drop> {
         let flow = self.flows.get(at);
         let stale = flow.generation(direction) != packet.generation();
-        if stale && flow.peer != packet.peer_holder(direction) {
+        let another = flow.peer != packet.peer_holder(direction);
+        if stale && another && !is_awake(Mutation::AnyPeer) {
             // The address is another interface's now: the connection died with the old one.
             self.flows.remove(at);
             let rule = packet.allowed(direction)?;

@@ -14,6 +14,7 @@ use super::{Core, Packet};
 use crate::{
     config::Direction,
     flow::{Flags, FlowKey, Holder},
+    mutation::{Mutation, is_awake},
 };
 
 /// Makes the packet's ends those of `key`, as it stands when the packet goes in `direction`.
@@ -125,6 +126,6 @@ impl Core {
         let tracked = !flow.flags.has(Flags::UNTRACKED);
         let remote = packet.view.mapping(flow.key.remote());
         let lives = flow.peer == Holder::of(remote.map(|entry| entry.interface));
-        (tracked && lives).then_some(at)
+        (tracked && lives || is_awake(Mutation::AnyError)).then_some(at)
     }
 }

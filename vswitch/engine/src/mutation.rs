@@ -1,0 +1,56 @@
+//! Faults made on purpose, so that a test can show that it would find them. They are compiled with
+//! the feature `mutations` only, and then sleep until a test wakes one.
+
+#[cfg(feature = "mutations")]
+use std::cell::Cell;
+
+/// A fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutation {
+    /// Connections of different protocols are taken for one.
+    KeyWithoutProtocol,
+    /// A connection goes on with whoever holds the other end's address by now.
+    AnyPeer,
+    /// A flow's verdict holds though the configuration has changed since.
+    StaleFlow,
+    /// A later fragment passes without its first.
+    AnyFragment,
+    /// An ICMP error passes for any connection, tracked or not, with whomever.
+    AnyError,
+}
+
+#[cfg(feature = "mutations")]
+impl Mutation {
+    /// Every fault there is.
+    pub const ALL: &'static [Self] = &[
+        Self::KeyWithoutProtocol,
+        Self::AnyPeer,
+        Self::StaleFlow,
+        Self::AnyFragment,
+        Self::AnyError,
+    ];
+}
+
+#[cfg(feature = "mutations")]
+thread_local! {
+    static AWAKE: Cell<Option<Mutation>> = const { Cell::new(None) };
+}
+
+/// Wakes a fault in the engines of this thread, and puts the one before to sleep.
+#[cfg(feature = "mutations")]
+pub fn wake(mutation: Option<Mutation>) {
+    AWAKE.set(mutation);
+}
+
+/// Whether the fault is awake.
+#[cfg(feature = "mutations")]
+pub(crate) fn is_awake(mutation: Mutation) -> bool {
+    AWAKE.get() == Some(mutation)
+}
+
+/// Whether the fault is awake: here it isn't even there.
+#[cfg(not(feature = "mutations"))]
+#[inline(always)]
+pub(crate) const fn is_awake(_: Mutation) -> bool {
+    false
+}
