@@ -9,7 +9,7 @@ WEFT := target/release/weft
 ORACLE_CLOUDS ?= 10000
 ORACLE_PACKETS ?= 150
 
-.PHONY: help demo test check fmt lint unit oracle labs deps deps-test bench fuzz deny clean
+.PHONY: help demo test check fmt lint unit oracle sim labs deps deps-test bench fuzz deny clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,10 @@ unit: ## Unit and property tests only: no namespaces
 oracle: ## Engines against the independent judge: 1,000,000 packets over 10,000 clouds
 	WEFT_ORACLE_CLOUDS=$(ORACLE_CLOUDS) WEFT_ORACLE_PACKETS=$(ORACLE_PACKETS) \
 	    $(CARGO) test --profile oracle --locked --package weft-tests --test oracle -- --nocapture
+
+sim: ## The whole system on virtual time while everything fails: hundreds of hosts
+	WEFT_SIM_HOSTS=300 WEFT_SIM_PACKETS=50000 WEFT_SIM_RUNS=10 \
+	    $(CARGO) test --profile oracle --locked --package weft-tests --test oracle -- --nocapture nothing_forbidden
 
 labs: deps-test ## The namespace tests only
 	$(CARGO) build --locked --package weft

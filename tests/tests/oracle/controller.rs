@@ -60,6 +60,14 @@ impl Controller {
         }
     }
 
+    /// Its process starts again: what it keeps is the cloud.
+    pub(crate) fn restart(&mut self) {
+        self.planner = Planner::new(&self.cloud, seal);
+        for queue in self.queues.values_mut() {
+            *queue = HostQueue::new(Some(Revision(0)));
+        }
+    }
+
     pub(crate) fn queue(&mut self, host: &HostName) -> &mut HostQueue<State> {
         if !self.queues.contains_key(host) {
             self.queues.insert(host.clone(), HostQueue::new(None));

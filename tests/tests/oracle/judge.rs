@@ -167,7 +167,7 @@ impl Judge {
         self.connections.iter().any(|c| near(c.ends())) || self.firsts.iter().any(|f| near(f.1))
     }
 
-    /// The workload behind the interface sends a frame.
+    /// The workload behind the interface sends a frame, and it goes all its way.
     pub(crate) fn send(
         &mut self,
         cloud: &Cloud,
@@ -175,27 +175,34 @@ impl Judge {
         from: InterfaceId,
         frame: &[u8],
     ) -> Outcome {
-        self.connections.retain(|c| c.ends() > now);
-        self.firsts.retain(|(_, until)| *until > now);
         let mut outcome = Outcome::default();
         let at = cloud.interface(from).unwrap();
-        if let Err(refusal) = self.leave(cloud, now, at, frame, &mut outcome) {
-            outcome.drops.push(refusal);
+        match self.departure(cloud, now, at, frame, &mut outcome) {
+            Ok(Some(way)) => self.carry(cloud, now, (at, &way), frame, &mut outcome),
+            Ok(None) => {}
+            Err(refusal) => outcome.drops.push(refusal),
         }
         outcome
+    }
+
+    fn forget(&mut self, now: u64) {
+        self.connections.retain(|c| c.ends() > now);
+        self.firsts.retain(|(_, until)| *until > now);
     }
 }
 
 /// Out of an interface.
 impl Judge {
-    fn leave(
+    /// Where a frame goes next; nowhere, if the router answers it.
+    pub(crate) fn departure(
         &mut self,
         cloud: &Cloud,
         now: u64,
         at: &Interface,
         frame: &[u8],
         outcome: &mut Outcome,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Way>, Refusal> {
+        self.forget(now);
         let headers = Headers::parse(frame).unwrap();
         if headers.src != at.mac {
             return Err(Refusal::because("spoofed_mac", headers.src));
@@ -205,7 +212,7 @@ impl Judge {
         };
         let subnet = cloud.subnet(at.subnet).unwrap();
         if is_router(subnet, ip.dst) {
-            return ask_router(at, &headers, ip, frame, outcome);
+            return ask_router(at, &headers, ip, frame, outcome).map(|()| None);
         }
         check_sender(subnet, at, &headers, ip)?;
         let case = Case {
@@ -220,8 +227,7 @@ impl Judge {
             self.follow(&case)?;
             let way = way(cloud, at, ip.dst)?;
             check_hop(&case, &way, outcome)?;
-            self.carry(&case, &way, outcome);
-            return Ok(());
+            return Ok(Some(way));
         }
         let judged = self.judge(&case)?;
         let way = match (way(cloud, at, ip.dst), &judged) {
@@ -235,18 +241,25 @@ impl Judge {
         check_hop(&case, &way, outcome)?;
         self.passed(&case, &judged);
         self.passed_first(&case);
-        self.carry(&case, &way, outcome);
-        Ok(())
+        Ok(Some(way))
     }
 
-    fn carry(&mut self, case: &Case<'_>, way: &Way, outcome: &mut Outcome) {
-        let crosses = way.to.subnet != case.at.subnet;
-        let sent = bytes::forward(case.frame, case.ip, way, crosses);
+    fn carry(
+        &mut self,
+        cloud: &Cloud,
+        now: u64,
+        (from, way): (&Interface, &Way),
+        frame: &[u8],
+        outcome: &mut Outcome,
+    ) {
+        let crosses = way.to.subnet != from.subnet;
+        let sent = bytes::forward(frame, way, crosses);
         for piece in bytes::pieces(sent, MTU) {
-            outcome
-                .crossings
-                .extend(crossing(case.cloud, case.at, &way.to));
-            self.arrive(case, &way.to, piece, outcome);
+            outcome.crossings.extend(crossing(cloud, from, &way.to));
+            match self.arrival(cloud, now, &way.to, &piece) {
+                Err(refusal) => outcome.drops.push(refusal),
+                Ok(()) => outcome.delivered.push((way.to.id, Expected::Frame(piece))),
+            }
         }
     }
 }
@@ -271,23 +284,27 @@ fn check_hop(case: &Case<'_>, way: &Way, outcome: &mut Outcome) -> Result<(), Re
 
 /// Into an interface.
 impl Judge {
-    fn arrive(&mut self, sent: &Case<'_>, to: &Interface, frame: Vec<u8>, outcome: &mut Outcome) {
-        let headers = Headers::parse(&frame).unwrap();
+    /// Whether the frame is delivered.
+    pub(crate) fn arrival(
+        &mut self,
+        cloud: &Cloud,
+        now: u64,
+        to: &Interface,
+        frame: &[u8],
+    ) -> Result<(), Refusal> {
+        self.forget(now);
+        let headers = Headers::parse(frame).unwrap();
         let Body::Ip(ip) = &headers.body else {
             panic!("it was IP: {headers:?}");
         };
-        let case = Case {
-            cloud: sent.cloud,
-            now: sent.now,
+        self.enter(&Case {
+            cloud,
+            now,
             at: to,
             direction: Direction::In,
-            frame: &frame,
+            frame,
             ip,
-        };
-        match self.enter(&case) {
-            Err(refusal) => outcome.drops.push(refusal),
-            Ok(()) => outcome.delivered.push((to.id, Expected::Frame(frame))),
-        }
+        })
     }
 
     fn enter(&mut self, case: &Case<'_>) -> Result<(), Refusal> {

@@ -11,6 +11,7 @@ mod judge;
 mod random;
 mod runs;
 mod send;
+mod sim;
 mod story;
 mod town;
 mod underlay;

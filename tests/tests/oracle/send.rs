@@ -79,10 +79,10 @@ const FIN: u8 = 0x01;
 const ACK: u8 = 0x10;
 
 impl Session {
-    pub(crate) fn random(random: &mut Random) -> Self {
+    pub(crate) fn random(random: &mut Random, interfaces: usize) -> Self {
         Self {
-            a: random.below(8),
-            b: random.below(8),
+            a: random.below(interfaces),
+            b: random.below(interfaces),
             nth: if random.percent(80) {
                 0
             } else {

@@ -7,7 +7,7 @@ use crate::{
     compare::compare,
     random::Random,
     send::{Send, Session},
-    town::Town,
+    town::{Size, Town},
     underlay::Journey,
 };
 
@@ -58,7 +58,9 @@ impl Story {
     pub(crate) fn random(seed: u64, packets: usize) -> Self {
         let mut random = Random::new(seed ^ 0x57);
         let number = random.between(2, 7);
-        let sessions: Vec<_> = (0..number).map(|_| Session::random(&mut random)).collect();
+        let sessions: Vec<_> = (0..number)
+            .map(|_| Session::random(&mut random, 8))
+            .collect();
         let mut steps = Vec::new();
         let mut sent = 0;
         while sent < packets {
@@ -70,7 +72,7 @@ impl Story {
     }
 
     pub(crate) fn run(&self) -> Result<Tally, Failure> {
-        let mut town = Town::new(self.seed);
+        let mut town = town(self.seed);
         let mut tally = Tally::default();
         for (at, step) in self.steps.iter().enumerate() {
             let done = take(&mut town, *step, &mut tally);
@@ -104,7 +106,7 @@ impl Story {
     }
 
     pub(crate) fn tell(&self, failure: &Failure) -> String {
-        let mut town = Town::new(self.seed);
+        let mut town = town(self.seed);
         let mut text = format!("seed {}\n", self.seed);
         for step in &self.steps {
             if let Step::Send(send) = step {
@@ -127,6 +129,12 @@ impl Story {
         let _ = writeln!(text, "  {}", failure.what);
         text
     }
+}
+
+fn town(seed: u64) -> Town {
+    let mut town = Town::new(seed, Size::small(seed));
+    town.sync();
+    town
 }
 
 fn step(random: &mut Random, sessions: &[Session]) -> Step {

@@ -38,6 +38,7 @@ pub(crate) struct Town {
     /// Where ids come from.
     entropy: Random,
     devices: usize,
+    workers: usize,
 }
 
 /// What nobody in the cloud has, behind middleboxes.
@@ -47,9 +48,31 @@ pub(crate) fn outside6() -> IpAddr {
     "2001:db8:5::7".parse().unwrap()
 }
 
+/// How much of a town there is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) hosts: usize,
+    pub(crate) vpcs: usize,
+    pub(crate) interfaces: usize,
+}
+
+impl Size {
+    /// Of a story: everything meets everything.
+    pub(crate) fn small(seed: u64) -> Self {
+        let mut random = Random::new(seed ^ 0x512e);
+        let vpcs = random.between(1, 2);
+        Self {
+            hosts: random.between(1, 3),
+            vpcs,
+            interfaces: vpcs * random.between(2, 5),
+        }
+    }
+}
+
 /// Building.
 impl Town {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Its hosts have yet to hear of it.
+    pub(crate) fn new(seed: u64, size: Size) -> Self {
         let mut random = Random::new(seed);
         let mut town = Self {
             controller: Controller::new(),
@@ -67,17 +90,16 @@ impl Town {
             },
             entropy: Random::new(seed ^ 0x1d),
             devices: 0,
+            workers: 1,
         };
-        town.build_substrate(&mut random, seed);
-        let vpcs = random.between(1, 2);
-        for _ in 0..vpcs {
-            town.build_vpc(&mut random);
+        town.build_substrate(&mut random, size.hosts, seed);
+        for _ in 0..size.vpcs {
+            town.build_vpc(&mut random, size.interfaces / size.vpcs);
         }
-        town.sync();
         town
     }
 
-    fn build_substrate(&mut self, random: &mut Random, seed: u64) {
+    fn build_substrate(&mut self, random: &mut Random, hosts: usize, seed: u64) {
         let region = region::Draft {
             name: "r".parse().unwrap(),
             label: None,
@@ -91,9 +113,9 @@ impl Town {
         };
         self.run(|w, _| zone::create(&w.controller.cloud, zone))
             .unwrap();
-        let (hosts, workers) = (random.between(1, 3), random.between(1, 2));
+        self.workers = random.between(1, 2);
         for n in 0..hosts {
-            let vtep = IpAddr::V4(Ipv4Addr::new(192, 0, 2, n as u8 + 1));
+            let vtep = IpAddr::V4(Ipv4Addr::from_bits(0xc612_0000 + n as u32 + 1));
             let draft = host::Draft {
                 name: format!("h{n}").parse().unwrap(),
                 zone: "z".parse().unwrap(),
@@ -106,12 +128,12 @@ impl Town {
                 .unwrap();
             self.controller.connect(&name, &Hello::default());
             self.hosts
-                .push(Host::new(name, vtep, workers, seed ^ n as u64));
+                .push(Host::new(name, vtep, self.workers, seed ^ n as u64));
         }
     }
 
     /// Every tenant has the same addresses.
-    fn build_vpc(&mut self, random: &mut Random) {
+    fn build_vpc(&mut self, random: &mut Random, interfaces: usize) {
         let draft = vpc::Draft {
             region: "r".parse().unwrap(),
             primary: "10.0.0.0/16".parse().unwrap(),
@@ -146,7 +168,7 @@ impl Town {
         for n in 0..random.between(1, 3) {
             self.add_group(random, id, n);
         }
-        for _ in 0..random.between(2, 5) {
+        for _ in 0..interfaces {
             self.add_interface(random);
         }
         for _ in 0..random.between(0, 2) {
@@ -416,6 +438,13 @@ impl Town {
                 host.name
             );
         }
+    }
+
+    /// The host's process dies and leaves nothing; another takes its place.
+    pub(crate) fn crash(&mut self, host: usize) {
+        let seed = self.entropy.bits();
+        let old = &mut self.hosts[host];
+        *old = Host::new(old.name.clone(), old.vtep, self.workers, seed);
     }
 
     /// The number of the host that the interface is plugged in at.

@@ -25,7 +25,7 @@ const MOST: usize = 512;
 /// A host: its tables, and as many engines as it has workers.
 pub(crate) struct Host {
     pub(crate) name: HostName,
-    vtep: IpAddr,
+    pub(crate) vtep: IpAddr,
     tables: Tables,
     engines: Vec<Engine>,
     /// What it holds, with the versions.
@@ -84,11 +84,43 @@ impl Host {
         }
     }
 
+    /// The egress half, at a port that it has.
+    pub(crate) fn from_port(
+        &mut self,
+        now: Now,
+        interface: InterfaceId,
+        bytes: &mut [u8],
+        made: &mut Made,
+    ) -> Verdict {
+        let config = self.tables.publish();
+        let port = config.port_of(interface).expect("a port sends");
+        let worker = self.worker(port.mac);
+        let offload = Offload::NONE;
+        let frame = Frame { bytes, offload };
+        self.engines[worker].from_port(now, port.index, frame, made)
+    }
+
+    /// The ingress half of a frame from another port of it.
+    pub(crate) fn to_port(&mut self, now: Now, port: PortIndex, bytes: &mut [u8]) -> Verdict {
+        let worker = self.worker(self.interface(port).1);
+        let offload = Offload::NONE;
+        let (frame, mut made) = (Frame { bytes, offload }, Made::default());
+        self.engines[worker].to_port(now, port, frame, &mut made)
+    }
+
+    /// The ingress half of a packet from the underlay.
+    pub(crate) fn from_tunnel(&mut self, now: Now, source: IpAddr, payload: &mut [u8]) -> Verdict {
+        let inner = Headers::parse(&payload[vxlan::HEADER..]).unwrap();
+        let worker = self.worker(inner.dst);
+        let mut made = Made::default();
+        self.engines[worker].from_tunnel(now, source, payload, Offload::NONE, &mut made)
+    }
+
     fn worker(&self, mac: Mac) -> usize {
         owner(mac, self.engines.len())
     }
 
-    fn interface(&self, port: PortIndex) -> (InterfaceId, Mac) {
+    pub(crate) fn interface(&self, port: PortIndex) -> (InterfaceId, Mac) {
         let config = self.tables.publish();
         let port = config.port(port).unwrap();
         (port.interface, port.mac)
@@ -119,10 +151,10 @@ enum Step {
 
 /// Takes what an engine makes.
 #[derive(Default)]
-struct Made {
-    to_port: Vec<(PortIndex, Vec<u8>)>,
-    to_local: Vec<(PortIndex, Vec<u8>)>,
-    to_tunnel: Vec<(Encap, Vec<u8>)>,
+pub(crate) struct Made {
+    pub(crate) to_port: Vec<(PortIndex, Vec<u8>)>,
+    pub(crate) to_local: Vec<(PortIndex, Vec<u8>)>,
+    pub(crate) to_tunnel: Vec<(Encap, Vec<u8>)>,
 }
 
 impl Sink for Made {
@@ -172,37 +204,18 @@ impl<'a> Journey<'a> {
 
     fn step(&mut self, step: Step) {
         let (now, mut made) = (self.now, Made::default());
-        let offload = Offload::NONE;
         let (at, frame, verdict) = match step {
             Step::FromPort(at, interface, mut bytes) => {
                 let host = &mut self.hosts[at];
-                let config = host.tables.publish();
-                let port = config.port_of(interface).expect("a port sends");
-                let worker = host.worker(port.mac);
-                let frame = Frame {
-                    bytes: &mut bytes,
-                    offload,
-                };
-                let engine = &mut host.engines[worker];
-                let verdict = engine.from_port(now, port.index, frame, &mut made);
+                let verdict = host.from_port(now, interface, &mut bytes, &mut made);
                 (at, bytes, verdict)
             }
             Step::ToPort(at, port, mut bytes) => {
-                let host = &mut self.hosts[at];
-                let worker = host.worker(host.interface(port).1);
-                let frame = Frame {
-                    bytes: &mut bytes,
-                    offload,
-                };
-                let verdict = host.engines[worker].to_port(now, port, frame, &mut made);
+                let verdict = self.hosts[at].to_port(now, port, &mut bytes);
                 (at, bytes, verdict)
             }
             Step::FromTunnel(at, source, mut payload) => {
-                let host = &mut self.hosts[at];
-                let inner = Headers::parse(&payload[vxlan::HEADER..]).unwrap();
-                let worker = host.worker(inner.dst);
-                let engine = &mut host.engines[worker];
-                let verdict = engine.from_tunnel(now, source, &mut payload, offload, &mut made);
+                let verdict = self.hosts[at].from_tunnel(now, source, &mut payload);
                 (at, payload.split_off(vxlan::HEADER), verdict)
             }
         };

@@ -36,7 +36,8 @@ pub(crate) enum Expected {
 
 /// The frame as it arrives at the next interface: its MAC, and past a router a hop less. The router
 /// shows its own MAC where the packet leaves the subnet.
-pub(crate) fn forward(frame: &[u8], ip: &Ip, way: &Way, crosses: bool) -> Vec<u8> {
+pub(crate) fn forward(frame: &[u8], way: &Way, crosses: bool) -> Vec<u8> {
+    let (_, ip) = ip_of(frame).unwrap();
     let mut sent = frame[..ip.end].to_vec();
     sent[..6].copy_from_slice(&way.to.mac.octets());
     if crosses {
