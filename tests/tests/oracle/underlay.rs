@@ -85,7 +85,7 @@ impl Host {
     }
 
     /// The egress half, at a port that it has.
-    pub(crate) fn from_port(
+    pub(crate) fn leave(
         &mut self,
         now: Now,
         interface: InterfaceId,
@@ -101,7 +101,7 @@ impl Host {
     }
 
     /// The ingress half of a frame from another port of it.
-    pub(crate) fn to_port(&mut self, now: Now, port: PortIndex, bytes: &mut [u8]) -> Verdict {
+    pub(crate) fn arrive(&mut self, now: Now, port: PortIndex, bytes: &mut [u8]) -> Verdict {
         let worker = self.worker(self.interface(port).1);
         let offload = Offload::NONE;
         let (frame, mut made) = (Frame { bytes, offload }, Made::default());
@@ -109,7 +109,7 @@ impl Host {
     }
 
     /// The ingress half of a packet from the underlay.
-    pub(crate) fn from_tunnel(&mut self, now: Now, source: IpAddr, payload: &mut [u8]) -> Verdict {
+    pub(crate) fn emerge(&mut self, now: Now, source: IpAddr, payload: &mut [u8]) -> Verdict {
         let inner = Headers::parse(&payload[vxlan::HEADER..]).unwrap();
         let worker = self.worker(inner.dst);
         let mut made = Made::default();
@@ -207,15 +207,15 @@ impl<'a> Journey<'a> {
         let (at, frame, verdict) = match step {
             Step::FromPort(at, interface, mut bytes) => {
                 let host = &mut self.hosts[at];
-                let verdict = host.from_port(now, interface, &mut bytes, &mut made);
+                let verdict = host.leave(now, interface, &mut bytes, &mut made);
                 (at, bytes, verdict)
             }
             Step::ToPort(at, port, mut bytes) => {
-                let verdict = self.hosts[at].to_port(now, port, &mut bytes);
+                let verdict = self.hosts[at].arrive(now, port, &mut bytes);
                 (at, bytes, verdict)
             }
             Step::FromTunnel(at, source, mut payload) => {
-                let verdict = self.hosts[at].from_tunnel(now, source, &mut payload);
+                let verdict = self.hosts[at].emerge(now, source, &mut payload);
                 (at, payload.split_off(vxlan::HEADER), verdict)
             }
         };

@@ -57,7 +57,7 @@ impl Simulation {
         let judged = station
             .judge
             .departure(&view, now.0, &at, &frame, &mut outcome);
-        let verdict = self.town.hosts[host].from_port(now, at.id, &mut frame, &mut made);
+        let verdict = self.town.hosts[host].leave(now, at.id, &mut frame, &mut made);
         let found = match verdict {
             Verdict::Drop(drop) => Err(told(&drop)),
             _ => Ok(()),
@@ -104,7 +104,7 @@ impl Simulation {
                 (way.to.id, &self.town.hosts[host].name)
             );
             let now = self.town.now;
-            let verdict = self.town.hosts[host].to_port(now, port, &mut frame);
+            let verdict = self.town.hosts[host].arrive(now, port, &mut frame);
             self.arrived(host, (from.id, &view), Some(way.to.clone()), verdict, frame);
         }
         for (encap, frame) in tunnel {
@@ -168,7 +168,7 @@ impl Simulation {
         self.clear_edge(host);
         let to = self.addressee(host, &payload);
         let now = self.town.now;
-        let verdict = self.town.hosts[host].from_tunnel(now, source, &mut payload);
+        let verdict = self.town.hosts[host].emerge(now, source, &mut payload);
         // As it came: the judge reads what the engine read.
         let frame = payload.split_off(vxlan::HEADER);
         self.arrived(host, (from, &view), to, verdict, frame);
