@@ -17,6 +17,8 @@ pub enum Mutation {
     AnyFragment,
     /// An ICMP error passes for any connection, tracked or not, with whomever.
     AnyError,
+    /// What goes to a port of the same host isn't judged where it leaves its subnet.
+    NoAclOnHairpin,
 }
 
 #[cfg(feature = "mutations")]
@@ -28,6 +30,7 @@ impl Mutation {
         Self::StaleFlow,
         Self::AnyFragment,
         Self::AnyError,
+        Self::NoAclOnHairpin,
     ];
 }
 

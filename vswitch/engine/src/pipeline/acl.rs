@@ -7,7 +7,7 @@
 use weft_model::Mac;
 use weft_packet::headers::L4;
 
-use super::{Packet, judge::traffic};
+use super::{Packet, judge::traffic, way::Way};
 use crate::{
     config::{AclVerdict, Direction},
     drop::{Drop, DropObject, DropReason},
@@ -21,6 +21,19 @@ impl Packet<'_> {
             return self.check_boundary(Direction::Egress);
         }
         Ok(())
+    }
+
+    /// Whether the subnet's ACL lets the packet out, before anything is changed for it. On the way in
+    /// it was asked already.
+    pub(super) fn gate(&self, direction: Direction) -> Result<(), Drop> {
+        if direction == Direction::Ingress {
+            return Ok(());
+        }
+        match Way::resolve(&self.view, self.ip.dst) {
+            Ok(way) => self.check_exit(way.hop),
+            // What else is wrong, and what it ends, is found where the way is taken.
+            Err(_) => Ok(()),
+        }
     }
 
     /// Whether the subnet's ACL lets the packet in, where it comes from outside the subnet: then,

@@ -1,7 +1,7 @@
 //! Known connections that need another look: the configuration changed, a SYN came, or the rule of
 //! an untracked one is gone.
 
-use weft_model::Protocol;
+use weft_model::{Protocol, RuleId};
 
 use super::{
     Core, Packet,
@@ -16,7 +16,7 @@ use crate::{
 
 impl Core {
     /// Looks at a packet's flow again. The flow that the packet goes on as part of; none where it
-    /// goes on by itself, judged alone.
+    /// goes on by itself, judged alone. What the ACL won't let out changes nothing.
     pub(super) fn revise(
         &mut self,
         packet: &Packet<'_>,
@@ -33,6 +33,7 @@ impl Core {
             if packet.is_stray_reply() {
                 return Ok(None);
             }
+            packet.gate(direction)?;
             return self.open(packet, direction, rule).map(Some);
         }
         let flow = self.flows.get_mut(at);
@@ -40,6 +41,7 @@ impl Core {
         if flags.is_some_and(is_opening) {
             // Refused, the SYN alone is dropped: the old connection isn't its to end.
             let rule = packet.allowed(direction)?;
+            packet.gate(direction)?;
             let again = flow.is_reopened_by(direction, flags);
             if let Some(opening) = packet.opening(direction, rule).filter(|_| again) {
                 flow.reopen(packet.now, &opening);
@@ -47,7 +49,12 @@ impl Core {
             return Ok(Some(at));
         }
         // A tracked connection outlives its rule.
-        if !flow.flags.has(Flags::UNTRACKED) || judge_again(&packet.view, flow) {
+        if !flow.flags.has(Flags::UNTRACKED) {
+            return Ok(Some(at));
+        }
+        if let Some((rule, untracked)) = judge_again(&packet.view, flow) {
+            packet.gate(direction)?;
+            flow.allow(rule, untracked);
             return Ok(Some(at));
         }
         flow.block(packet.now);
@@ -60,8 +67,9 @@ impl Core {
     }
 }
 
-/// Judges an untracked connection by the rules of the day, as its first packet would be.
-fn judge_again(view: &PortView<'_>, flow: &mut Flow) -> bool {
+/// Judges an untracked connection by the rules of the day, as its first packet would be: the rule
+/// that allows it, and whether it still needs no tracking.
+fn judge_again(view: &PortView<'_>, flow: &Flow) -> Option<(RuleId, bool)> {
     let (began, remote) = (flow.began(), flow.key.remote());
     let (local_port, remote_port) = flow.key.ports();
     let port = match began {
@@ -74,10 +82,6 @@ fn judge_again(view: &PortView<'_>, flow: &mut Flow) -> bool {
         Protocol(other) => Traffic::Other(other),
     };
     let policy = &view.port.policy;
-    let rule = policy.allows(began, remote, groups_of(view, remote), traffic);
-    let Some(rule) = rule else {
-        return false;
-    };
-    flow.allow(rule, policy.untracked(began, remote, traffic));
-    true
+    let rule = policy.allows(began, remote, groups_of(view, remote), traffic)?;
+    Some((rule, policy.untracked(began, remote, traffic)))
 }

@@ -11,6 +11,7 @@ use crate::{
     drop::{Drop, DropObject, DropReason},
     flow::{Flow, FlowKey, Hop, NextHop},
     frame::Frame,
+    mutation::{Mutation, is_awake},
     trace::Step,
     verdict::{Encap, Sink, Verdict},
 };
@@ -124,7 +125,10 @@ impl Core {
         held: Option<FlowKey>,
     ) -> Result<Plan, Drop> {
         let way = Way::resolve(&packet.view, packet.ip.dst)?;
-        packet.check_exit(way.hop)?;
+        let hairpin = matches!(way.next, NextHop::Local(_));
+        if !(hairpin && is_awake(Mutation::NoAclOnHairpin)) {
+            packet.check_exit(way.hop)?;
+        }
         Ok(Plan { way, outside: held })
     }
 

@@ -1,15 +1,15 @@
 //! Network ACLs: stateless, at a subnet's boundary, in both halves.
 
 use weft_engine::{
-    DropObject, DropReason,
-    testing::{Family, Fate, Seg, acl_entry, everything, pass_all},
+    DropObject, DropReason, Now,
+    testing::{Family, Fate, Seg, acl_entry, everything, pass_all, tcp_port},
 };
 use weft_model::{
-    AclAction, AclEntry, Mac, PortMatch, PortRange, Prefix, RouteTarget,
+    AclAction, AclEntry, Mac, Peer, PortMatch, PortRange, Prefix, RouteTarget,
     state::{Delta, StateKey},
 };
 
-use crate::paths::{BACK, PORTS, Path, World};
+use crate::paths::{BACK, PORTS, Path, SERVER, World};
 
 fn world(path: Path) -> World {
     World::new(path, everything(), everything())
@@ -138,6 +138,27 @@ fn an_established_connection_obeys_the_acl_of_the_day() {
             assert!(world.answer(Seg::ACK).reached(&world.client), "{path:?}");
             assert!(world.ask(Seg::ACK).reached(&world.server), "{path:?}");
         }
+    }
+}
+
+#[test]
+fn a_syn_that_the_acl_refuses_leaves_the_connection_as_it_was() {
+    for path in crossing() {
+        let own = |port| {
+            let peers = ["10.0.0.0/16", "fd00:0:0:100::/56"];
+            tcp_port(port, peers.map(|peer| Peer::Cidr(peer.parse().unwrap())))
+        };
+        let mut world = World::new(path, own(80), own(PORTS.0));
+        world.handshake();
+        let deny = deny(7, tcp(PORTS.0));
+        world.net.acl(world.tenant, 2, pass_all(), deny);
+        let fate = world.answer(Seg::SYN);
+        denied(path, &world, 2, &fate, DropReason::AclEgress, Some(7));
+        world.net.acl(world.tenant, 2, pass_all(), pass_all());
+        world.net.group(world.tenant, SERVER, vec![], vec![]);
+        // Longer than a handshake may take, and nothing to an established connection.
+        world.net.pass(100 * Now::SECOND);
+        assert!(world.ask(Seg::ACK).reached(&world.server), "{path:?}");
     }
 }
 
