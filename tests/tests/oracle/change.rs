@@ -35,10 +35,22 @@ pub(crate) enum Kind {
     DeleteInterface,
     AddSubnet,
     AddGroup,
+    Replace,
+    PutEntry,
+    DeleteEntry,
+    AssociateAcl,
 }
 
 /// The likelier ones several times.
-const KINDS: [Kind; 22] = [
+const KINDS: [Kind; 30] = [
+    Kind::Replace,
+    Kind::Replace,
+    Kind::Replace,
+    Kind::PutEntry,
+    Kind::PutEntry,
+    Kind::DeleteEntry,
+    Kind::DeleteEntry,
+    Kind::AssociateAcl,
     Kind::Authorize,
     Kind::Authorize,
     Kind::Authorize,
@@ -90,6 +102,9 @@ impl Alter {
             }
             Kind::DeleteRoute => self.delete_route(town, random),
             Kind::Associate => self.associate(town, random),
+            Kind::PutEntry => town.put_entry(random, self.whom % town.acls.len()),
+            Kind::DeleteEntry => town.delete_entry(random, self.whom % town.acls.len()),
+            Kind::AssociateAcl => town.associate_acl(random, self.whom % town.subnets.len()),
             Kind::AddInterface => town.add_interface(random),
             Kind::AddSubnet => {
                 let vpc = town.vpcs[self.whom % town.vpcs.len()];
@@ -98,6 +113,10 @@ impl Alter {
             Kind::AddGroup => {
                 let vpc = town.vpcs[self.whom % town.vpcs.len()];
                 town.add_group(random, vpc, random.clone().between(4, 9));
+            }
+            Kind::Replace => {
+                let nth = self.whom % town.interfaces.len();
+                town.replace(random, nth);
             }
             Kind::DeleteInterface => {
                 let id = town.interfaces[self.whom % town.interfaces.len()];

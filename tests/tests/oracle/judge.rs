@@ -16,7 +16,7 @@ use weft_packet::{
 use self::{
     bytes::Expected,
     connection::{Connection, Ends, Name, asks, is_answer},
-    policy::{Direction, Traffic, allows, holder, is_untracked, way},
+    policy::{Direction, Traffic, allows, check_acl, holder, is_untracked, way},
 };
 use crate::underlay::MTU;
 
@@ -229,6 +229,7 @@ impl Judge {
             check_hop(&case, &way, outcome)?;
             return Ok(Some(way));
         }
+        let before = self.connections.clone();
         let judged = self.judge(&case)?;
         let way = match (way(cloud, at, ip.dst), &judged) {
             (Err(refusal), Judged::Part(name)) => {
@@ -238,6 +239,11 @@ impl Judge {
             }
             (way, _) => way?,
         };
+        if let Err(refusal) = check_exit(&case, &way) {
+            // An ACL has no memory, and leaves no trace in anybody's.
+            self.connections = before;
+            return Err(refusal);
+        }
         check_hop(&case, &way, outcome)?;
         self.passed(&case, &judged);
         self.passed_first(&case);
@@ -262,6 +268,20 @@ impl Judge {
             }
         }
     }
+}
+
+/// The ACL at the way out of the subnet.
+fn check_exit(case: &Case<'_>, way: &Way) -> Result<(), Refusal> {
+    if way.to.subnet == case.at.subnet {
+        return Ok(());
+    }
+    check_boundary(case)
+}
+
+fn check_boundary(case: &Case<'_>) -> Result<(), Refusal> {
+    let subnet = case.cloud.subnet(case.at.subnet).unwrap();
+    let traffic = Traffic::of(case.ip);
+    check_acl(case.cloud, subnet, case.direction, case.peer(), traffic)
 }
 
 /// A route takes a hop, and the tunnel takes so many bytes.
@@ -318,6 +338,10 @@ impl Judge {
         }
         if case.ip.l4_kind == L4::LaterFragment {
             return Ok(());
+        }
+        // The router's MAC says that it comes from another subnet.
+        if case.frame[6..12] == Mac::ROUTER.octets() {
+            check_boundary(case)?;
         }
         let judged = self.judge(case)?;
         self.passed(case, &judged);

@@ -8,6 +8,7 @@ mod change;
 mod compare;
 mod controller;
 mod judge;
+mod matrix;
 mod random;
 mod runs;
 mod send;

@@ -4,14 +4,17 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use weft_engine::Now;
 use weft_model::{
-    Attachment, Change, InterfaceId, Label, Peer, PortMatch, PortRange, Prefix, Protocol,
-    RouteTableId, RouteTarget, SecurityGroupId, SubnetBlock6, SubnetId, VpcBlock6, VpcId,
+    AclAction, AclEntry, AclNumber, Attachment, Change, InterfaceId, Label, NetworkAclId, Peer,
+    PortMatch, PortRange, Prefix, Protocol, RouteTableId, RouteTarget, SecurityGroupId,
+    SubnetBlock6, SubnetId, VpcBlock6, VpcId,
+    acl::Direction,
     group::IcmpMatch,
     ops::{
-        OpError, Quotas, Settings, host, interface, region, route_table,
+        OpError, Quotas, Settings, host, interface, network_acl, region, route_table,
         security_group::{self, RuleDraft},
         subnet, vpc, zone,
     },
+    prefix_list::Family,
 };
 use weft_planner::queue::{Hello, Refusal};
 
@@ -34,6 +37,7 @@ pub(crate) struct Town {
     pub(crate) subnets: Vec<SubnetId>,
     pub(crate) groups: Vec<SecurityGroupId>,
     pub(crate) tables: Vec<RouteTableId>,
+    pub(crate) acls: Vec<NetworkAclId>,
     pub(crate) settings: Settings,
     /// Where ids come from.
     entropy: Random,
@@ -84,6 +88,7 @@ impl Town {
             subnets: Vec::new(),
             groups: Vec::new(),
             tables: Vec::new(),
+            acls: Vec::new(),
             settings: Settings {
                 quotas: Quotas::UNLIMITED,
                 ..Settings::default()
@@ -168,6 +173,9 @@ impl Town {
         for n in 0..random.between(1, 3) {
             self.add_group(random, id, n);
         }
+        if random.percent(40) {
+            self.add_acl(random, id);
+        }
         for _ in 0..interfaces {
             self.add_interface(random);
         }
@@ -220,8 +228,27 @@ impl Town {
         }
     }
 
+    /// An interface goes, and another takes its place: the lowest free addresses are likely to be
+    /// those that have just become free.
+    pub(crate) fn replace(&mut self, random: &mut Random, nth: usize) {
+        let id = self.interfaces[nth];
+        let Some(subnet) = self.controller.cloud.interface(id).map(|i| i.subnet) else {
+            return;
+        };
+        let _ = self.run(|w, _| interface::delete(&w.controller.cloud, id, None));
+        let number = self.interfaces.len();
+        self.add_interface_in(random, subnet);
+        if self.interfaces.len() > number {
+            self.interfaces.swap_remove(nth);
+        }
+    }
+
     pub(crate) fn add_interface(&mut self, random: &mut Random) {
         let subnet = *random.pick(&self.subnets);
+        self.add_interface_in(random, subnet);
+    }
+
+    fn add_interface_in(&mut self, random: &mut Random, subnet: SubnetId) {
         let draft = interface::Draft {
             groups: self.some_groups(random, subnet),
             source_dest_check: !random.percent(25),
@@ -269,45 +296,113 @@ impl Town {
     }
 
     fn rule(&self, random: &mut Random) -> RuleDraft {
-        let range = |random: &mut Random| match random.below(5) {
-            0 => PortRange::ALL,
-            1 => PortRange::new(1, 1000).unwrap(),
-            2 => PortRange::new(1000, 65535).unwrap(),
-            _ => PortRange::one(*random.pick(&PORTS)),
-        };
-        let echo = Some(IcmpMatch {
-            kind: *random.pick(&[8, 0, 3, 13]),
-            code: *random.pick(&[None, Some(0), Some(3)]),
-        });
-        let echo6 = echo.map(|m| IcmpMatch {
-            kind: *random.pick(&[128, 129, 1]),
-            ..m
-        });
-        let traffic = match random.below(12) {
-            0 | 1 => PortMatch::All,
-            2..=4 => PortMatch::Tcp(range(random)),
-            5 | 6 => PortMatch::Udp(range(random)),
-            7 => PortMatch::Icmp(*random.pick(&[None, echo])),
-            8 => PortMatch::Icmpv6(*random.pick(&[None, echo6])),
-            9 => PortMatch::Protocol(Protocol(47)),
-            _ => PortMatch::Protocol(*random.pick(&[
-                Protocol::TCP,
-                Protocol::UDP,
-                Protocol::ICMP,
-                Protocol::ICMPV6,
-            ])),
-        };
         let peer = match random.below(3) {
             0 => Peer::Group(*random.pick(&self.groups)),
             _ => Peer::Cidr(random.pick(&PREFIXES).parse().unwrap()),
         };
         RuleDraft {
-            traffic,
+            traffic: traffic(random),
             peer,
             description: None,
         }
     }
 
+    /// An ACL that lets everything pass but for what its lower entries say.
+    fn add_acl(&mut self, random: &mut Random, vpc: VpcId) {
+        let all = |number: u16, prefix: &str| AclEntry {
+            number: AclNumber::try_from(number).unwrap(),
+            action: AclAction::Allow,
+            traffic: PortMatch::All,
+            prefix: prefix.parse().unwrap(),
+        };
+        let all = vec![all(100, "0.0.0.0/0"), all(100, "::/0")];
+        let draft = network_acl::Draft {
+            vpc,
+            ingress: all.clone(),
+            egress: all,
+            label: None,
+        };
+        let _ = self.run(|w, e| network_acl::create(&w.controller.cloud, &w.settings, draft, e));
+        let acl = self.acls.len() - 1;
+        self.put_entry(random, acl);
+        let subnets = self.subnets.len();
+        self.associate_acl(random, subnets - 1);
+    }
+
+    pub(crate) fn put_entry(&mut self, random: &mut Random, acl: usize) {
+        let entry = AclEntry {
+            number: AclNumber::try_from(random.between(1, 120) as u16).unwrap(),
+            action: *random.pick(&[AclAction::Deny, AclAction::Deny, AclAction::Allow]),
+            traffic: traffic(random),
+            prefix: random.pick(&PREFIXES).parse().unwrap(),
+        };
+        let (id, direction) = (self.acls[acl], direction(random));
+        let _ = self.run(|w, _| {
+            let place = (direction, entry);
+            network_acl::put_entry(&w.controller.cloud, &w.settings, id, place, None)
+        });
+    }
+
+    pub(crate) fn delete_entry(&mut self, random: &mut Random, acl: usize) {
+        let (id, direction) = (self.acls[acl], direction(random));
+        let found = self.controller.cloud.network_acl(id);
+        let entries = found.map_or_else(Vec::new, |acl| acl.entries(direction).to_vec());
+        if entries.is_empty() {
+            return;
+        }
+        let entry = random.pick(&entries);
+        let place = (direction, Family::of(entry.prefix), entry.number);
+        let _ = self.run(|w, _| network_acl::delete_entry(&w.controller.cloud, id, place, None));
+    }
+
+    pub(crate) fn associate_acl(&mut self, random: &mut Random, subnet: usize) {
+        let (subnet, acl) = (self.subnets[subnet], *random.pick(&self.acls));
+        let update = subnet::Update {
+            acl: Some(random.percent(80).then_some(acl)),
+            ..subnet::Update::default()
+        };
+        let _ = self.run(|w, _| subnet::update(&w.controller.cloud, subnet, update, None));
+    }
+}
+
+fn direction(random: &mut Random) -> Direction {
+    *random.pick(&[Direction::Ingress, Direction::Egress])
+}
+
+/// What rules and entries speak of.
+fn traffic(random: &mut Random) -> PortMatch {
+    let range = |random: &mut Random| match random.below(5) {
+        0 => PortRange::ALL,
+        1 => PortRange::new(1, 1000).unwrap(),
+        2 => PortRange::new(1000, 65535).unwrap(),
+        _ => PortRange::one(*random.pick(&PORTS)),
+    };
+    let echo = Some(IcmpMatch {
+        kind: *random.pick(&[8, 0, 3, 13]),
+        code: *random.pick(&[None, Some(0), Some(3)]),
+    });
+    let echo6 = echo.map(|m| IcmpMatch {
+        kind: *random.pick(&[128, 129, 1]),
+        ..m
+    });
+    match random.below(12) {
+        0 | 1 => PortMatch::All,
+        2..=4 => PortMatch::Tcp(range(random)),
+        5 | 6 => PortMatch::Udp(range(random)),
+        7 => PortMatch::Icmp(*random.pick(&[None, echo])),
+        8 => PortMatch::Icmpv6(*random.pick(&[None, echo6])),
+        9 => PortMatch::Protocol(Protocol(47)),
+        _ => PortMatch::Protocol(*random.pick(&[
+            Protocol::TCP,
+            Protocol::UDP,
+            Protocol::ICMP,
+            Protocol::ICMPV6,
+        ])),
+    }
+}
+
+/// What changes are made of.
+impl Town {
     pub(crate) fn route(&self, random: &mut Random) -> (Prefix, RouteTarget) {
         let prefix = random.pick(&DESTINATIONS).parse().unwrap();
         let target = match random.below(6) {
@@ -410,6 +505,7 @@ impl Town {
                 Some(Resource::SecurityGroup(g)) if !self.groups.contains(&g.id) => {
                     self.groups.push(g.id);
                 }
+                Some(Resource::NetworkAcl(a)) => self.acls.push(a.id),
                 Some(Resource::RouteTable(t)) if !self.tables.contains(&t.id) => {
                     self.tables.push(t.id);
                 }

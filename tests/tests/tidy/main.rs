@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod length;
+mod proofs;
 mod purity;
 mod source;
 mod tiers;

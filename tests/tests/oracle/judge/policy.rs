@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use weft_model::{
-    Cloud, Destination, Interface, Peer, PortMatch, Prefix, PrefixListId, Protocol, Route,
-    RouteOrigin, RouteTable, RouteTarget, Rule, Subnet,
+    AclAction, Cloud, Destination, Interface, Peer, PortMatch, Prefix, PrefixListId, Protocol,
+    Route, RouteOrigin, RouteTable, RouteTarget, Rule, Subnet,
 };
 use weft_packet::headers::{Ip, L4};
 
@@ -72,6 +72,32 @@ impl Traffic {
             (PortMatch::Protocol(Protocol(number)), traffic) => traffic.number() == number,
             _ => false,
         }
+    }
+}
+
+/// Whether the subnet's ACL lets such traffic cross its boundary: the lowest entry that matches
+/// says, and `*` after all of them says no.
+pub(crate) fn check_acl(
+    cloud: &Cloud,
+    subnet: &Subnet,
+    direction: Direction,
+    peer: IpAddr,
+    traffic: Traffic,
+) -> Result<(), Refusal> {
+    let default = cloud.vpc(subnet.vpc).unwrap().default_acl;
+    let id = subnet.acl.unwrap_or(default);
+    let acl = cloud.network_acl(id).unwrap();
+    let (entries, code) = match direction {
+        Direction::In => (&acl.ingress, "acl_ingress"),
+        Direction::Out => (&acl.egress, "acl_egress"),
+    };
+    let matching = entries
+        .iter()
+        .filter(|entry| entry.prefix.contains_addr(peer) && traffic.matches(entry.traffic));
+    match matching.min_by_key(|entry| entry.number) {
+        Some(entry) if entry.action == AclAction::Allow => Ok(()),
+        Some(entry) => Err(Refusal::because(code, format!("{id} {}", entry.number))),
+        None => Err(Refusal::because(code, format!("{id} *"))),
     }
 }
 
