@@ -4,9 +4,10 @@ use std::{error::Error, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "weft/v1/types.proto",
     "weft/v1/api.proto",
+    "weft/v1/balancing.proto",
     "weft/sync/v1/sync.proto",
     "weft/host/v1/host.proto",
 ];
@@ -50,6 +51,12 @@ const PRINTED: &[&str] = &[
     ".weft.v1.Explanation",
     ".weft.v1.ExplainHop",
     ".weft.v1.ExplainStep",
+    ".weft.v1.LoadBalancer",
+    ".weft.v1.Placement",
+    ".weft.v1.Listener",
+    ".weft.v1.HealthCheck",
+    ".weft.v1.Target",
+    ".weft.v1.TargetGroup",
     ".weft.host.v1.StatusResponse",
     ".weft.host.v1.Controller",
     ".weft.host.v1.Worker",

@@ -8,10 +8,11 @@ use crate::{
     resource::{
         egress_gateway::EgressGatewayCommand, elastic_address::ElasticAddressCommand,
         flow_log::FlowLogCommand, host::HostCommand, interface::InterfaceCommand,
-        internet_gateway::InternetGatewayCommand, private_zone::PrivateZoneCommand,
+        internet_gateway::InternetGatewayCommand, listener::ListenerCommand,
+        load_balancer::LoadBalancerCommand, private_zone::PrivateZoneCommand,
         public_pool::PublicPoolCommand, region::RegionCommand, route_table::RouteTableCommand,
-        security_group::SecurityGroupCommand, subnet::SubnetCommand, vpc::VpcCommand,
-        zone::ZoneCommand,
+        security_group::SecurityGroupCommand, subnet::SubnetCommand,
+        target_group::TargetGroupCommand, vpc::VpcCommand, zone::ZoneCommand,
     },
     system::WaitArgs,
 };
@@ -116,6 +117,15 @@ pub(crate) enum ApiCommand {
     /// Private zones: names that VPCs' resolvers answer for, and their records.
     #[command(subcommand)]
     PrivateZone(PrivateZoneCommand),
+    /// Load balancers: addresses that stand for many targets.
+    #[command(subcommand)]
+    LoadBalancer(LoadBalancerCommand),
+    /// Listeners: a load balancer's ports.
+    #[command(subcommand)]
+    Listener(ListenerCommand),
+    /// Target groups, their targets and how those are doing.
+    #[command(subcommand)]
+    TargetGroup(TargetGroupCommand),
     /// Wait until every host concerned has applied a revision.
     Wait(WaitArgs),
     /// Print the version of this binary and of the controller.

@@ -45,6 +45,9 @@ async fn run(api: &Api, command: ApiCommand) -> Result<(), CliError> {
         ApiCommand::EgressGateway(command) => resource::egress_gateway::run(api, command).await,
         ApiCommand::FlowLog(command) => resource::flow_log::run(api, command).await,
         ApiCommand::PrivateZone(command) => resource::private_zone::run(api, command).await,
+        ApiCommand::LoadBalancer(command) => resource::load_balancer::run(api, command).await,
+        ApiCommand::Listener(command) => resource::listener::run(api, command).await,
+        ApiCommand::TargetGroup(command) => resource::target_group::run(api, command).await,
         ApiCommand::Wait(args) => system::wait(api, args).await,
         ApiCommand::Version => Ok(()),
     }

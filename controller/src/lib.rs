@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod core;
+mod drains;
 mod north;
 pub mod options;
 mod server;

@@ -135,6 +135,10 @@ limits! {
     EntriesPerPrefixList "entries-per-prefix-list" entries_per_prefix_list;
     GroupsPerInterface "groups-per-interface" groups_per_interface;
     InterfacesPerRegion "interfaces-per-region" interfaces_per_region;
+    BalancersPerRegion "load-balancers-per-region" balancers_per_region;
+    ListenersPerBalancer "listeners-per-load-balancer" listeners_per_balancer;
+    TargetGroupsPerRegion "target-groups-per-region" target_groups_per_region;
+    TargetsPerGroup "targets-per-group" targets_per_group;
     AddressesPerInterface "addresses-per-interface" addresses_per_interface;
     ElasticAddressesPerRegion "elastic-addresses-per-region" elastic_addresses_per_region;
     InternetGateways "internet-gateways" internet_gateways;

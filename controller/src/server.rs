@@ -16,6 +16,7 @@ use prost_types::FileDescriptorSet;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
+    task::JoinHandle,
 };
 use tonic::transport::server::TcpIncoming;
 use tonic_health::{
@@ -28,6 +29,7 @@ use weft_store::{RedbStore, StoreError};
 use crate::{
     Options,
     core::{Core, Downstream, load},
+    drains,
     north::{self, CallLayer},
     south::{Hub, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, Timings},
 };
@@ -201,6 +203,10 @@ impl Server {
         let (health, health_service) = health_reporter();
         report(&health, ServingStatus::Serving).await;
         let (stopping, stopped) = watch::channel(false);
+        let watching = [
+            tokio::spawn(hub.clone().watch_lost()),
+            tokio::spawn(drains::end_when_due(Arc::clone(&core))),
+        ];
         let mut serving = Box::pin(
             tonic::transport::Server::builder()
                 .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
@@ -232,6 +238,7 @@ impl Server {
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("calls that still ran after {GRACE:?} were cut off");
         }
+        watching.iter().for_each(JoinHandle::abort);
         close(core).await;
         failed.map_or(Ok(()), Err)
     }

@@ -8,10 +8,11 @@ use tonic::{
 };
 use weft_proto::v1::{
     self as wire, flow_logs_client::FlowLogsClient, hosts_client::HostsClient,
-    interfaces_client::InterfacesClient, operations_client::OperationsClient,
+    interfaces_client::InterfacesClient, listeners_client::ListenersClient,
+    load_balancers_client::LoadBalancersClient, operations_client::OperationsClient,
     regions_client::RegionsClient, route_tables_client::RouteTablesClient,
     security_groups_client::SecurityGroupsClient, subnets_client::SubnetsClient,
-    vpcs_client::VpcsClient, zones_client::ZonesClient,
+    target_groups_client::TargetGroupsClient, vpcs_client::VpcsClient, zones_client::ZonesClient,
 };
 
 use crate::runtime::dirs::LabDir;
@@ -115,6 +116,9 @@ impl Api {
         security_groups, SecurityGroupsClient;
         interfaces, InterfacesClient;
         flow_logs, FlowLogsClient;
+        target_groups, TargetGroupsClient;
+        load_balancers, LoadBalancersClient;
+        listeners, ListenersClient;
         operations, OperationsClient;
     }
 
@@ -127,6 +131,9 @@ impl Api {
         list_security_groups, security_groups, SecurityGroup, security_groups;
         list_interfaces, interfaces, Interface, interfaces;
         list_flow_logs, flow_logs, FlowLog, flow_logs;
+        list_target_groups, target_groups, TargetGroup, target_groups;
+        list_load_balancers, load_balancers, LoadBalancer, load_balancers;
+        list_listeners, listeners, Listener, listeners;
     }
 
     /// Waits until all hosts have applied everything committed so far.

@@ -1,6 +1,7 @@
 //! Making a cloud be what a topology says, through the API: what is there stays, what is missing is
 //! made, what the file before had and this one has not is taken away.
 
+mod balancing;
 mod groups;
 mod places;
 mod removal;
@@ -113,6 +114,7 @@ pub async fn apply(
     for vpc in &topology.vpcs {
         write::routes(api, &mut view, vpc).await?;
     }
+    balancing::balancing(api, &view, topology, before).await?;
     watch::flow_logs(api, &view, topology, before).await?;
     if let Some(before) = before {
         removal::rest(api, &view, before, topology).await?;

@@ -1,6 +1,7 @@
 //! A topology: hosts, clouds of tenants, workloads and what must hold between them, from one file
 //! that is checked whole before anything is made.
 
+mod balancing;
 mod link;
 mod parse;
 mod read;
@@ -20,8 +21,8 @@ use std::{
 pub use source::{At, Diagnostic, Rejected, Span};
 pub(crate) use vpc::all_egress;
 use weft_model::{
-    Block4, HostName, LogFormat, LogInterval, LogTraffic, Mtu, PortMatch, Prefix, SubnetBlock6,
-    VpcBlock6, ZoneName,
+    Block4, Carried, HealthCheck, HostName, IdleTimeout, LogFormat, LogInterval, LogTraffic, Mtu,
+    PortMatch, Prefix, SubnetBlock6, VpcBlock6, ZoneName,
 };
 
 /// The region that a lab's zones are part of.
@@ -124,6 +125,10 @@ pub struct Topology {
     pub workloads: Vec<WorkloadSpec>,
     /// What is written down of their traffic.
     pub flow_logs: Vec<FlowLogSpec>,
+    /// The target groups.
+    pub target_groups: Vec<TargetGroupSpec>,
+    /// The load balancers.
+    pub balancers: Vec<BalancerSpec>,
     /// What must hold.
     pub checks: Vec<Check>,
 }
@@ -316,6 +321,57 @@ pub struct FlowLogSpec {
     pub interval: LogInterval,
     /// How a line looks.
     pub format: LogFormat,
+}
+
+/// Those that serve what listeners take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetGroupSpec {
+    /// Its name, unique in the file.
+    pub name: At<ItemName>,
+    /// The VPC of its targets.
+    pub vpc: At<ItemName>,
+    /// What they take.
+    pub protocol: Carried,
+    /// On which port.
+    pub port: u16,
+    /// The workloads.
+    pub targets: Vec<At<ItemName>>,
+    /// How their health is found out.
+    pub check: HealthCheck,
+    /// Seconds that a deregistered target keeps its connections.
+    pub delay: u16,
+}
+
+/// A load balancer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BalancerSpec {
+    /// Its name, unique in the file.
+    pub name: At<ItemName>,
+    /// Its VPC.
+    pub vpc: At<ItemName>,
+    /// The subnets of its addresses.
+    pub subnets: Vec<At<ItemName>>,
+    /// Its IPv4 address in each of them; the controller chooses where there are none.
+    pub addresses: Vec<At<Ipv4Addr>>,
+    /// Whether clients use targets of every zone.
+    pub cross_zone: bool,
+    /// What it listens on.
+    pub listeners: Vec<ListenerSpec>,
+}
+
+/// A load balancer's port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerSpec {
+    /// Where it stands.
+    pub span: Span,
+    /// What it takes.
+    pub protocol: Carried,
+    /// The port.
+    pub port: u16,
+    /// Where it sends.
+    pub target_group: At<ItemName>,
+    /// How long an idle TCP connection is kept.
+    pub idle_timeout: IdleTimeout,
 }
 
 /// Whose interfaces a flow log is about.

@@ -3,7 +3,7 @@
 use std::{
     io,
     net::IpAddr,
-    sync::Arc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
@@ -17,6 +17,7 @@ use weft_model::Mtu;
 
 use crate::{
     agent::Agent,
+    health,
     holdings::Holdings,
     host::Host,
     inspect::{self, Inspector},
@@ -119,13 +120,15 @@ fn start(options: &Options) -> Result<Arc<Host>, Error> {
         seed: random()?,
     };
     let datapath = Arc::new(Datapath::start(&datapath, holdings.publish())?);
+    let found = datapath.findings().unwrap_or_else(|| mpsc::channel().1);
+    let findings = health::gather(found).map_err(system("starting the health thread"))?;
     let ports = Ports::start(PortsOptions {
         netns_dir: options.netns_dir.clone(),
         run_dir: options.run_dir(),
         datapath: Arc::clone(&datapath),
     })
     .map_err(system("starting the ports' thread"))?;
-    Ok(Arc::new(Host::new(holdings, datapath, ports)))
+    Ok(Arc::new(Host::new(holdings, datapath, ports, findings)))
 }
 
 async fn serve(options: &Options, host: &Arc<Host>) -> Result<(), Error> {

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
 use weft_datapath::{Datapath, WorkerError};
 use weft_engine::Config;
 use weft_proto::sync::v1 as wire;
 
-use crate::{holdings::Holdings, ports::Ports};
+use crate::{health::Findings, holdings::Holdings, ports::Ports};
 
 /// How the stream from the controller is doing.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +26,8 @@ pub(crate) struct Host {
     link: Mutex<Link>,
     pub(crate) datapath: Arc<Datapath>,
     pub(crate) ports: Ports,
+    /// What the health checks have found.
+    pub(crate) findings: watch::Receiver<Findings>,
 }
 
 /// A panic elsewhere leaves plain values that are still the best there is.
@@ -33,12 +36,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Host {
-    pub(crate) fn new(holdings: Holdings, datapath: Arc<Datapath>, ports: Ports) -> Self {
+    pub(crate) fn new(
+        holdings: Holdings,
+        datapath: Arc<Datapath>,
+        ports: Ports,
+        findings: watch::Receiver<Findings>,
+    ) -> Self {
         Self {
             holdings: Mutex::new(holdings),
             link: Mutex::default(),
             datapath,
             ports,
+            findings,
         }
     }
 

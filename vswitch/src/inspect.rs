@@ -238,6 +238,7 @@ fn counters(snapshot: &WorkerSnapshot) -> std::collections::HashMap<String, u64>
         ("handed_over", worker.handed_over),
         ("handover_full", worker.handover_full),
         ("made_full", worker.made_full),
+        ("findings_lost", worker.findings_lost),
         ("icmp_errors", engine.icmp_errors),
         ("icmp_errors_suppressed", engine.icmp_errors_suppressed),
         ("answered", engine.answered),

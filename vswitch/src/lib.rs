@@ -5,6 +5,7 @@
 
 mod agent;
 mod daemon;
+mod health;
 mod holdings;
 mod host;
 mod inspect;

@@ -7,6 +7,8 @@ pub(crate) mod flow_log;
 pub(crate) mod host;
 pub(crate) mod interface;
 pub(crate) mod internet_gateway;
+pub(crate) mod listener;
+pub(crate) mod load_balancer;
 pub(crate) mod port_options;
 pub(crate) mod private_zone;
 pub(crate) mod public_pool;
@@ -15,6 +17,7 @@ pub(crate) mod route_table;
 pub(crate) mod rule;
 pub(crate) mod security_group;
 pub(crate) mod subnet;
+pub(crate) mod target_group;
 pub(crate) mod vpc;
 pub(crate) mod zone;
 
@@ -171,6 +174,27 @@ kind!(
     v1::private_zones_client::PrivateZonesClient<Channel>,
     private_zone,
     private_zones
+);
+kind!(
+    LoadBalancer,
+    "load balancer",
+    v1::load_balancers_client::LoadBalancersClient<Channel>,
+    load_balancer,
+    load_balancers
+);
+kind!(
+    Listener,
+    "listener",
+    v1::listeners_client::ListenersClient<Channel>,
+    listener,
+    listeners
+);
+kind!(
+    TargetGroup,
+    "target group",
+    v1::target_groups_client::TargetGroupsClient<Channel>,
+    target_group,
+    target_groups
 );
 
 /// Names one resource.

@@ -1,6 +1,7 @@
 //! The whole cloud in memory: every resource by its key, and the indexes that commands, listings
 //! and the planner look things up by.
 
+mod balancing;
 mod free;
 mod index;
 mod public;
@@ -14,12 +15,13 @@ pub use self::free::{RESERVED_ADDRESSES, usable4, usable6};
 use self::index::Indexes;
 pub use self::public::PublicHolder;
 use crate::{
-    Attachment, Change, Destination, EgressGateway, EgressGatewayId, ElasticAddress,
-    ElasticAddressId, FlowLog, FlowLogId, Host, HostName, Interface, InterfaceId, InternetGateway,
-    InternetGatewayId, Kind, LogScope, Mac, NetworkAcl, NetworkAclId, Prefix, PrefixList,
-    PrefixListId, PrivateZone, PrivateZoneId, PublicPool, PublicPoolId, Region, RegionName,
-    Resource, ResourceKey, RouteTable, RouteTableId, SecurityGroup, SecurityGroupId, Subnet,
-    SubnetId, Vni, Vpc, VpcId, Zone, ZoneName,
+    Attachment, Balancer, BalancerId, Change, Destination, EgressGateway, EgressGatewayId,
+    ElasticAddress, ElasticAddressId, FlowLog, FlowLogId, Host, HostName, Interface, InterfaceId,
+    InternetGateway, InternetGatewayId, Kind, Listener, ListenerId, LogScope, Mac, NetworkAcl,
+    NetworkAclId, Prefix, PrefixList, PrefixListId, PrivateZone, PrivateZoneId, PublicPool,
+    PublicPoolId, Region, RegionName, Resource, ResourceKey, RouteTable, RouteTableId,
+    SecurityGroup, SecurityGroupId, Subnet, SubnetId, TargetGroup, TargetGroupId, Vni, Vpc, VpcId,
+    Zone, ZoneName,
 };
 
 macro_rules! tables {
@@ -118,6 +120,9 @@ tables! {
     ElasticAddress.id, ElasticAddressId, elastic_addresses, elastic_address(id: ElasticAddressId) = &id;
     FlowLog.id, FlowLogId, flow_logs, flow_log(id: FlowLogId) = &id;
     PrivateZone.id, PrivateZoneId, private_zones, private_zone(id: PrivateZoneId) = &id;
+    TargetGroup.id, TargetGroupId, target_groups, target_group(id: TargetGroupId) = &id;
+    Balancer.id, BalancerId, balancers, balancer(id: BalancerId) = &id;
+    Listener.id, ListenerId, listeners, listener(id: ListenerId) = &id;
 }
 
 /// Every resource of a cloud, indexed. Two clouds with the same resources are equal, whatever the

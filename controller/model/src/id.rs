@@ -157,3 +157,15 @@ id!(
     /// A private zone of names.
     PrivateZoneId, "hz", "private zone"
 );
+id!(
+    /// A network load balancer.
+    BalancerId, "nlb", "load balancer"
+);
+id!(
+    /// A listener of a load balancer.
+    ListenerId, "lsn", "listener"
+);
+id!(
+    /// A group of targets.
+    TargetGroupId, "tg", "target group"
+);

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acl;
+pub mod balancer;
 pub mod cidr;
 pub mod cloud;
 pub mod dns;
@@ -26,12 +27,14 @@ pub mod resource;
 pub mod route;
 pub mod state;
 pub mod subnet;
+pub mod target;
 pub mod vpc;
 
 #[cfg(test)]
 mod tests;
 
 pub use acl::{AclAction, AclEntry, AclNumber, NetworkAcl};
+pub use balancer::{Balancer, Carried, IdleTimeout, Listener, Placement};
 pub use cidr::{Block4, Prefix, PublicBlock4, SubnetBlock6, VpcBlock6};
 pub use cloud::Cloud;
 pub use dns::{DnsName, PrivateZone, RecordData, RecordKind, RecordSet, Ttl, VpcDns, ZoneInVpc};
@@ -40,13 +43,13 @@ pub use gateway::{EgressGateway, InternetGateway};
 pub use group::{IcmpMatch, Peer, PortMatch, Rule, SecurityGroup};
 pub use host::{Host, Region, Zone};
 pub use id::{
-    EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId, NetworkAclId,
-    PrefixListId, PrivateZoneId, PublicPoolId, RouteTableId, RuleId, SecurityGroupId, SubnetId,
-    VpcId,
+    BalancerId, EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId,
+    ListenerId, NetworkAclId, PrefixListId, PrivateZoneId, PublicPoolId, RouteTableId, RuleId,
+    SecurityGroupId, SubnetId, TargetGroupId, VpcId,
 };
 pub use interface::{Attachment, Interface};
 pub use meta::{Meta, Revision};
-pub use name::{DeviceName, DnsLabel, HostName, Label, NetnsName, RegionName, ZoneName};
+pub use name::{DeviceName, DnsLabel, HostName, HttpPath, Label, NetnsName, RegionName, ZoneName};
 pub use net::{Mac, Mtu, PortRange, Protocol, Vni};
 pub use port_options::{IdleTimeouts, MetadataOptions, PortOptions, RateLimits, UserData};
 pub use prefix_list::{Family, PrefixList, PrefixListEntry};
@@ -54,4 +57,7 @@ pub use public::{Association, ElasticAddress, PublicPool};
 pub use resource::{Change, Kind, Resource, ResourceKey};
 pub use route::{Destination, Route, RouteOrigin, RouteTable, RouteTarget};
 pub use subnet::Subnet;
+pub use target::{
+    Health, HealthCheck, Probe, StatusCodes, Target, TargetGroup, TargetName, TargetType, Weight,
+};
 pub use vpc::Vpc;

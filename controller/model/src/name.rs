@@ -48,6 +48,11 @@ fn is_netns(text: &str) -> bool {
         && text != ".."
 }
 
+/// Nothing that could end the request line that it is put in.
+fn is_path(text: &str) -> bool {
+    text.len() <= 1024 && text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 /// Free text for people: printable, no control characters (they would reach terminals and logs).
 fn is_label(text: &str) -> bool {
     text.chars().count() <= 255 && !text.chars().any(char::is_control)
@@ -138,6 +143,19 @@ name!(
     Label, "label", is_label,
     "at most 255 printable characters"
 );
+
+name!(
+    /// What an HTTP health check asks for.
+    HttpPath, "path", is_path,
+    "a slash and at most 1023 visible ASCII characters after it"
+);
+
+impl HttpPath {
+    /// The whole site's.
+    pub fn root() -> Self {
+        Self("/".into())
+    }
+}
 
 impl Label {
     /// A label that the program itself writes; the caller keeps to the rule.

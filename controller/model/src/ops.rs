@@ -4,12 +4,14 @@
 //! with why not. It changes nothing itself, and draws what is random from [`Entropy`], so the same
 //! cloud, request and entropy give the same answer.
 
+pub mod balancer;
 pub mod egress_gateway;
 pub mod elastic_address;
 pub mod flow_log;
 pub mod host;
 pub mod interface;
 pub mod internet_gateway;
+pub mod listener;
 pub mod network_acl;
 pub mod prefix_list;
 pub mod private_zone;
@@ -18,6 +20,7 @@ pub mod region;
 pub mod route_table;
 pub mod security_group;
 pub mod subnet;
+pub mod target_group;
 pub mod vpc;
 pub mod zone;
 

@@ -6,14 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     acl::NetworkAcl,
+    balancer::{Balancer, Listener},
     dns::PrivateZone,
     flow_log::FlowLog,
     gateway::{EgressGateway, InternetGateway},
     group::SecurityGroup,
     host::{Host, Region, Zone},
     id::{
-        EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId, NetworkAclId,
-        PrefixListId, PrivateZoneId, PublicPoolId, RouteTableId, SecurityGroupId, SubnetId, VpcId,
+        BalancerId, EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId,
+        ListenerId, NetworkAclId, PrefixListId, PrivateZoneId, PublicPoolId, RouteTableId,
+        SecurityGroupId, SubnetId, TargetGroupId, VpcId,
     },
     interface::Interface,
     meta::{Meta, Revision},
@@ -22,6 +24,7 @@ use crate::{
     public::{ElasticAddress, PublicPool},
     route::RouteTable,
     subnet::Subnet,
+    target::TargetGroup,
     vpc::Vpc,
 };
 
@@ -111,6 +114,9 @@ resources! {
     ElasticAddress, ElasticAddressId, id, "elastic address";
     FlowLog, FlowLogId, id, "flow log";
     PrivateZone, PrivateZoneId, id, "private zone";
+    TargetGroup, TargetGroupId, id, "target group";
+    Balancer, BalancerId, id, "load balancer";
+    Listener, ListenerId, id, "listener";
 }
 
 /// One resource's change in a transaction: `before` is `None` for a creation, `after` for a

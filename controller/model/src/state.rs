@@ -9,15 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     acl::AclEntry,
+    balancer::{Carried, IdleTimeout},
     cidr::{Block4, Prefix, SubnetBlock6, VpcBlock6},
     dns::{DnsName, RecordSet, VpcDns, ZoneInVpc},
     flow_log::{AccountId, LogFormat, LogInterval, LogScope, LogTraffic},
     group::Rule,
-    id::{FlowLogId, InterfaceId, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId, VpcId},
+    id::{
+        BalancerId, FlowLogId, InterfaceId, ListenerId, NetworkAclId, RouteTableId,
+        SecurityGroupId, SubnetId, TargetGroupId, VpcId,
+    },
     name::{DeviceName, DnsLabel, HostName, Label, NetnsName, RegionName, ZoneName},
     net::{Mac, Vni},
     port_options::PortOptions,
     route::RouteTarget,
+    target::{Health, HealthCheck, Weight},
 };
 
 /// Another host's VTEP.
@@ -201,6 +206,88 @@ pub struct FlowLogState {
     pub format: LogFormat,
 }
 
+/// A listener as a host sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerState {
+    /// Its id.
+    pub id: ListenerId,
+    /// What it takes.
+    pub protocol: Carried,
+    /// The port.
+    pub port: u16,
+    /// Where it sends.
+    pub target_group: TargetGroupId,
+    /// How long an idle TCP connection is kept.
+    pub idle_timeout: IdleTimeout,
+}
+
+/// One of a load balancer's addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalancerAddress {
+    /// The subnet that it comes from.
+    pub subnet: SubnetId,
+    /// The address.
+    pub address: IpAddr,
+}
+
+/// A load balancer as a host sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalancerState {
+    /// Its id.
+    pub id: BalancerId,
+    /// The VPC it is part of.
+    pub vpc: VpcId,
+    /// Its addresses.
+    pub addresses: Vec<BalancerAddress>,
+    /// Whether clients use targets of every zone.
+    pub cross_zone: bool,
+    /// Its listeners.
+    pub listeners: Vec<ListenerState>,
+}
+
+/// A target as a host sees it: an interface that is plugged in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetState {
+    /// The interface behind it.
+    pub interface: InterfaceId,
+    /// The zone that it is in.
+    pub zone: ZoneName,
+    /// Where it serves: at most one address per family. The first is the one that is checked.
+    pub addresses: Vec<IpAddr>,
+    /// On which port.
+    pub port: u16,
+    /// Its share.
+    pub weight: Weight,
+    /// It gets no new connections.
+    pub draining: bool,
+    /// What its checks have found.
+    pub health: Health,
+}
+
+/// A target group as a host sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetGroupState {
+    /// Its id.
+    pub id: TargetGroupId,
+    /// The VPC that the targets are in.
+    pub vpc: VpcId,
+    /// How their health is found out.
+    pub health_check: HealthCheck,
+    /// The targets that are plugged in.
+    pub targets: Vec<TargetState>,
+}
+
+/// Names a target in what a host reports of it: its group, the address that is checked, its port.
+pub type TargetKey = (TargetGroupId, IpAddr, u16);
+
+impl TargetGroupState {
+    /// What names the target in reports; `None` where it has no address.
+    pub fn key(&self, target: &TargetState) -> Option<TargetKey> {
+        let first = target.addresses.first()?;
+        Some((self.id, *first, target.port))
+    }
+}
+
 macro_rules! states {
     ($($variant:ident($body:ty), $key:ty, $field:ident, $text:literal;)*) => {
         /// The kinds of a host's state, in make-before-break order: what a later kind refers to
@@ -266,6 +353,8 @@ states! {
     Port(Port), InterfaceId, interface, "port";
     RouteTable(RouteTableState), RouteTableId, id, "route-table";
     FlowLog(FlowLogState), FlowLogId, id, "flow-log";
+    TargetGroup(TargetGroupState), TargetGroupId, id, "target-group";
+    Balancer(BalancerState), BalancerId, id, "balancer";
 }
 
 /// A change to a host's state.

@@ -16,5 +16,5 @@ mod testing;
 
 pub use item::{Item, Seal};
 pub use plan::{Edit, Edits, Plan};
-pub use planner::Planner;
+pub use planner::{Planner, TargetReport};
 pub use queue::HostQueue;

@@ -25,6 +25,7 @@ use crate::{
     presence::Presence,
 };
 
+mod balancing;
 mod interfaces;
 mod lists;
 #[cfg(test)]
@@ -32,6 +33,9 @@ mod scale;
 #[cfg(test)]
 mod tests;
 mod zones;
+
+use self::balancing::Balancing;
+pub use self::balancing::TargetReport;
 
 /// Where an interface was plugged in, to be undone when it no longer is.
 #[derive(Debug, Clone)]
@@ -68,6 +72,7 @@ pub struct Planner<B> {
     /// Tables with a route to the interface: they change when it comes or goes.
     tables_to: BTreeMap<InterfaceId, BTreeSet<RouteTableId>>,
     flow_logs: BTreeMap<FlowLogId, VpcId>,
+    balancing: Balancing,
 }
 
 /// Making, changing, asking.
@@ -87,6 +92,7 @@ impl<B> Planner<B> {
             zones: BTreeMap::new(),
             tables_to: BTreeMap::new(),
             flow_logs: BTreeMap::new(),
+            balancing: Balancing::default(),
         };
         for resource in cloud.resources() {
             planner.put(&resource, &mut Plan::muted());
@@ -168,6 +174,9 @@ impl<B> Planner<B> {
                 self.set(&state, &Audience::Vpc(log.vpc), plan);
             }
             Resource::PrivateZone(zone) => self.put_zone(zone, plan),
+            Resource::TargetGroup(group) => self.put_targets(group, plan),
+            Resource::Balancer(balancer) => self.put_balancer(balancer, plan),
+            Resource::Listener(listener) => self.put_listener(listener, plan),
         }
     }
 
@@ -192,6 +201,9 @@ impl<B> Planner<B> {
             ResourceKey::Interface(id) => self.unplug(*id, plan),
             ResourceKey::FlowLog(id) => self.take_flow_log(*id, plan),
             ResourceKey::PrivateZone(id) => self.take_zone(*id, plan),
+            ResourceKey::TargetGroup(id) => self.take_targets(*id, plan),
+            ResourceKey::Balancer(id) => self.take_balancer(*id, plan),
+            ResourceKey::Listener(id) => self.take_listener(*id, plan),
         }
     }
 

@@ -14,16 +14,17 @@ mod status;
 use std::{marker::PhantomData, sync::Arc};
 
 use tonic::service::Routes;
-use weft_model::HostName;
+use weft_model::{HostName, TargetGroupId};
+use weft_planner::TargetReport;
 use weft_proto::v1 as wire;
 
 pub(crate) use self::call::CallLayer;
 use self::{
     explain::Explain,
     kinds::{
-        EgressGateways, ElasticAddresses, FlowLogs, Hosts, Interfaces, InternetGateways,
-        NetworkAcls, PrefixLists, PrivateZones, PublicPools, Regions, RouteTables, SecurityGroups,
-        Subnets, Vpcs, Zones,
+        EgressGateways, ElasticAddresses, FlowLogs, Hosts, Interfaces, InternetGateways, Listeners,
+        LoadBalancers, NetworkAcls, PrefixLists, PrivateZones, PublicPools, Regions, RouteTables,
+        SecurityGroups, Subnets, TargetGroups, Vpcs, Zones,
     },
     operations::Operations,
 };
@@ -82,6 +83,9 @@ pub(crate) fn routes(core: Arc<Core>, hub: Hub) -> Routes {
         egress_gateways_server::EgressGatewaysServer(EgressGateways);
         flow_logs_server::FlowLogsServer(FlowLogs);
         private_zones_server::PrivateZonesServer(PrivateZones);
+        load_balancers_server::LoadBalancersServer(LoadBalancers);
+        listeners_server::ListenersServer(Listeners);
+        target_groups_server::TargetGroupsServer(TargetGroups);
         operations_server::OperationsServer(Operations);
         explain_server::ExplainServer(Explain);
     }
@@ -94,5 +98,9 @@ impl North {
             .status(host)
             .as_ref()
             .map_or_else(Default::default, Into::into)
+    }
+
+    fn target_health(&self, group: TargetGroupId) -> Vec<TargetReport> {
+        self.hub.target_health(group)
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use dashmap::DashMap;
 use prost::Message as _;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tonic::{Status, codec::CompressionEncoding};
 use weft_model::{
     Change, Cloud, HostName, Resource, Revision,
@@ -58,10 +58,12 @@ struct Shared {
     silent: AtomicU64,
 }
 
-struct Plans {
-    planner: Planner<wire::Resource>,
+pub(super) struct Plans {
+    pub(super) planner: Planner<wire::Resource>,
     /// The newest revisions, and whom each concerned.
     recent: VecDeque<(Revision, Vec<HostName>)>,
+    /// Hosts without a stream whose targets may still count as healthy, and since when.
+    pub(super) lost: BTreeMap<HostName, Instant>,
 }
 
 /// Commits.
@@ -70,6 +72,9 @@ impl Hub {
     pub fn new(cloud: &Cloud, revision: Revision, timings: Timings) -> Self {
         let planner = Planner::new(cloud, seal);
         let sessions = DashMap::new();
+        let now = Instant::now();
+        let hosts = cloud.hosts();
+        let lost = hosts.map(|host| (host.name.clone(), now)).collect();
         for host in cloud.hosts() {
             sessions.insert(host.name.clone(), Arc::new(Session::new(None)));
         }
@@ -81,6 +86,7 @@ impl Hub {
             plans: Mutex::new(Plans {
                 planner,
                 recent: VecDeque::new(),
+                lost,
             }),
             sessions,
             revision: watch::Sender::new(revision),
@@ -109,7 +115,12 @@ impl Hub {
         self.0.revision.send_replace(revision);
     }
 
-    fn enqueue(&self, host: &HostName, revision: Revision, edits: Edits<wire::Resource>) {
+    pub(super) fn enqueue(
+        &self,
+        host: &HostName,
+        revision: Revision,
+        edits: Edits<wire::Resource>,
+    ) {
         if let Some(session) = self.session(host) {
             session.enqueue(revision, edits);
         }
@@ -140,10 +151,13 @@ impl Hub {
         }
     }
 
-    fn plans(&self) -> MutexGuard<'_, Plans> {
+    pub(super) fn plans(&self) -> MutexGuard<'_, Plans> {
         self.0.plans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// A host, its session, and what ties it to the stream.
+type Connected = (HostName, Arc<Session>, Arc<Link>);
 
 /// Streams.
 impl Hub {
@@ -177,7 +191,7 @@ impl Hub {
         self.0.timings
     }
 
-    pub(super) fn connect(&self, hello: &wire::Hello) -> Result<(Arc<Session>, Arc<Link>), Status> {
+    pub(super) fn connect(&self, hello: &wire::Hello) -> Result<Connected, Status> {
         let attempt = self.try_connect(hello);
         if attempt.is_err() {
             self.0.turned_away.fetch_add(1, Ordering::Relaxed);
@@ -185,7 +199,7 @@ impl Hub {
         attempt
     }
 
-    fn try_connect(&self, hello: &wire::Hello) -> Result<(Arc<Session>, Arc<Link>), Status> {
+    fn try_connect(&self, hello: &wire::Hello) -> Result<Connected, Status> {
         let host: HostName = hello
             .host
             .parse()
@@ -194,7 +208,7 @@ impl Hub {
             instance: hello.instance,
             held: read_held(&host, &hello.held),
         };
-        let plans = self.plans();
+        let mut plans = self.plans();
         let session = self.session(&host).ok_or_else(|| unknown(&host))?;
         if *self.0.closing.borrow() {
             return Err(Ending::Closing.status());
@@ -202,7 +216,8 @@ impl Hub {
         let desired = plans.planner.desired(&host);
         let revision = *self.0.revision.borrow();
         let link = session.connect(&read, &hello.version, &desired, revision);
-        Ok((session, link))
+        plans.lost.remove(&host);
+        Ok((host, session, link))
     }
 
     /// What the host is meant to hold, in the order of the kinds.

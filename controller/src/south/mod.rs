@@ -3,6 +3,7 @@
 //! [`Hub`] takes committed changes, plans them, and leaves each host's share in its session; a
 //! stream per host sends from there and takes the answers. A slow or absent host holds up nobody.
 
+mod health;
 mod hub;
 mod probe;
 mod session;

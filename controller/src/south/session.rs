@@ -263,12 +263,15 @@ impl Session {
         }
     }
 
-    pub(super) fn disconnect(&self, link: &Arc<Link>) {
-        if let Some(mut inner) = self.of(link) {
-            inner.link = None;
-            inner.queue.disconnect();
-            self.publish(&inner);
-        }
+    /// Whether the host is without a stream now.
+    pub(super) fn disconnect(&self, link: &Arc<Link>) -> bool {
+        let Some(mut inner) = self.of(link) else {
+            return false;
+        };
+        inner.link = None;
+        inner.queue.disconnect();
+        self.publish(&inner);
+        true
     }
 }
 

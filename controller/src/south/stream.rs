@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use weft_model::state::StateKey;
+use weft_model::{HostName, state::StateKey};
 use weft_planner::queue::{Refusal, Update};
 use weft_proto::sync::v1::{
     self as wire, from_host::Message as FromHost, port_report, sync_server::Sync as SyncService,
@@ -68,7 +68,7 @@ async fn serve(
     };
     let late = |_| Status::deadline_exceeded("a stream begins with a hello, and none came");
     let hello = hello.map_err(late)??;
-    let (session, link) = hub.connect(&hello)?;
+    let (host, session, link) = hub.connect(&hello)?;
     tracing::info!(
         host = hello.host,
         version = hello.version,
@@ -77,6 +77,7 @@ async fn serve(
     );
     let mut stream = Stream {
         beats: beats(&hub),
+        host,
         sequence: 0,
         heard: Instant::now(),
         hub,
@@ -105,6 +106,7 @@ fn beats(hub: &Hub) -> Interval {
 
 struct Stream {
     hub: Hub,
+    host: HostName,
     session: Arc<Session>,
     link: Arc<Link>,
     inbound: Streaming<wire::FromHost>,
@@ -117,7 +119,9 @@ struct Stream {
 /// However the stream ends, the session must not wait for its answers.
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.session.disconnect(&self.link);
+        if self.session.disconnect(&self.link) {
+            self.hub.lose(&self.host);
+        }
     }
 }
 
@@ -203,6 +207,10 @@ impl Stream {
             }
             Some(FromHost::Probe(answer)) => {
                 self.link.probes.answered(answer);
+                Ok(())
+            }
+            Some(FromHost::Health(report)) => {
+                self.hub.report_health(&self.host, &report);
                 Ok(())
             }
             // Any word will do; and a newer vswitch may have words that aren't known here.

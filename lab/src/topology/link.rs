@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::{
     DEFAULT_GROUP, Destination, GroupSpec, Ipv6, ItemName, MAIN_TABLE, PeerSpec, RouteSpec,
-    SubnetSpec, TargetSpec, Topology, VpcSpec, WorkloadSpec,
+    SubnetSpec, TargetSpec, Topology, VpcSpec, WorkloadSpec, balancing,
     parse::{Draft, Family},
     read::{Reader, nearest},
     source::{At, Span},
@@ -40,6 +40,7 @@ pub(super) fn resolve(r: &mut Reader, topology: &mut Topology, drafts: &[Draft])
     }
     addresses(r, topology);
     watch::flow_logs(r, topology);
+    balancing::resolve(r, topology);
     for draft in drafts {
         expand(r, topology, draft);
     }

@@ -6,7 +6,7 @@ use weft_model::Mtu;
 
 use super::{
     Check, Destination, HostSpec, ItemName, LabName, Topology, Transport, Underlay, WorkloadSpec,
-    link,
+    balancing, link,
     read::{Fields, Reader},
     source::{At, Diagnostic, Span},
     vpc, watch,
@@ -20,6 +20,8 @@ const KEYS: &[&str] = &[
     "vpcs",
     "workloads",
     "flow_logs",
+    "target_groups",
+    "load_balancers",
     "checks",
 ];
 const WORKLOAD_KEYS: [&str; 7] = [
@@ -55,6 +57,16 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         .iter()
         .filter_map(|(key, node)| watch::flow_log(&mut r, key, node))
         .collect();
+    let target_groups = r
+        .entries(fields.get("target_groups"), "target_groups")
+        .iter()
+        .filter_map(|(key, node)| balancing::target_group(&mut r, key, node))
+        .collect();
+    let balancers = r
+        .entries(fields.get("load_balancers"), "load_balancers")
+        .iter()
+        .filter_map(|(key, node)| balancing::balancer(&mut r, key, node))
+        .collect();
     let drafts: Vec<_> = Reader::list(fields.get("checks"))
         .iter()
         .filter_map(|node| check(&mut r, node))
@@ -66,6 +78,8 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         vpcs,
         workloads,
         flow_logs,
+        target_groups,
+        balancers,
         checks: Vec::new(),
     };
     // What failed to parse is absent from the topology; reporting references to it would bury the

@@ -14,9 +14,12 @@ use weft_model::{
 use super::fields::{Fields, Invalid, Reported};
 use crate::sync::v1 as wire;
 
+mod balancing;
 mod bodies;
 #[cfg(test)]
 mod tests;
+
+pub use balancing::{read_health, write_health};
 
 /// Items of one repeated field. An update stays under a mebibyte, which holds fewer.
 const MOST_ITEMS: usize = 1 << 17;
@@ -91,6 +94,8 @@ pub fn key_as_written(resource: &wire::Resource) -> wire::Key {
         Some(Body::RouteTable(body)) => (StateKind::RouteTable, &body.id),
         Some(Body::FlowLog(body)) => (StateKind::FlowLog, &body.id),
         Some(Body::DnsZone(body)) => (StateKind::DnsZone, &body.id),
+        Some(Body::TargetGroup(body)) => (StateKind::TargetGroup, &body.id),
+        Some(Body::Balancer(body)) => (StateKind::Balancer, &body.id),
         None => return wire::Key::default(),
     };
     wire::Key {

@@ -13,6 +13,7 @@ use super::fields::{Fields, Invalid, Reported};
 use crate::v1 as wire;
 
 mod acl;
+mod balancing;
 mod dns;
 mod options;
 mod outside;
@@ -21,6 +22,7 @@ mod policy;
 mod tests;
 
 pub use acl::{read_acl_entry, read_prefix_list_entry};
+pub use balancing::{read_health_check, read_optional_port, read_port, read_target};
 pub use dns::read_record;
 pub use options::{read_limits, read_metadata, read_timeouts, read_user_data};
 pub use policy::{read_route, read_route_state, read_rule, read_rule_draft};

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io,
     sync::{
-        Arc,
+        Arc, Mutex,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use weft_engine::{Config, Limits, PortIndex, config::owner, flow::FlowReport};
+use weft_engine::{Config, Limits, PortIndex, balance::Finding, config::owner, flow::FlowReport};
 use weft_model::{InterfaceId, Mac};
 
 use crate::{
@@ -26,6 +26,8 @@ use crate::{
 pub const MAX_WORKERS: usize = 64;
 /// Commands that may wait for a worker.
 const COMMANDS: usize = 256;
+/// Findings of health checks that may wait: each target's first word, and changes from then on.
+const FINDINGS: usize = 4096;
 /// A worker answers between two batches, which take milliseconds; past this it hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -74,6 +76,7 @@ pub struct Datapath {
     config: Arc<ArcSwap<Config>>,
     rings: Arc<[Ring]>,
     workers: Vec<Handle>,
+    findings: Mutex<Option<Receiver<Finding>>>,
 }
 
 impl Datapath {
@@ -88,10 +91,12 @@ impl Datapath {
         let rings: Vec<Ring> = (0..count).map(|_| Ring::new()).collect::<io::Result<_>>()?;
         let config = Arc::new(ArcSwap::new(config));
         let started = Instant::now();
+        let (findings, found) = sync_channel(FINDINGS);
         let mut datapath = Self {
             config: Arc::clone(&config),
             rings: rings.into(),
             workers: Vec::with_capacity(count),
+            findings: Mutex::new(Some(found)),
         };
         for (id, sockets) in sockets.into_iter().enumerate() {
             let (commands, inbox) = sync_channel(COMMANDS);
@@ -106,6 +111,7 @@ impl Datapath {
                 port: options.vtep.port,
                 rings: Arc::clone(&datapath.rings),
                 commands: inbox,
+                findings: findings.clone(),
             })?;
             let name = format!("weft-worker-{id}");
             let thread = std::thread::Builder::new()
@@ -117,6 +123,13 @@ impl Datapath {
             });
         }
         Ok(datapath)
+    }
+
+    /// What health checks find, from now on; for the first who asks. It ends with the workers.
+    pub fn findings(&self) -> Option<Receiver<Finding>> {
+        let mut findings = self.findings.lock();
+        let findings = findings.as_deref_mut().ok()?;
+        findings.take()
     }
 
     /// How many workers there are.

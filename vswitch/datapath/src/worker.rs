@@ -12,12 +12,17 @@ mod taps;
 
 use std::{
     os::fd::OwnedFd,
-    sync::{Arc, mpsc::Receiver},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender},
+    },
     time::{Duration, Instant},
 };
 
 use arc_swap::{ArcSwap, Cache};
-use weft_engine::{Config, Engine, Frame, Limits, Now, PortIndex, Verdict, config::owner};
+use weft_engine::{
+    Config, Engine, Frame, Limits, Now, PortIndex, Verdict, balance::Finding, config::owner,
+};
 use weft_packet::{gro::Coalescer, offload::Offload, vxlan};
 
 pub(crate) use self::{command::Command, ring::Ring};
@@ -62,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) port: u16,
     pub(crate) rings: Arc<[Ring]>,
     pub(crate) commands: Receiver<Command>,
+    pub(crate) findings: SyncSender<Finding>,
 }
 
 pub(crate) struct Worker {
@@ -78,6 +84,7 @@ pub(crate) struct Worker {
     inbox: Inbox,
     outbox: Outbox,
     lane: Lane,
+    findings: SyncSender<Finding>,
     stopping: bool,
 }
 
@@ -103,6 +110,7 @@ impl Worker {
             inbox: Inbox::new(),
             outbox: Outbox::new(parts.sockets.send, parts.port),
             lane: Lane::new(parts.id, parts.rings),
+            findings: parts.findings,
             stopping: false,
         })
     }
@@ -132,6 +140,18 @@ impl Worker {
             if now.since(self.ticked) >= TICK.as_nanos() as u64 {
                 self.ticked = now;
                 self.engine.tick(now, TICK_BUDGET);
+                self.check_targets(now);
+            }
+        }
+    }
+
+    fn check_targets(&mut self, now: Now) {
+        let (id, workers) = (self.id, self.workers);
+        let mine = |mac| owner(mac, workers) == id;
+        self.engine.check_targets(now, mine, &mut self.lane);
+        for finding in self.engine.take_findings() {
+            if self.findings.try_send(finding).is_err() {
+                self.lane.counters.findings_lost += 1;
             }
         }
     }

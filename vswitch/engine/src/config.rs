@@ -4,6 +4,7 @@
 //! value whose parts are shared with the one before it, so that a change costs what changed.
 
 mod acl;
+pub(crate) mod balancers;
 mod dns;
 mod error;
 mod mapping;

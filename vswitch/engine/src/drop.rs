@@ -3,7 +3,8 @@
 use std::{fmt, net::IpAddr};
 
 use weft_model::{
-    AclNumber, InterfaceId, Mac, Mtu, NetworkAclId, Prefix, RouteTableId, SecurityGroupId, Vni,
+    AclNumber, BalancerId, InterfaceId, Mac, Mtu, NetworkAclId, Prefix, RouteTableId,
+    SecurityGroupId, TargetGroupId, Vni,
 };
 use weft_packet::Malformed;
 
@@ -109,6 +110,28 @@ reasons! {
     InnerMac = "inner_mac",
     /// The inner destination is no port of this host.
     DestinationElsewhere = "destination_elsewhere",
+    /// To a load balancer, for nothing that it listens on.
+    BalancerUnserved = "balancer_unserved",
+    /// To a load balancer, in mid-stream of a connection that isn't known (any more).
+    BalancerNoConnection = "balancer_no_connection",
+    /// To a load balancer whose target group has nobody to serve.
+    BalancerNoTarget = "balancer_no_target",
+    /// From a target to itself through its load balancer.
+    BalancerHairpin = "balancer_hairpin",
+    /// Of a load balancer's connection whose target is no longer registered.
+    BalancerTargetGone = "balancer_target_gone",
+    /// Of a load balancer's connection whose target is unhealthy.
+    BalancerTargetUnhealthy = "balancer_target_unhealthy",
+}
+
+impl DropReason {
+    /// Whether the sender of a TCP segment is told that its connection is no more.
+    pub const fn is_answered_by_reset(self) -> bool {
+        matches!(
+            self,
+            Self::BalancerNoConnection | Self::BalancerTargetGone | Self::BalancerTargetUnhealthy
+        )
+    }
 }
 
 /// The object to blame for a drop.
@@ -134,6 +157,10 @@ pub enum DropObject {
         /// The entry's number.
         entry: Option<AclNumber>,
     },
+    /// A load balancer.
+    Balancer(BalancerId),
+    /// A target group.
+    TargetGroup(TargetGroupId),
     /// An address: without a mapping, spoofed, or an unknown VTEP.
     Address(IpAddr),
     /// A MAC.
@@ -160,6 +187,8 @@ impl fmt::Display for DropObject {
                 entry: Some(number),
             } => write!(f, "{acl} {number}"),
             Self::AclEntry { acl, entry: None } => write!(f, "{acl} *"),
+            Self::Balancer(id) => id.fmt(f),
+            Self::TargetGroup(id) => id.fmt(f),
             Self::Address(address) => address.fmt(f),
             Self::Mac(mac) => mac.fmt(f),
             Self::Vni(vni) => write!(f, "vni {vni}"),

@@ -2,10 +2,12 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use weft_model::Mac;
 use weft_packet::offload::Offload;
 
 use crate::{
     Config, Counters, DropReason, Frame, Limits, Now, PortIndex, Sink, Verdict,
+    balance::Finding,
     flow::{Flow, FlowReport},
     pipeline::Core,
 };
@@ -30,6 +32,7 @@ impl Engine {
     /// Takes a newer configuration; flows are looked at again as their next packets come.
     pub fn set_config(&mut self, config: Arc<Config>) {
         self.config = Some(config);
+        self.core.checker.stale = true;
     }
 
     /// The egress half, on the worker of the port that sent the frame.
@@ -80,6 +83,19 @@ impl Engine {
     /// Ends idle flows, looking at no more than `budget` of them.
     pub fn tick(&mut self, now: Now, budget: usize) {
         self.core.tick(self.config.as_deref(), now, budget);
+    }
+
+    /// Goes on with the health checks of the targets behind ports whose MAC is `mine`: those that
+    /// this worker owns.
+    pub fn check_targets(&mut self, now: Now, mine: impl Fn(Mac) -> bool, sink: &mut impl Sink) {
+        if let Some(config) = &self.config {
+            self.core.checker.tick(config, now, mine, sink);
+        }
+    }
+
+    /// What those checks have found since the last time.
+    pub fn take_findings(&mut self) -> Vec<Finding> {
+        self.core.checker.take_findings()
     }
 
     /// What was counted so far.

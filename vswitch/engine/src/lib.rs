@@ -6,6 +6,7 @@
 //! that sent it and the ingress half on the worker of the port that gets it.
 #![forbid(unsafe_code)]
 
+pub mod balance;
 pub mod config;
 pub mod counters;
 pub mod drop;

@@ -3,6 +3,7 @@
 //! odd packets and changes of configuration.
 
 mod acl;
+mod balance;
 mod egress;
 mod fragments;
 mod ingress;
@@ -25,6 +26,7 @@ use weft_packet::{
 
 use self::fragments::Fragments;
 use crate::{
+    balance::check::Checker,
     config::{Config, PortView},
     counters::Counters,
     drop::{Drop, DropObject, DropReason},
@@ -43,6 +45,7 @@ pub(crate) struct Core {
     pub(crate) counters: Counters,
     fragments: Fragments,
     abroad: Abroad,
+    pub(crate) checker: Checker,
     /// ICMP errors that each port may still be sent.
     errors: Vec<Option<(PortIndex, TokenBucket)>>,
     limits: Limits,
@@ -99,6 +102,7 @@ impl Core {
             counters: Counters::default(),
             fragments: Fragments::new(&limits, seed),
             abroad: Abroad::default(),
+            checker: Checker::default(),
             errors: Vec::new(),
             limits,
             scratch: Vec::new(),

@@ -17,7 +17,7 @@ pub use nd::{
     Advertisement, PrefixInformation, RouterAdvertisement, neighbor_advertisement,
     router_advertisement,
 };
-pub use tcp::{tcp, tcp_reset};
+pub use tcp::{Segment, segment, tcp, tcp_reset};
 pub use udp::udp;
 
 use crate::{

@@ -12,13 +12,17 @@ use tonic::{
     transport::{Channel, Endpoint, Uri},
 };
 use weft_model::InterfaceId;
+use weft_proto::convert::sync::write_health;
 use weft_proto::sync::v1::{
     self as wire, from_host::Message as FromHost, port_report::Status, sync_client::SyncClient,
     to_host::Message as ToHost,
 };
 
 use super::{Agent, SessionError, backoff::Backoff, probe};
-use crate::ports::{Board, PortState};
+use crate::{
+    health::Findings,
+    ports::{Board, PortState},
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -30,11 +34,16 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Messages that wait for the transport; past it this side waits too.
 const OUTBOX: usize = 64;
 
+/// Findings in one message: some hundred bytes each at most, far below what a controller takes.
+const FINDINGS: usize = 1024;
+
 pub(super) struct Session<'a> {
     agent: &'a Agent,
     controller: Uri,
     board: watch::Receiver<Board>,
     reported: BTreeMap<InterfaceId, PortState>,
+    findings: watch::Receiver<Findings>,
+    told: Findings,
 }
 
 impl<'a> Session<'a> {
@@ -42,11 +51,15 @@ impl<'a> Session<'a> {
         let mut board = agent.host.ports.board();
         // A new connection hears of every port.
         board.mark_changed();
+        let mut findings = agent.host.findings.clone();
+        findings.mark_changed();
         Self {
             agent,
             controller,
             board,
             reported: BTreeMap::new(),
+            findings,
+            told: Findings::new(),
         }
     }
 
@@ -96,6 +109,10 @@ impl<'a> Session<'a> {
                     changed.map_err(|_| SessionError::Closed)?;
                     self.report(out).await?;
                 }
+                changed = self.findings.changed() => {
+                    changed.map_err(|_| SessionError::Closed)?;
+                    self.tell(out).await?;
+                }
                 () = sleep_until(lost) => return Err(SessionError::Silent(SILENCE.as_secs())),
             }
         }
@@ -142,6 +159,23 @@ impl<'a> Session<'a> {
             }
         }
         self.reported = board;
+        Ok(())
+    }
+
+    /// Tells what the health checks found since they were told of on this connection.
+    async fn tell(&mut self, out: &mpsc::Sender<wire::FromHost>) -> Result<(), SessionError> {
+        let findings = self.findings.borrow_and_update().clone();
+        let news = findings.iter().filter(|(target, finding)| {
+            let told = self.told.get(*target);
+            told != Some(*finding)
+        });
+        let news = news.map(|(target, finding)| write_health(*target, finding.as_deref()));
+        let news: Vec<wire::TargetHealth> = news.collect();
+        for some in news.chunks(FINDINGS) {
+            let targets = some.to_vec();
+            send(out, FromHost::Health(wire::HealthReport { targets })).await?;
+        }
+        self.told = findings;
         Ok(())
     }
 }

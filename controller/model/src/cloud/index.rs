@@ -7,12 +7,12 @@ use std::{
 
 use super::{public::PublicHolder, ranges::Ranges};
 use crate::{
-    Association, Attachment, Destination, EgressGateway, EgressGatewayId, ElasticAddress,
-    ElasticAddressId, FlowLogId, Host, HostName, Interface, InterfaceId, InternetGateway,
-    InternetGatewayId, LogScope, Mac, NetworkAcl, NetworkAclId, Peer, PrefixList, PrefixListId,
-    PrivateZone, PrivateZoneId, PublicPoolId, RegionName, Resource, RouteTable, RouteTableId,
-    RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcBlock6, VpcId,
-    Zone, ZoneName,
+    Association, Attachment, Balancer, BalancerId, Destination, EgressGateway, EgressGatewayId,
+    ElasticAddress, ElasticAddressId, FlowLogId, Host, HostName, Interface, InterfaceId,
+    InternetGateway, InternetGatewayId, Listener, ListenerId, LogScope, Mac, NetworkAcl,
+    NetworkAclId, Peer, PrefixList, PrefixListId, PrivateZone, PrivateZoneId, PublicPoolId,
+    RegionName, Resource, RouteTable, RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId,
+    Subnet, SubnetId, TargetGroup, TargetGroupId, Vni, Vpc, VpcBlock6, VpcId, Zone, ZoneName,
 };
 
 /// Many values per key; a key without values is not there, so equal content is equal indexes.
@@ -81,6 +81,12 @@ pub(super) struct Indexes {
     pub(super) logs_of: Multi<LogScope, FlowLogId>,
     pub(super) logs_in_vpc: Multi<VpcId, FlowLogId>,
     pub(super) private_zones_of_vpc: Multi<VpcId, PrivateZoneId>,
+    pub(super) balancers_in_vpc: Multi<VpcId, BalancerId>,
+    pub(super) balancers_in_subnet: Multi<SubnetId, BalancerId>,
+    pub(super) target_groups_in_vpc: Multi<VpcId, TargetGroupId>,
+    pub(super) listeners_of: Multi<BalancerId, ListenerId>,
+    pub(super) listeners_to: Multi<TargetGroupId, ListenerId>,
+    pub(super) balancer_by_address: BTreeMap<(VpcId, IpAddr), BalancerId>,
     pub(super) host_by_vtep: BTreeMap<IpAddr, HostName>,
     pub(super) vpc_by_vni: BTreeMap<Vni, VpcId>,
     pub(super) interface_by_mac: BTreeMap<Mac, InterfaceId>,
@@ -135,6 +141,9 @@ impl Indexes {
                 self.logs_in_vpc.set(&log.vpc, &log.id, present);
             }
             Resource::PrivateZone(zone) => self.set_private_zone(zone, present),
+            Resource::TargetGroup(group) => self.set_target_group(group, present),
+            Resource::Balancer(balancer) => self.set_balancer(balancer, present),
+            Resource::Listener(listener) => self.set_listener(listener, present),
         }
     }
 
@@ -271,12 +280,44 @@ impl Indexes {
                 interface.id,
                 present,
             );
-            let taken = self.interface_by_address.contains_key(&(vpc, address));
-            match address {
-                IpAddr::V4(a) => mark_in(&mut self.addresses4, subnet, number4(a), taken),
-                IpAddr::V6(a) => mark_in(&mut self.addresses6, subnet, a.to_bits(), taken),
+            self.mark_address(vpc, subnet, address);
+        }
+    }
+
+    /// Notes whether somebody holds the address.
+    fn mark_address(&mut self, vpc: VpcId, subnet: SubnetId, address: IpAddr) {
+        let key = (vpc, address);
+        let taken = self.interface_by_address.contains_key(&key)
+            || self.balancer_by_address.contains_key(&key);
+        match address {
+            IpAddr::V4(a) => mark_in(&mut self.addresses4, subnet, number4(a), taken),
+            IpAddr::V6(a) => mark_in(&mut self.addresses6, subnet, a.to_bits(), taken),
+        }
+    }
+
+    fn set_target_group(&mut self, group: &TargetGroup, present: bool) {
+        self.target_groups_in_vpc
+            .set(&group.vpc, &group.id, present);
+    }
+
+    fn set_balancer(&mut self, balancer: &Balancer, present: bool) {
+        let (id, vpc) = (balancer.id, balancer.vpc);
+        self.balancers_in_vpc.set(&vpc, &id, present);
+        for placement in &balancer.placements {
+            self.balancers_in_subnet
+                .set(&placement.subnet, &id, present);
+            for address in placement.addresses() {
+                set_one(&mut self.balancer_by_address, (vpc, address), id, present);
+                self.mark_address(vpc, placement.subnet, address);
             }
         }
+    }
+
+    fn set_listener(&mut self, listener: &Listener, present: bool) {
+        self.listeners_of
+            .set(&listener.balancer, &listener.id, present);
+        self.listeners_to
+            .set(&listener.target_group, &listener.id, present);
     }
 }
 

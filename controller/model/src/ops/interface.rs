@@ -294,7 +294,7 @@ fn check_addresses(cloud: &Cloud, subnet: &Subnet, interface: &Interface) -> Vec
 }
 
 /// Why nobody in the subnet may have the address.
-fn check_usable(subnet: &Subnet, address: IpAddr) -> Option<String> {
+pub(super) fn check_usable(subnet: &Subnet, address: IpAddr) -> Option<String> {
     let (inside, usable, block) = match address {
         IpAddr::V4(a) => {
             let (first, last) = usable4(subnet.ipv4);
@@ -322,8 +322,8 @@ fn check_usable(subnet: &Subnet, address: IpAddr) -> Option<String> {
 }
 
 fn check_unused(cloud: &Cloud, interface: &Interface, address: IpAddr) -> Option<String> {
-    let holder = cloud.interface_by_address(interface.vpc, address)?;
-    (holder.id != interface.id).then(|| format!("{address} is in use by {}", holder.id))
+    let holder = cloud.address_holder(interface.vpc, address)?;
+    (holder != interface.id.into()).then(|| format!("{address} is in use by {holder}"))
 }
 
 fn check_groups(cloud: &Cloud, interface: &Interface) -> Vec<Violation> {

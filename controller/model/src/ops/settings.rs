@@ -48,6 +48,14 @@ pub struct Quotas {
     pub vpcs_per_private_zone: usize,
     /// Names and types of a private zone.
     pub records_per_private_zone: usize,
+    /// Load balancers of a region.
+    pub balancers_per_region: usize,
+    /// Listeners of a load balancer.
+    pub listeners_per_balancer: usize,
+    /// Target groups of a region.
+    pub target_groups_per_region: usize,
+    /// Targets of a target group, those that drain counted.
+    pub targets_per_group: usize,
 }
 
 impl Default for Quotas {
@@ -70,9 +78,13 @@ impl Default for Quotas {
             elastic_addresses_per_region: 5,
             internet_gateways: 100,
             flow_logs_per_resource: 2,
+            balancers_per_region: 50,
+            listeners_per_balancer: 50,
             private_zones: 500,
-            vpcs_per_private_zone: 300,
             records_per_private_zone: 1_000,
+            target_groups_per_region: 3_000,
+            targets_per_group: 500,
+            vpcs_per_private_zone: 300,
         }
     }
 }
@@ -97,9 +109,13 @@ impl Quotas {
         elastic_addresses_per_region: usize::MAX,
         internet_gateways: usize::MAX,
         flow_logs_per_resource: usize::MAX,
+        balancers_per_region: usize::MAX,
+        listeners_per_balancer: usize::MAX,
         private_zones: usize::MAX,
-        vpcs_per_private_zone: usize::MAX,
         records_per_private_zone: usize::MAX,
+        target_groups_per_region: usize::MAX,
+        targets_per_group: usize::MAX,
+        vpcs_per_private_zone: usize::MAX,
     };
 }
 

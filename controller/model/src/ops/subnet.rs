@@ -4,8 +4,9 @@ use super::{
     Entropy, OpError, Settings, Violation, check_etag, check_quota, draw_id, found, refuse,
 };
 use crate::{
-    Block4, Change, Cloud, Label, LogScope, Meta, NetworkAclId, Prefix, Revision, Route,
-    RouteOrigin, RouteTableId, Subnet, SubnetBlock6, SubnetId, Vpc, VpcId, ZoneName,
+    Block4, Change, Cloud, Label, LogScope, Meta, NetworkAclId, Placement, Prefix, ResourceKey,
+    Revision, Route, RouteOrigin, RouteTableId, Subnet, SubnetBlock6, SubnetId, Vpc, VpcId,
+    ZoneName,
 };
 
 /// What a subnet is made of.
@@ -125,12 +126,17 @@ pub fn update(
 /// Deletes a subnet.
 ///
 /// # Errors
-/// When it doesn't exist, has changed since the etag, has interfaces, or a route is for it.
+/// When it doesn't exist, has changed since the etag, has interfaces or a load
+/// balancer's addresses, or a route is for it.
 pub fn delete(cloud: &Cloud, id: SubnetId, etag: Option<Revision>) -> Result<Vec<Change>, OpError> {
     let subnet = found(cloud.subnet(id), id)?;
     check_etag(id, &subnet.meta, etag)?;
     if let Some(interface) = cloud.interfaces_in_subnet(id).next() {
         let (key, by) = (id.into(), interface.id.into());
+        return Err(OpError::InUse { key, by });
+    }
+    if let Some(balancer) = cloud.balancers_in_subnet(id).next() {
+        let (key, by) = (id.into(), balancer.id.into());
         return Err(OpError::InUse { key, by });
     }
     check_no_route(cloud, subnet, Some(subnet.ipv4.into()))?;
@@ -254,11 +260,16 @@ fn check_no_route(cloud: &Cloud, subnet: &Subnet, block: Option<Prefix>) -> Resu
 fn check_replaced6(cloud: &Cloud, subnet: &Subnet) -> Result<(), OpError> {
     check_no_route(cloud, subnet, subnet.ipv6.map(Prefix::from))?;
     let mut interfaces = cloud.interfaces_in_subnet(subnet.id);
-    match interfaces.find(|interface| !interface.ipv6.is_empty()) {
+    let interface = interfaces.find(|interface| !interface.ipv6.is_empty());
+    let mut balancers = cloud.balancers_in_subnet(subnet.id);
+    let is_here = |place: &Placement| place.subnet == subnet.id && place.ipv6.is_some();
+    let balancer = balancers.find(|balancer| balancer.placements.iter().any(is_here));
+    let by = interface.map(|interface| ResourceKey::from(interface.id));
+    match by.or(balancer.map(|balancer| balancer.id.into())) {
         None => Ok(()),
-        Some(interface) => Err(OpError::InUse {
+        Some(by) => Err(OpError::InUse {
             key: subnet.id.into(),
-            by: interface.id.into(),
+            by,
         }),
     }
 }

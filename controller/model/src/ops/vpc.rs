@@ -174,6 +174,7 @@ fn user(cloud: &Cloud, vpc: &Vpc) -> Option<ResourceKey> {
     let mut acls = cloud.acls_in_vpc(vpc.id);
     let acl = acls.find(|acl| acl.id != vpc.default_acl);
     let zone = cloud.private_zones_of_vpc(vpc.id).next();
+    let targets = cloud.target_groups_in_vpc(vpc.id).next();
     interface
         .map(|i| i.id.into())
         .or(internet.map(|g| g.id.into()))
@@ -183,6 +184,7 @@ fn user(cloud: &Cloud, vpc: &Vpc) -> Option<ResourceKey> {
         .or(group.map(|g| g.id.into()))
         .or(acl.map(|a| a.id.into()))
         .or(zone.map(|z| z.id.into()))
+        .or(targets.map(|t| t.id.into()))
 }
 
 /// Every block, v4 and v6, as a route's destination.

@@ -30,6 +30,7 @@ impl<B> Planner<B> {
         self.set(&mapping, &Audience::Vpc(interface.vpc), plan);
         let port = State::Port(derive::port(interface, place));
         self.set(&port, &Audience::Host(&place.host), plan);
+        self.stand(interface.id, Some((interface, &place.host)), plan);
         match before {
             Some(before) => self.leave(interface, &before, &place.host, plan),
             None => self.refresh_tables_to(interface.id, plan),
@@ -62,6 +63,7 @@ impl<B> Planner<B> {
         self.unset(&StateKey::Mapping(id), &Audience::Vpc(before.vpc), plan);
         self.exit(id, &before, true, plan);
         self.refresh_tables_to(id, plan);
+        self.stand(id, None, plan);
         self.forget_vpc_if_empty(before.vpc);
     }
 

@@ -6,6 +6,8 @@ mod flow_log;
 mod host;
 mod interface;
 mod internet_gateway;
+mod listener;
+mod load_balancer;
 mod network_acl;
 mod prefix_list;
 mod private_zone;
@@ -14,15 +16,17 @@ mod region;
 mod route_table;
 mod security_group;
 mod subnet;
+mod target_group;
 mod vpc;
 mod zone;
 
 pub(super) use self::{
     egress_gateway::EgressGateways, elastic_address::ElasticAddresses, flow_log::FlowLogs,
-    host::Hosts, interface::Interfaces, internet_gateway::InternetGateways,
-    network_acl::NetworkAcls, prefix_list::PrefixLists, private_zone::PrivateZones,
-    public_pool::PublicPools, region::Regions, route_table::RouteTables,
-    security_group::SecurityGroups, subnet::Subnets, vpc::Vpcs, zone::Zones,
+    host::Hosts, interface::Interfaces, internet_gateway::InternetGateways, listener::Listeners,
+    load_balancer::LoadBalancers, network_acl::NetworkAcls, prefix_list::PrefixLists,
+    private_zone::PrivateZones, public_pool::PublicPools, region::Regions,
+    route_table::RouteTables, security_group::SecurityGroups, subnet::Subnets,
+    target_group::TargetGroups, vpc::Vpcs, zone::Zones,
 };
 
 /// The names that every kind's implementation needs.

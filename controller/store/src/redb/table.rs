@@ -45,6 +45,9 @@ const fn letters(kind: Kind) -> &'static str {
         Kind::ElasticAddress => "i",
         Kind::FlowLog => "x",
         Kind::PrivateZone => "z",
+        Kind::TargetGroup => "za",
+        Kind::Balancer => "zb",
+        Kind::Listener => "zc",
     }
 }
 

@@ -11,7 +11,7 @@ use weft_model::{
 };
 
 use super::{
-    MOST_ITEMS, read_address, read_exact, read_mac,
+    MOST_ITEMS, balancing, read_address, read_exact, read_mac,
     wire::{self, resource::Body},
     write_address,
 };
@@ -97,6 +97,8 @@ pub(super) fn write(state: &State) -> Body {
             interval_seconds: log.interval.seconds(),
             format: log.format.to_string(),
         }),
+        State::TargetGroup(group) => Body::TargetGroup(balancing::write_group(group)),
+        State::Balancer(balancer) => Body::Balancer(balancing::write_balancer(balancer)),
     }
 }
 
@@ -157,6 +159,8 @@ pub(super) fn read(fields: &mut Fields, body: Option<&Body>) -> Result<State, Re
         Body::RouteTable(table) => read_table(fields, table).map(State::RouteTable),
         Body::FlowLog(log) => read_flow_log(fields, log).map(State::FlowLog),
         Body::DnsZone(zone) => read_zone(fields, zone).map(State::DnsZone),
+        Body::TargetGroup(group) => balancing::read_group(fields, group).map(State::TargetGroup),
+        Body::Balancer(balancer) => balancing::read_balancer(fields, balancer).map(State::Balancer),
     }
 }
 

@@ -1,11 +1,14 @@
 use weft_model::{
-    AccountId, AclAction, AclEntry, FlowLogId, IcmpMatch, IdleTimeouts, InterfaceId, LogFormat,
-    LogInterval, LogScope, LogTraffic, MetadataOptions, NetworkAclId, Peer, PortMatch, PortOptions,
-    PortRange, PrivateZoneId, RateLimits, RecordData, RecordKind, RecordSet, RouteTableId,
-    RouteTarget, Rule, RuleId, SecurityGroupId, SubnetId, Ttl, Vni, VpcDns, VpcId, ZoneInVpc,
+    AccountId, AclAction, AclEntry, BalancerId, Carried, FlowLogId, Health, HealthCheck, IcmpMatch,
+    IdleTimeout, IdleTimeouts, InterfaceId, ListenerId, LogFormat, LogInterval, LogScope,
+    LogTraffic, MetadataOptions, NetworkAclId, Peer, PortMatch, PortOptions, PortRange,
+    PrivateZoneId, Probe, RateLimits, RecordData, RecordKind, RecordSet, RouteTableId, RouteTarget,
+    Rule, RuleId, SecurityGroupId, SubnetId, TargetGroupId, Ttl, Vni, VpcDns, VpcId, Weight,
+    ZoneInVpc,
     state::{
-        AclState, DnsZoneState, FlowLogState, GroupState, Mapping, Port, RouteState,
-        RouteTableState, SubnetState, Tunnel, VpcState,
+        AclState, BalancerAddress, BalancerState, DnsZoneState, FlowLogState, GroupState,
+        ListenerState, Mapping, Port, RouteState, RouteTableState, SubnetState, TargetGroupState,
+        TargetState, Tunnel, VpcState,
     },
 };
 
@@ -16,6 +19,7 @@ const SUBNET: SubnetId = SubnetId::from_bits(2);
 const TABLE: RouteTableId = RouteTableId::from_bits(3);
 const GROUP: SecurityGroupId = SecurityGroupId::from_bits(4);
 const ACL: NetworkAclId = NetworkAclId::from_bits(6);
+const TARGETS: TargetGroupId = TargetGroupId::from_bits(6);
 const ENI: InterfaceId = InterfaceId::from_bits(5);
 
 fn group() -> GroupState {
@@ -134,6 +138,51 @@ fn mapping() -> Mapping {
     }
 }
 
+fn targets() -> TargetGroupState {
+    TargetGroupState {
+        id: TARGETS,
+        vpc: VPC,
+        health_check: HealthCheck::new(Probe::Http),
+        targets: vec![TargetState {
+            interface: ENI,
+            zone: "a".parse().unwrap(),
+            addresses: vec!["10.0.0.4".parse().unwrap(), "fd00::4".parse().unwrap()],
+            port: 8080,
+            weight: Weight::ONE,
+            draining: true,
+            health: Health::Unhealthy,
+        }],
+    }
+}
+
+fn balancer() -> BalancerState {
+    BalancerState {
+        id: BalancerId::from_bits(6),
+        vpc: VPC,
+        addresses: vec![BalancerAddress {
+            subnet: SUBNET,
+            address: "10.0.0.9".parse().unwrap(),
+        }],
+        cross_zone: true,
+        listeners: vec![ListenerState {
+            id: ListenerId::from_bits(7),
+            protocol: Carried::TcpUdp,
+            port: 80,
+            target_group: TARGETS,
+            idle_timeout: IdleTimeout::DEFAULT,
+        }],
+    }
+}
+
+#[test]
+fn a_finding_comes_back_as_it_went() {
+    let key = (TARGETS, "fd00::4".parse().unwrap(), 8080);
+    for reason in [None, Some("it refused the connection")] {
+        let read = read_health(&write_health(key, reason)).unwrap();
+        assert_eq!(read, (key, reason.map(str::to_owned)));
+    }
+}
+
 fn one_of_each() -> Vec<State> {
     let route = |destination: &str, target| RouteState {
         destination: destination.parse().unwrap(),
@@ -189,6 +238,8 @@ fn one_of_each() -> Vec<State> {
             interval: LogInterval::Minute,
             format: LogFormat::default(),
         }),
+        State::TargetGroup(targets()),
+        State::Balancer(balancer()),
     ]
 }
 

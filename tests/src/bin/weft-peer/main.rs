@@ -2,6 +2,7 @@
 //! own sockets. It says what it saw on its standard output, a line at a time.
 #![forbid(unsafe_code)]
 
+mod balance;
 mod beat;
 mod dhcp;
 mod echo;
@@ -33,6 +34,9 @@ weft-peer await ADDRESS                    echo requests until one is answered; 
 weft-peer beat ADDRESS PORT                UDP echoes until stdin ends; how many came back
 weft-peer dhcp DEVICE                      what the DHCP server offers and acknowledges
 weft-peer flood ID PROTOCOL:ADDRESS:PORT...
+weft-peer named NAME PORT...               servers that say who they are, and whom they see
+weft-peer spread tcp|udp ADDRESS PORT N    who answers N connections, how often
+weft-peer hold ADDRESS PORT N              N connections; for each line on stdin, how many answer
 weft-peer watch alarm=PORTS control=PORTS  what arrives, policy's work done";
 
 fn main() -> ExitCode {
@@ -64,6 +68,11 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["beat", address, port] => beat::run(place(address, port)?),
         ["dhcp", device] => dhcp::run(device),
         ["flood", id, targets @ ..] => flood::run(parse(id)?, targets),
+        ["named", name, ports @ ..] => balance::named(name, ports),
+        ["spread", protocol, address, port, times] => {
+            balance::spread(protocol, place(address, port)?, parse(times)?)
+        }
+        ["hold", address, port, times] => balance::hold(place(address, port)?, parse(times)?),
         ["watch", alarm, control] => watch::run(alarm, control),
         _ => Err(USAGE.into()),
     }

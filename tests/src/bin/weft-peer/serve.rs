@@ -23,7 +23,10 @@ pub(crate) fn run(ports: &[&str]) -> Outcome {
 }
 
 /// On both families where the kernel has both.
-fn everywhere<T>(port: u16, bind: impl Fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn everywhere<T>(
+    port: u16,
+    bind: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
     bind((Ipv6Addr::UNSPECIFIED, port).into())
         .or_else(|_| bind((Ipv4Addr::UNSPECIFIED, port).into()))
 }

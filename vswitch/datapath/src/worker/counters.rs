@@ -27,4 +27,6 @@ pub struct WorkerCounters {
     pub handover_full: u64,
     /// Frames of the engine's own making that found no room.
     pub made_full: u64,
+    /// Findings of health checks that nobody took in time.
+    pub findings_lost: u64,
 }

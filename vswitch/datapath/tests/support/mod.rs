@@ -304,9 +304,9 @@ pub fn tables(host: usize, vteps: &[IpAddr], enis: &[Eni], mtu: u16) -> Tables {
     }));
     for subnet in [1u8, 2] {
         put(State::Subnet(SubnetState {
+            zone: "a".parse().unwrap(),
             id: SubnetId::from_bits(subnet.into()),
             vpc: vpc(),
-            zone: "a".parse().unwrap(),
             ipv4: format!("10.0.{subnet}.0/24").parse().unwrap(),
             ipv6: Some(format!("fd00:0:0:10{subnet}::/64").parse().unwrap()),
             route_table: RouteTableId::from_bits(1),

@@ -45,6 +45,14 @@ pub enum ApplyError {
         /// The zone and the VPC that it names.
         zone: ZoneInVpc,
     },
+    /// A load balancer or a target group of a VPC that isn't here.
+    #[error("{key} is in {vpc}, which this host doesn't hold: send the VPC first")]
+    BalancingVpc {
+        /// The load balancer or the target group.
+        key: String,
+        /// The VPC that it names.
+        vpc: VpcId,
+    },
     /// A mapping in a VPC that isn't here.
     #[error("mapping {interface} is in {vpc}, which this host doesn't hold: send the VPC first")]
     MappingVpc {

@@ -8,8 +8,8 @@ mod vpcs;
 use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use weft_model::{
-    HostName, InterfaceId, Mtu, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId, Vni, VpcId,
-    ZoneInVpc,
+    BalancerId, HostName, InterfaceId, Mtu, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId,
+    TargetGroupId, Vni, VpcId, ZoneInVpc,
     state::{
         AclState, Delta, DnsZoneState, GroupState, Mapping, Port, RouteTableState, State, StateKey,
         SubnetState, Tunnel,
@@ -36,8 +36,8 @@ pub struct TablesOptions {
 
 /// A VPC that is held, with what the packet path needs only in compiled form.
 #[derive(Debug)]
-struct Held {
-    slot: VpcSlot,
+pub(super) struct Held {
+    pub(super) slot: VpcSlot,
     vni: Vni,
     ports: Vec<InterfaceId>,
     groups: Map<SecurityGroupId, GroupState>,
@@ -45,7 +45,9 @@ struct Held {
 
 /// The VPC that each object is in, so that a removal finds it by key alone.
 #[derive(Debug, Default)]
-struct Homes {
+pub(super) struct Homes {
+    pub(super) balancers: Map<BalancerId, VpcId>,
+    pub(super) targets: Map<TargetGroupId, VpcId>,
     subnets: Map<SubnetId, VpcId>,
     tables: Map<RouteTableId, VpcId>,
     groups: Map<SecurityGroupId, VpcId>,
@@ -57,11 +59,11 @@ struct Homes {
 /// A host's state under change. One bad object is refused by itself; removals may come in any order.
 #[derive(Debug)]
 pub struct Tables {
-    config: Config,
+    pub(super) config: Config,
     /// Counts changes; what a VPC's generation is taken from.
     stamp: u32,
-    held: Map<VpcId, Held>,
-    homes: Homes,
+    pub(super) held: Map<VpcId, Held>,
+    pub(super) homes: Homes,
     ports: Map<InterfaceId, Port>,
     policies: PolicyCache,
     /// How often each port slot was given out.
@@ -108,6 +110,8 @@ impl Tables {
             Delta::Upsert(State::FlowLog(log)) => {
                 Arc::make_mut(&mut self.config.flow_logs).insert(log.id, Arc::new(log));
             }
+            Delta::Upsert(State::TargetGroup(group)) => return self.upsert_targets(group),
+            Delta::Upsert(State::Balancer(balancer)) => return self.upsert_balancer(balancer),
             Delta::Remove(key) => self.remove(&key),
         }
         Ok(())
@@ -132,6 +136,8 @@ impl Tables {
             StateKey::FlowLog(log) => {
                 Arc::make_mut(&mut self.config.flow_logs).remove(log);
             }
+            StateKey::TargetGroup(group) => self.remove_targets(*group),
+            StateKey::Balancer(balancer) => self.remove_balancer(*balancer),
         }
     }
 
@@ -152,7 +158,7 @@ impl Tables {
         Some(Arc::make_mut(vpc))
     }
 
-    fn touch_home(&mut self, vpc: VpcId) -> Option<&mut VpcConfig> {
+    pub(super) fn touch_home(&mut self, vpc: VpcId) -> Option<&mut VpcConfig> {
         let slot = self.held.get(&vpc)?.slot;
         self.touch(slot)
     }
@@ -337,7 +343,7 @@ impl Tables {
 }
 
 /// Notes where an object lives; ids never move between VPCs.
-fn settle<K: std::hash::Hash + Eq + std::fmt::Display + Copy>(
+pub(super) fn settle<K: std::hash::Hash + Eq + std::fmt::Display + Copy>(
     homes: &mut Map<K, VpcId>,
     key: K,
     vpc: VpcId,

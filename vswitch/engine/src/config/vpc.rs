@@ -10,7 +10,9 @@ use weft_model::{
     SubnetBlock6, SubnetId, Vni, VpcBlock6, VpcDns, VpcId, ZoneName,
 };
 
-use super::{Acl, MappingEntry, ZoneConfig, Zones, mapping::Mappings, route::Routes};
+use super::{
+    Acl, MappingEntry, ZoneConfig, Zones, balancers::Balancers, mapping::Mappings, route::Routes,
+};
 use crate::hash::Map;
 
 /// A subnet.
@@ -96,6 +98,7 @@ pub struct VpcConfig {
     pub(crate) acls: Arc<Map<NetworkAclId, Arc<Acl>>>,
     pub(crate) mappings: Mappings,
     pub(crate) zones: Arc<Zones>,
+    pub(crate) balancers: Arc<Balancers>,
 }
 
 impl VpcConfig {

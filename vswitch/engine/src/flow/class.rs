@@ -38,14 +38,23 @@ pub(crate) enum Class {
     Other,
 }
 
+impl Class {
+    /// Neither beginning nor ending.
+    pub(crate) const fn is_in_swing(self) -> bool {
+        matches!(
+            self,
+            Self::TcpEstablished | Self::UdpOneWay | Self::UdpStream
+        )
+    }
+}
+
 /// The timeouts of the classes, in ticks.
 #[derive(Debug, Clone)]
 pub(crate) struct Timers([u32; 7]);
 
 impl Timers {
     pub(crate) fn new(timeouts: &Timeouts) -> Self {
-        // At least one unit, and well under the clock's wrap.
-        let ticks = |nanoseconds: u64| (nanoseconds >> 20).clamp(1, 1 << 31) as u32;
+        let ticks = Self::ticks;
         Self([
             ticks(timeouts.tcp_handshake),
             ticks(timeouts.tcp_established),
@@ -55,6 +64,11 @@ impl Timers {
             ticks(timeouts.udp_stream),
             ticks(timeouts.other),
         ])
+    }
+
+    /// At least one unit, and well under the clock's wrap.
+    pub(crate) fn ticks(nanoseconds: u64) -> u32 {
+        (nanoseconds >> 20).clamp(1, 1 << 31) as u32
     }
 
     #[inline]

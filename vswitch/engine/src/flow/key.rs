@@ -129,7 +129,6 @@ impl FlowKey {
 
     /// The same connection with another remote end.
     #[must_use]
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing translates"))]
     pub(crate) fn with_remote(mut self, (address, port): (IpAddr, u16)) -> Self {
         (self.remote, self.remote_port) = (octets(address), port);
         self

@@ -135,7 +135,7 @@ impl FlowTable {
         let slot = self.slots.find(spread(hash), |slot| {
             slot.hash == hash && !slot.is_alias() && self.flows[slot.at()].key == *key
         })?;
-        (!self.is_idle(now, &self.flows[slot.at()])).then_some(slot.at())
+        (!self.is_idle(now, slot.at())).then_some(slot.at())
     }
 
     /// The live flow that a packet of this key from the wire is of: of a translated flow the key is
@@ -147,7 +147,7 @@ impl FlowTable {
         })?;
         let flow = &self.flows[slot.at()];
         let looks_so = slot.is_alias() == flow.flags.has(Flags::TRANSLATED);
-        (looks_so && !self.is_idle(now, flow)).then_some(slot.at())
+        (looks_so && !self.is_idle(now, slot.at())).then_some(slot.at())
     }
 
     #[inline]
@@ -201,7 +201,7 @@ impl FlowTable {
         let Some(holder) = self.slots.find(spread(hash), same).map(|slot| slot.at()) else {
             return Ok(());
         };
-        if !self.is_idle(now, &self.flows[holder]) {
+        if !self.is_idle(now, holder) {
             return Err(Full::Taken);
         }
         self.remove(holder);
@@ -216,8 +216,26 @@ impl FlowTable {
     }
 
     #[inline]
-    fn is_idle(&self, now: Now, flow: &Flow) -> bool {
-        Tick::of(now).since(flow.seen) > self.timers.of(flow.class)
+    fn is_idle(&self, now: Now, at: usize) -> bool {
+        let flow = &self.flows[at];
+        let limit = match flow.flags.has(Flags::TRANSLATED) {
+            true => self.limit_of_translated(at),
+            false => self.timers.of(flow.class),
+        };
+        Tick::of(now).since(flow.seen) > limit
+    }
+
+    /// One in full swing may have a limit of its own.
+    fn limit_of_translated(&self, at: usize) -> u32 {
+        let class = self.flows[at].class;
+        let own = self.translations.idle(at);
+        own.filter(|_| class.is_in_swing())
+            .unwrap_or_else(|| self.timers.of(class))
+    }
+
+    /// Keeps the translated flow this long, in nanoseconds, while it is in full swing.
+    pub(crate) fn set_idle(&mut self, at: usize, nanoseconds: u64) {
+        self.translations.set_idle(at, Timers::ticks(nanoseconds));
     }
 
     #[inline]
@@ -298,7 +316,7 @@ impl FlowTable {
             if flow.flags.has(Flags::FREE) {
                 continue;
             }
-            if self.is_idle(now, flow) || !is_live(flow.key.port()) {
+            if self.is_idle(now, self.hand) || !is_live(flow.key.port()) {
                 self.remove(self.hand);
             }
         }
@@ -306,9 +324,11 @@ impl FlowTable {
 
     /// Every flow of a port that isn't idle, with its index.
     pub(crate) fn of_port(&self, now: Now, port: PortIndex) -> impl Iterator<Item = &Flow> {
-        self.flows.iter().filter(move |flow| {
-            !flow.flags.has(Flags::FREE) && flow.key.port() == port && !self.is_idle(now, flow)
-        })
+        let flows = self.flows.iter().enumerate();
+        let live = flows.filter(move |(at, flow)| {
+            !flow.flags.has(Flags::FREE) && flow.key.port() == port && !self.is_idle(now, *at)
+        });
+        live.map(|(_, flow)| flow)
     }
 
     /// Whether the port may have one more, once its oldest unsettled flow made room if need be.

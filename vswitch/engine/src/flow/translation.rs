@@ -11,6 +11,8 @@ pub(super) struct Translations {
     /// By flow; shorter than the table while the rest has none.
     of: Vec<u32>,
     keys: Vec<FlowKey>,
+    /// Ticks that the flow may be idle, where that isn't as usual; 0 where it is.
+    idle: Vec<u32>,
     free: Vec<u32>,
 }
 
@@ -29,13 +31,29 @@ impl Translations {
         self.of[flow] = match self.free.pop() {
             Some(at) => {
                 self.keys[at as usize] = key;
+                self.idle[at as usize] = 0;
                 at
             }
             None => {
                 self.keys.push(key);
+                self.idle.push(0);
                 self.keys.len() as u32 - 1
             }
         };
+    }
+
+    #[inline]
+    pub(super) fn idle(&self, flow: usize) -> Option<u32> {
+        let at = *self.of.get(flow)?;
+        let ticks = *self.idle.get(at as usize)?;
+        (ticks > 0).then_some(ticks)
+    }
+
+    pub(super) fn set_idle(&mut self, flow: usize, ticks: u32) {
+        let at = self.of.get(flow).copied().unwrap_or(NIL);
+        if let Some(idle) = self.idle.get_mut(at as usize) {
+            *idle = ticks;
+        }
     }
 
     /// The key that the flow had.

@@ -51,7 +51,11 @@ impl Packet<'_> {
             return Ok(());
         }
         let id = self.view.subnet().acl;
-        let peer = self.peer(direction);
+        // What a balancer stands for is judged, not the balancer.
+        let peer = match direction {
+            Direction::Ingress => self.wire.src,
+            Direction::Egress => self.peer(direction),
+        };
         let acl = self.view.vpc.acl(id);
         // An ACL that isn't here (yet) allows nothing.
         let verdict = acl.map_or(AclVerdict::DENIED, |acl| {

@@ -170,7 +170,11 @@ impl Core {
         frame: Frame<'_>,
         sink: &mut impl Sink,
     ) -> Result<Verdict, Drop> {
-        if self.serve(&packet.view, packet.headers, frame.bytes, sink)? {
+        let port = packet.port();
+        let checker = &mut self.checker;
+        if checker.hear(packet.now, port, packet.ip, frame.bytes, sink)
+            || self.serve(&packet.view, packet.headers, frame.bytes, sink)?
+        {
             return Ok(Verdict::Consumed);
         }
         check_sender(&packet.view, packet.headers, packet.ip)?;
@@ -183,6 +187,11 @@ impl Core {
             None if packet.key.is_some() => self.open_out(packet, frame, sink),
             None => self.stateless_out(packet, frame, sink),
         };
+        if let Err(drop) = &sent
+            && drop.reason.is_answered_by_reset()
+        {
+            self.reset(packet, sink);
+        }
         self.settle_fragment(packet, OUT, sent)
     }
 
@@ -290,6 +299,9 @@ impl Core {
         if let Some(outside) = plan.outside {
             let bound = self.flows.bind(packet.now, at, outside);
             bound.map_err(|full| refused(packet, full))?;
+        }
+        if let Some(idle) = plan.idle {
+            self.flows.set_idle(at, idle);
         }
         let way = plan.way;
         let flow = self.flows.get_mut(at);

@@ -88,7 +88,9 @@ impl Packet<'_> {
             direction,
             rule,
             peer: self.peer_holder(direction),
-            untracked: policy.untracked(direction, self.peer(direction), traffic(self.ip)),
+            // What a balancer translates is always tracked.
+            untracked: self.view.vpc.balancers.at(self.peer(direction)).is_none()
+                && policy.untracked(direction, self.peer(direction), traffic(self.ip)),
             tcp_flags: self.tcp_flags(),
         })
     }

@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub(super) way: Way,
     /// How they look on the wire, where that is otherwise.
     pub(super) outside: Option<FlowKey>,
+    /// Nanoseconds that the connection may be idle, where that isn't as usual.
+    pub(super) idle: Option<u64>,
 }
 
 impl Way {
@@ -124,12 +126,19 @@ impl Core {
         packet: &Packet<'_>,
         held: Option<FlowKey>,
     ) -> Result<Plan, Drop> {
+        if let Some(balancer) = packet.view.vpc.balancers.at(packet.ip.dst) {
+            return self.balance(packet, balancer, held);
+        }
         let way = Way::resolve(&packet.view, packet.ip.dst)?;
         let hairpin = matches!(way.next, NextHop::Local(_));
         if !(hairpin && is_awake(Mutation::NoAclOnHairpin)) {
             packet.check_exit(way.hop)?;
         }
-        Ok(Plan { way, outside: held })
+        Ok(Plan {
+            way,
+            outside: held,
+            idle: None,
+        })
     }
 
     /// Takes a hop, fits the MTU, translates, rewrites the MACs.

@@ -71,6 +71,10 @@ impl Site<'_> {
         if self.is_router(address) {
             return Some(Mac::ROUTER);
         }
+        // What stands for many has no MAC of its own: the router takes its packets.
+        if self.vpc.balancers.is_in(self.port.subnet_id, address) {
+            return Some(Mac::ROUTER);
+        }
         let entry = self.vpc.mapping(address)?;
         (entry.subnet == self.port.subnet_id).then_some(entry.mac)
     }

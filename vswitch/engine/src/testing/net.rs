@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     Config, Drop, DropReason, Encap, Engine, Frame, Limits, Now, PortIndex, Sink, Verdict,
+    balance::Finding,
     config::{Tables, TablesOptions},
 };
 
@@ -145,6 +146,24 @@ impl Net {
         for host in &mut self.hosts {
             host.engine.tick(self.now, usize::MAX);
         }
+    }
+
+    /// Every engine goes on with its health checks, and what they send is delivered.
+    pub fn check_targets(&mut self) -> Fate {
+        let (mut queue, mut fate) = (VecDeque::new(), Fate::default());
+        for host in 0..self.hosts.len() {
+            let mut made = Made::default();
+            let now = self.now;
+            let engine = &mut self.hosts[host].engine;
+            engine.check_targets(now, |_| true, &mut made);
+            self.made(host, made, &mut queue, &mut fate);
+        }
+        fate
+    }
+
+    /// What the host's checks have found since the last time.
+    pub fn findings(&mut self, host: usize) -> Vec<Finding> {
+        self.hosts[host].engine.take_findings()
     }
 
     /// A change on every host that it can be applied to.

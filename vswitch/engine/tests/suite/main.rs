@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod acls;
+mod balancing;
 mod drops;
 mod explain;
 mod fragments;

@@ -58,3 +58,42 @@ pub fn tcp(
     header[13] = flags;
     packet(out, envelope, protocol::TCP, &[&header])
 }
+
+/// A TCP segment without options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment<'a> {
+    /// Source port.
+    pub src: u16,
+    /// Destination port.
+    pub dst: u16,
+    /// Sequence number.
+    pub seq: u32,
+    /// Acknowledgement number; 0 where the flags don't say ACK.
+    pub ack: u32,
+    /// Flags.
+    pub flags: u8,
+    /// Window, in bytes.
+    pub window: u16,
+    /// Data.
+    pub payload: &'a [u8],
+}
+
+/// A TCP segment.
+///
+/// # Errors
+/// When the payload doesn't fit in a packet; `out` is then no frame.
+pub fn segment(
+    out: &mut Vec<u8>,
+    envelope: &Envelope,
+    segment: &Segment<'_>,
+) -> Result<(), TooLong> {
+    let mut header = [0; TCP];
+    header[..2].copy_from_slice(&segment.src.to_be_bytes());
+    header[2..4].copy_from_slice(&segment.dst.to_be_bytes());
+    header[4..8].copy_from_slice(&segment.seq.to_be_bytes());
+    header[8..12].copy_from_slice(&segment.ack.to_be_bytes());
+    header[12] = 5 << 4;
+    header[13] = segment.flags;
+    header[14..16].copy_from_slice(&segment.window.to_be_bytes());
+    packet(out, envelope, protocol::TCP, &[&header, segment.payload])
+}

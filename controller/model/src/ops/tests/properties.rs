@@ -139,6 +139,9 @@ fn delete(cloud: &Cloud, key: ResourceKey) -> Answer {
         ResourceKey::EgressGateway(id) => egress_gateway::delete(cloud, id, None),
         ResourceKey::FlowLog(id) => super::super::flow_log::delete(cloud, id, None),
         ResourceKey::PrivateZone(id) => super::super::private_zone::delete(cloud, id, None),
+        ResourceKey::TargetGroup(id) => super::super::target_group::delete(cloud, id, None),
+        ResourceKey::Balancer(id) => super::super::balancer::delete(cloud, id, None),
+        ResourceKey::Listener(id) => super::super::listener::delete(cloud, id, None),
     }
 }
 

@@ -56,6 +56,7 @@ impl Tables {
             acls: Arc::default(),
             mappings: Mappings::default(),
             zones: Arc::default(),
+            balancers: Arc::default(),
         }));
         Arc::make_mut(&mut self.config.by_vni).insert(state.vni, slot);
         let held = Held {
@@ -109,5 +110,7 @@ impl super::Homes {
         self.acls.retain(|_, home| *home != vpc);
         self.mappings.retain(|_, home| *home != vpc);
         self.ports.retain(|_, home| *home != vpc);
+        self.balancers.retain(|_, home| *home != vpc);
+        self.targets.retain(|_, home| *home != vpc);
     }
 }

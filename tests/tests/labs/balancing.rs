@@ -1,0 +1,224 @@
+//! Load balancers: kernels' own connections through addresses that no machine has.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use weft_tests::{Lab, Mode, Running, User, eventually};
+
+/// The servers' port, and the listener's.
+const SERVED: &str = "6000";
+const LISTENED: &str = "80";
+
+/// A few checks at the fastest pace, on a busy machine.
+const DECIDED: Duration = Duration::from_secs(40);
+
+/// A balancer in front of some servers.
+struct Balanced {
+    lab: Lab,
+    group: String,
+    ipv4: String,
+    ipv6: String,
+    _servers: Vec<Running>,
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+impl Balanced {
+    fn up(servers: &[&str], delay: &str) -> Option<Self> {
+        let user = User::new(Mode::Root)?;
+        let lab = Lab::up(user, include_str!("../../topologies/balanced.yaml"));
+        let started = ["web-1", "web-2", "web-3", "web-4"];
+        let started = started.map(|name| start(&lab, name));
+        let vpc = text(&lab.named("vpc", "net")["id"]);
+        let subnet = text(&lab.named("subnet", "front")["id"]);
+        let create = ["target-group", "create", "--vpc", &vpc, "--port", SERVED];
+        let checks = ["--interval", "5", "--timeout", "2", "--healthy", "2"];
+        let more = ["--protocol", "tcp_udp", "--deregistration-delay", delay];
+        let group = text(&lab.json(&[&create[..], &checks, &more].concat())["id"]);
+        let balancer = lab.json(&["load-balancer", "create", "--subnet", &subnet]);
+        let id = text(&balancer["id"]);
+        let listener = [
+            "listener",
+            "create",
+            "--load-balancer",
+            &id,
+            "--port",
+            LISTENED,
+        ];
+        let to = ["--protocol", "tcp_udp", "--target-group", &group, "--wait"];
+        lab.weft(&[&listener[..], &to].concat()).ok();
+        let balanced = Self {
+            group,
+            ipv4: text(&balancer["placements"][0]["ipv4"]),
+            ipv6: text(&balancer["placements"][0]["ipv6"]),
+            lab,
+            _servers: started.into(),
+        };
+        for server in servers {
+            balanced.register(server);
+        }
+        for server in servers {
+            balanced.becomes(server, "healthy");
+        }
+        balanced.lab.weft(&["wait"]).ok();
+        Some(balanced)
+    }
+
+    fn interface(&self, server: &str) -> String {
+        text(&self.lab.interface(server)["id"])
+    }
+
+    fn register(&self, server: &str) {
+        let interface = self.interface(server);
+        let command = [
+            "target-group",
+            "register",
+            &self.group,
+            &interface,
+            "--wait",
+        ];
+        self.lab.weft(&command).ok();
+    }
+
+    fn deregister(&self, server: &str) {
+        let interface = self.interface(server);
+        let command = [
+            "target-group",
+            "deregister",
+            &self.group,
+            &interface,
+            "--wait",
+        ];
+        self.lab.weft(&command).ok();
+    }
+
+    /// Waits for the target's health.
+    fn becomes(&self, server: &str, wanted: &str) -> Duration {
+        let interface = self.interface(server);
+        let (_, time) = eventually(&format!("{server} {wanted}"), DECIDED, || {
+            let targets = self.lab.json(&["target-group", "health", &self.group]);
+            let mut targets = targets.as_array().unwrap().iter();
+            let target = targets.find(|target| target["target"] == interface.as_str())?;
+            (target["health"] == wanted).then_some(())
+        });
+        time
+    }
+
+    fn spread(&self, protocol: &str, address: &str, times: &str) -> BTreeMap<String, u64> {
+        let words = ["spread", protocol, address, LISTENED, times];
+        counts(&self.lab.peer("client", &words))
+    }
+
+    fn hold(&self, times: &str) -> (Running, BTreeMap<String, u64>) {
+        let words = ["hold", &self.ipv4, LISTENED, times];
+        let held = self.lab.start_peer("client", &words);
+        let counts = counts(&held.next());
+        (held, counts)
+    }
+}
+
+fn start(lab: &Lab, name: &str) -> Running {
+    let server = lab.start_peer(name, &["named", name, SERVED]);
+    server.expect("ready");
+    server
+}
+
+fn counts(line: &str) -> BTreeMap<String, u64> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let pairs = words.chunks(2);
+    pairs
+        .map(|pair| (pair[0].to_owned(), pair[1].parse().unwrap()))
+        .collect()
+}
+
+#[test]
+fn ten_thousand_connections_spread_within_three_percent_of_the_weights() {
+    const ALL: f64 = 10_000.0;
+    let Some(world) = Balanced::up(&["web-1", "web-2", "web-3"], "300") else {
+        return;
+    };
+    let spread = world.spread("tcp", &world.ipv4, "10000");
+    println!("{spread:?}");
+    assert_eq!(
+        spread.len(),
+        3,
+        "all came about, from the client's own address: {spread:?}"
+    );
+    for count in spread.values() {
+        let share = *count as f64 / ALL;
+        assert!((share - 1.0 / 3.0).abs() <= 0.03, "{spread:?}");
+    }
+    for (protocol, address) in [
+        ("udp", &world.ipv4),
+        ("udp", &world.ipv6),
+        ("tcp", &world.ipv6),
+    ] {
+        let spread = world.spread(protocol, address, "300");
+        assert_eq!(spread.len(), 3, "{protocol} {address}: {spread:?}");
+    }
+}
+
+#[test]
+fn no_connection_moves_when_targets_come_and_none_is_lost_while_they_drain() {
+    let Some(world) = Balanced::up(&["web-1", "web-2", "web-3"], "3600") else {
+        return;
+    };
+    let (mut held, with) = world.hold("120");
+    assert_eq!(with.len(), 3, "{with:?}");
+    world.register("web-4");
+    world.becomes("web-4", "healthy");
+    world.lab.weft(&["wait"]).ok();
+    assert_eq!(held.ask("?"), "alive 120 reset 0 silent 0");
+    assert_eq!(world.spread("tcp", &world.ipv4, "200").len(), 4);
+    world.deregister("web-1");
+    world.becomes("web-1", "draining");
+    assert_eq!(held.ask("?"), "alive 120 reset 0 silent 0");
+    let spread = world.spread("tcp", &world.ipv4, "200");
+    assert_eq!(spread.len(), 3, "{spread:?}");
+    assert!(!spread.contains_key("web-1"), "{spread:?}");
+}
+
+#[test]
+fn the_delay_ends_what_a_deregistered_target_still_has() {
+    let Some(world) = Balanced::up(&["web-1", "web-2"], "1") else {
+        return;
+    };
+    let (mut held, with) = world.hold("60");
+    world.deregister("web-1");
+    let gone = format!("alive {} reset {} silent 0", with["web-2"], with["web-1"]);
+    std::thread::sleep(Duration::from_secs(3));
+    world.lab.weft(&["wait"]).ok();
+    assert_eq!(held.ask("?"), gone);
+}
+
+#[test]
+fn a_target_that_stops_answering_is_left_and_its_connections_are_reset() {
+    let Some(world) = Balanced::up(&["web-1", "web-2"], "300") else {
+        return;
+    };
+    let (mut held, with) = world.hold("60");
+    let down = ["ip", "link", "set", "eth0", "down"];
+    world.lab.exec("web-1", &down).ok();
+    let time = world.becomes("web-1", "unhealthy");
+    println!("unhealthy after {time:?}");
+    world.lab.weft(&["wait"]).ok();
+    let spread = world.spread("tcp", &world.ipv4, "100");
+    assert_eq!(spread.keys().collect::<Vec<_>>(), ["web-2"], "{spread:?}");
+    let kept = format!("alive {} reset {} silent 0", with["web-2"], with["web-1"]);
+    assert_eq!(held.ask("?"), kept);
+}
+
+#[test]
+fn a_host_that_dies_takes_its_targets_out_within_their_checks_time() {
+    let Some(world) = Balanced::up(&["web-1", "web-2"], "300") else {
+        return;
+    };
+    world.lab.signal("vswitch-h1", "STOP");
+    let time = world.becomes("web-1", "unhealthy");
+    println!("out after {time:?}");
+    let spread = world.spread("tcp", &world.ipv4, "100");
+    assert_eq!(spread.keys().collect::<Vec<_>>(), ["web-2"], "{spread:?}");
+    world.lab.signal("vswitch-h1", "CONT");
+    world.becomes("web-1", "healthy");
+}
