@@ -45,17 +45,17 @@ pub(crate) enum TargetGroupCommand {
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// How a check asks: tcp, or http.
-    #[arg(long = "check", value_name = "PROTOCOL")]
-    protocol: Option<String>,
+    #[arg(long, value_name = "PROTOCOL")]
+    check: Option<String>,
     /// The port that it asks on; each target's own without.
-    #[arg(long = "check-port", value_name = "PORT")]
-    port: Option<u16>,
+    #[arg(long, value_name = "PORT")]
+    check_port: Option<u16>,
     /// What HTTP asks for.
-    #[arg(long = "check-path", value_name = "PATH")]
-    path: Option<String>,
+    #[arg(long, value_name = "PATH")]
+    check_path: Option<String>,
     /// The status codes that HTTP wants: CODE or FIRST-LAST.
-    #[arg(long = "check-codes", value_name = "CODES")]
-    codes: Option<String>,
+    #[arg(long, value_name = "CODES")]
+    check_codes: Option<String>,
     /// Seconds from one check to the next: 5 to 300.
     #[arg(long, value_name = "SECONDS")]
     interval: Option<u32>,
@@ -73,7 +73,7 @@ pub(crate) struct CheckArgs {
 impl CheckArgs {
     /// What is given over what there was.
     fn over(self, check: HealthCheck) -> HealthCheck {
-        let other = self.protocol.as_ref();
+        let other = self.check.as_ref();
         // Another kind of check has other fields and another timeout.
         let check = match other.is_some_and(|other| *other != check.protocol) {
             true => HealthCheck {
@@ -85,10 +85,10 @@ impl CheckArgs {
             false => check,
         };
         HealthCheck {
-            protocol: self.protocol.unwrap_or(check.protocol),
-            port: self.port.map_or(check.port, u32::from),
-            path: self.path.unwrap_or(check.path),
-            codes: self.codes.unwrap_or(check.codes),
+            protocol: self.check.unwrap_or(check.protocol),
+            port: self.check_port.map_or(check.port, u32::from),
+            path: self.check_path.unwrap_or(check.path),
+            codes: self.check_codes.unwrap_or(check.codes),
             interval: self.interval.unwrap_or(check.interval),
             timeout: self.timeout.unwrap_or(check.timeout),
             healthy_threshold: self.healthy.unwrap_or(check.healthy_threshold),
@@ -97,9 +97,9 @@ impl CheckArgs {
     }
 
     fn is_given(&self) -> bool {
-        let texts = [&self.protocol, &self.path, &self.codes];
+        let texts = [&self.check, &self.check_path, &self.check_codes];
         let numbers = [self.interval, self.timeout, self.healthy, self.unhealthy];
-        self.port.is_some()
+        self.check_port.is_some()
             || texts.iter().any(|text| text.is_some())
             || numbers.iter().any(Option::is_some)
     }
