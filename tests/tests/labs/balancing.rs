@@ -222,3 +222,56 @@ fn a_host_that_dies_takes_its_targets_out_within_their_checks_time() {
     world.lab.signal("vswitch-h1", "CONT");
     world.becomes("web-1", "healthy");
 }
+
+/// What a file says of balancing, with these targets behind that port.
+fn file(targets: &str, port: &str) -> String {
+    format!(
+        "{}
+target_groups:
+  web: {{vpc: net, port: {SERVED}, targets: {targets}, interval: 5, timeout: 2, healthy: 2}}
+
+load_balancers:
+  entry:
+    vpc: net
+    subnets: front
+    addresses: 10.30.1.200
+    listeners:
+      - {{port: {port}, target_group: web}}
+",
+        include_str!("../../topologies/balanced.yaml")
+    )
+}
+
+#[test]
+fn a_balancer_is_what_the_file_says_and_goes_when_the_file_has_it_no_more() {
+    const ADDRESS: &str = "10.30.1.200";
+    let Some(user) = User::new(Mode::Root) else {
+        return;
+    };
+    let lab = Lab::up(user, &file("[web-1, web-2]", LISTENED));
+    let names = ["web-1", "web-2", "web-3"];
+    let _servers = names.map(|name| start(&lab, name));
+    let group = text(&lab.named("target-group", "web")["id"]);
+    let serve = |wanted: &[&str]| {
+        eventually(&format!("{wanted:?} healthy"), DECIDED, || {
+            let targets = lab.json(&["target-group", "health", &group]);
+            let targets = targets.as_array().unwrap().iter();
+            let healthy = targets.filter(|target| target["health"] == "healthy");
+            let ids: Vec<String> = healthy.map(|target| text(&target["target"])).collect();
+            let wanted = wanted.iter().map(|name| text(&lab.interface(name)["id"]));
+            wanted.into_iter().all(|id| ids.contains(&id)).then_some(())
+        });
+        lab.weft(&["wait"]).ok();
+    };
+    let who = |port| counts(&lab.peer("client", &["spread", "tcp", ADDRESS, port, "60"]));
+    serve(&["web-1", "web-2"]);
+    assert_eq!(who(LISTENED).into_keys().collect::<Vec<_>>(), names[..2]);
+    lab.bring_up(&file("[web-2, web-3]", "81")).ok();
+    serve(&["web-2", "web-3"]);
+    assert_eq!(who("81").into_keys().collect::<Vec<_>>(), names[1..]);
+    lab.bring_up(include_str!("../../topologies/balanced.yaml"))
+        .ok();
+    for kind in ["load-balancer", "listener", "target-group"] {
+        assert_eq!(lab.json(&[kind, "list"]), serde_json::json!([]), "{kind}");
+    }
+}
