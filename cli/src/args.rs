@@ -9,10 +9,11 @@ use crate::{
         egress_gateway::EgressGatewayCommand, elastic_address::ElasticAddressCommand,
         flow_log::FlowLogCommand, host::HostCommand, interface::InterfaceCommand,
         internet_gateway::InternetGatewayCommand, listener::ListenerCommand,
-        load_balancer::LoadBalancerCommand, private_zone::PrivateZoneCommand,
-        public_pool::PublicPoolCommand, region::RegionCommand, route_table::RouteTableCommand,
-        security_group::SecurityGroupCommand, subnet::SubnetCommand,
-        target_group::TargetGroupCommand, vpc::VpcCommand, zone::ZoneCommand,
+        load_balancer::LoadBalancerCommand, peering::PeeringCommand,
+        private_zone::PrivateZoneCommand, public_pool::PublicPoolCommand, region::RegionCommand,
+        route_table::RouteTableCommand, security_group::SecurityGroupCommand,
+        subnet::SubnetCommand, target_group::TargetGroupCommand, vpc::VpcCommand,
+        zone::ZoneCommand,
     },
     system::WaitArgs,
 };
@@ -105,6 +106,9 @@ pub(crate) enum ApiCommand {
     /// Elastic addresses: public ones that stay yours until you release them.
     #[command(subcommand)]
     ElasticAddress(ElasticAddressCommand),
+    /// Peerings: two VPCs that reach each other's interfaces.
+    #[command(subcommand)]
+    Peering(PeeringCommand),
     /// Internet gateways: a VPC's way to the internet and back.
     #[command(subcommand)]
     InternetGateway(InternetGatewayCommand),

@@ -139,6 +139,8 @@ limits! {
     ListenersPerBalancer "listeners-per-load-balancer" listeners_per_balancer;
     TargetGroupsPerRegion "target-groups-per-region" target_groups_per_region;
     TargetsPerGroup "targets-per-group" targets_per_group;
+    PeeringsPerVpc "peerings-per-vpc" peerings_per_vpc;
+    PendingPeeringsPerVpc "pending-peerings-per-vpc" pending_peerings_per_vpc;
     AddressesPerInterface "addresses-per-interface" addresses_per_interface;
     ElasticAddressesPerRegion "elastic-addresses-per-region" elastic_addresses_per_region;
     InternetGateways "internet-gateways" internet_gateways;

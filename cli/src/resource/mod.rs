@@ -9,6 +9,7 @@ pub(crate) mod interface;
 pub(crate) mod internet_gateway;
 pub(crate) mod listener;
 pub(crate) mod load_balancer;
+pub(crate) mod peering;
 pub(crate) mod port_options;
 pub(crate) mod private_zone;
 pub(crate) mod public_pool;
@@ -195,6 +196,14 @@ kind!(
     v1::target_groups_client::TargetGroupsClient<Channel>,
     target_group,
     target_groups
+);
+
+kind!(
+    Peering,
+    "peering",
+    v1::peerings_client::PeeringsClient<Channel>,
+    peering,
+    peerings
 );
 
 /// Names one resource.

@@ -54,7 +54,7 @@ pub(crate) struct PutRouteArgs {
     /// The addresses it is for.
     #[arg(value_name = "PREFIX")]
     destination: String,
-    /// `local`, `blackhole`, or the id of an interface or a gateway.
+    /// `local`, `blackhole`, or the id of an interface, a gateway or a peering.
     target: String,
     /// Refuse if the table has changed since this etag.
     #[arg(long, default_value_t, hide_default_value = true)]
@@ -98,6 +98,7 @@ fn route_text(route: &Route) -> String {
         Some(route::Target::Local(_)) => "local",
         Some(route::Target::Interface(id)) => id,
         Some(route::Target::InternetGateway(id) | route::Target::EgressGateway(id)) => id,
+        Some(route::Target::Peering(id)) => id,
         Some(route::Target::Blackhole(_)) => "blackhole",
         None => "-",
     };
@@ -111,10 +112,11 @@ fn target(text: &str) -> Result<route::Target, UsageError> {
         id if id.starts_with("eni-") => Ok(route::Target::Interface(id.to_owned())),
         id if id.starts_with("igw-") => Ok(route::Target::InternetGateway(id.to_owned())),
         id if id.starts_with("eigw-") => Ok(route::Target::EgressGateway(id.to_owned())),
+        id if id.starts_with("pcx-") => Ok(route::Target::Peering(id.to_owned())),
         other => Err(UsageError {
             given: other.to_owned(),
             wanted: "a route's target",
-            hint: "Write local, blackhole, or an id: eni-0..., igw-0... or eigw-0....",
+            hint: "Write local, blackhole, or an id: eni-0..., igw-0..., eigw-0... or pcx-0....",
         }),
     }
 }

@@ -18,8 +18,8 @@ use crate::{
     Attachment, Balancer, BalancerId, Change, Destination, EgressGateway, EgressGatewayId,
     ElasticAddress, ElasticAddressId, FlowLog, FlowLogId, Host, HostName, Interface, InterfaceId,
     InternetGateway, InternetGatewayId, Kind, Listener, ListenerId, LogScope, Mac, NetworkAcl,
-    NetworkAclId, Prefix, PrefixList, PrefixListId, PrivateZone, PrivateZoneId, PublicPool,
-    PublicPoolId, Region, RegionName, Resource, ResourceKey, RouteTable, RouteTableId,
+    NetworkAclId, Peering, PeeringId, Prefix, PrefixList, PrefixListId, PrivateZone, PrivateZoneId,
+    PublicPool, PublicPoolId, Region, RegionName, Resource, ResourceKey, RouteTable, RouteTableId,
     SecurityGroup, SecurityGroupId, Subnet, SubnetId, TargetGroup, TargetGroupId, Vni, Vpc, VpcId,
     Zone, ZoneName,
 };
@@ -112,6 +112,7 @@ tables! {
     Vpc.id, VpcId, vpcs, vpc(id: VpcId) = &id;
     InternetGateway.id, InternetGatewayId, internet_gateways, internet_gateway(id: InternetGatewayId) = &id;
     EgressGateway.id, EgressGatewayId, egress_gateways, egress_gateway(id: EgressGatewayId) = &id;
+    Peering.id, PeeringId, peerings, peering(id: PeeringId) = &id;
     RouteTable.id, RouteTableId, route_tables, route_table(id: RouteTableId) = &id;
     SecurityGroup.id, SecurityGroupId, security_groups, security_group(id: SecurityGroupId) = &id;
     NetworkAcl.id, NetworkAclId, network_acls, network_acl(id: NetworkAclId) = &id;
@@ -262,6 +263,18 @@ impl Cloud {
     ) -> impl Iterator<Item = &RouteTable> + use<'_> {
         let ids = self.indexes.tables_to_interface.iter(&interface);
         ids.filter_map(|&id| self.route_table(id))
+    }
+
+    /// The peerings with the VPC on either side, whatever their status.
+    pub fn peerings_of_vpc(&self, vpc: VpcId) -> impl Iterator<Item = &Peering> + use<'_> {
+        let ids = self.indexes.peerings_of_vpc.iter(&vpc);
+        ids.filter_map(|&id| self.peering(id))
+    }
+
+    /// The active peering of the two VPCs, if they have one.
+    pub fn active_peering(&self, one: VpcId, two: VpcId) -> Option<&Peering> {
+        let mut peerings = self.peerings_of_vpc(one);
+        peerings.find(|peering| peering.is_active() && peering.other(one) == Some(two))
     }
 
     /// The VPC's security groups, the default one among them.

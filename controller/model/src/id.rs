@@ -169,3 +169,7 @@ id!(
     /// A group of targets.
     TargetGroupId, "tg", "target group"
 );
+id!(
+    /// A peering of two VPCs.
+    PeeringId, "pcx", "VPC peering"
+);

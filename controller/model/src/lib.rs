@@ -20,6 +20,7 @@ pub mod meta;
 pub mod name;
 pub mod net;
 pub mod ops;
+pub mod peering;
 pub mod port_options;
 pub mod prefix_list;
 pub mod public;
@@ -44,13 +45,14 @@ pub use group::{IcmpMatch, Peer, PortMatch, Rule, SecurityGroup};
 pub use host::{Host, Region, Zone};
 pub use id::{
     BalancerId, EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId,
-    ListenerId, NetworkAclId, PrefixListId, PrivateZoneId, PublicPoolId, RouteTableId, RuleId,
-    SecurityGroupId, SubnetId, TargetGroupId, VpcId,
+    ListenerId, NetworkAclId, PeeringId, PrefixListId, PrivateZoneId, PublicPoolId, RouteTableId,
+    RuleId, SecurityGroupId, SubnetId, TargetGroupId, VpcId,
 };
 pub use interface::{Attachment, Interface};
 pub use meta::{Meta, Revision};
 pub use name::{DeviceName, DnsLabel, HostName, HttpPath, Label, NetnsName, RegionName, ZoneName};
 pub use net::{Mac, Mtu, PortRange, Protocol, Vni};
+pub use peering::{Peering, PeeringStatus};
 pub use port_options::{IdleTimeouts, MetadataOptions, PortOptions, RateLimits, UserData};
 pub use prefix_list::{Family, PrefixList, PrefixListEntry};
 pub use public::{Association, ElasticAddress, PublicPool};

@@ -13,6 +13,7 @@ pub mod interface;
 pub mod internet_gateway;
 pub mod listener;
 pub mod network_acl;
+pub mod peering;
 pub mod prefix_list;
 pub mod private_zone;
 pub mod public_pool;

@@ -14,12 +14,13 @@ use crate::{
     host::{Host, Region, Zone},
     id::{
         BalancerId, EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId,
-        ListenerId, NetworkAclId, PrefixListId, PrivateZoneId, PublicPoolId, RouteTableId,
-        SecurityGroupId, SubnetId, TargetGroupId, VpcId,
+        ListenerId, NetworkAclId, PeeringId, PrefixListId, PrivateZoneId, PublicPoolId,
+        RouteTableId, SecurityGroupId, SubnetId, TargetGroupId, VpcId,
     },
     interface::Interface,
     meta::{Meta, Revision},
     name::{HostName, RegionName, ZoneName},
+    peering::Peering,
     prefix_list::PrefixList,
     public::{ElasticAddress, PublicPool},
     route::RouteTable,
@@ -106,6 +107,7 @@ resources! {
     Vpc, VpcId, id, "VPC";
     InternetGateway, InternetGatewayId, id, "internet gateway";
     EgressGateway, EgressGatewayId, id, "egress-only internet gateway";
+    Peering, PeeringId, id, "VPC peering";
     RouteTable, RouteTableId, id, "route table";
     SecurityGroup, SecurityGroupId, id, "security group";
     NetworkAcl, NetworkAclId, id, "network ACL";

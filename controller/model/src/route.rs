@@ -7,14 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cidr::Prefix,
     id::{
-        EgressGatewayId, IdError, InterfaceId, InternetGatewayId, PrefixListId, RouteTableId, VpcId,
+        EgressGatewayId, IdError, InterfaceId, InternetGatewayId, PeeringId, PrefixListId,
+        RouteTableId, VpcId,
     },
     meta::Meta,
     net::RangeError,
 };
 
 /// Where a route sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RouteTarget {
     /// Inside the VPC: to the interface that holds the destination address.
@@ -25,6 +26,8 @@ pub enum RouteTarget {
     InternetGateway(InternetGatewayId),
     /// To the internet and nothing back but replies; IPv6 alone.
     EgressGateway(EgressGatewayId),
+    /// To the interface of the peered VPC that holds the destination address.
+    Peering(PeeringId),
     /// Nowhere: the packet drops, it doesn't fall through to a shorter prefix.
     Blackhole,
 }

@@ -15,7 +15,7 @@ use crate::{
     flow_log::{AccountId, LogFormat, LogInterval, LogScope, LogTraffic},
     group::Rule,
     id::{
-        BalancerId, FlowLogId, InterfaceId, ListenerId, NetworkAclId, RouteTableId,
+        BalancerId, FlowLogId, InterfaceId, ListenerId, NetworkAclId, PeeringId, RouteTableId,
         SecurityGroupId, SubnetId, TargetGroupId, VpcId,
     },
     name::{DeviceName, DnsLabel, HostName, Label, NetnsName, RegionName, ZoneName},
@@ -62,6 +62,17 @@ pub struct DnsZoneState {
     pub domain: DnsName,
     /// Its records, in the order of name and type.
     pub records: Vec<RecordSet>,
+}
+
+/// An active peering as a host sees it: each VPC's routes to it lead to the other's interfaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeeringState {
+    /// Its id.
+    pub id: PeeringId,
+    /// The VPC that asked for it.
+    pub requester: VpcId,
+    /// The VPC that was asked.
+    pub accepter: VpcId,
 }
 
 /// A subnet as a host sees it.
@@ -345,6 +356,7 @@ macro_rules! states {
 states! {
     Tunnel(Tunnel), HostName, host, "tunnel";
     Vpc(VpcState), VpcId, id, "vpc";
+    Peering(PeeringState), PeeringId, id, "peering";
     Mapping(Mapping), InterfaceId, interface, "mapping";
     Group(GroupState), SecurityGroupId, id, "security-group";
     Acl(AclState), NetworkAclId, id, "network-acl";

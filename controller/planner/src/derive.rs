@@ -4,11 +4,11 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use weft_model::{
-    Attachment, Destination, DnsLabel, FlowLog, Host, Interface, InterfaceId, NetworkAcl,
-    NetworkAclId, Peer, Prefix, PrefixListId, PrivateZone, Route, RouteOrigin, RouteTable,
-    RouteTableId, RouteTarget, Rule, SecurityGroup, SecurityGroupId, Subnet, Vpc, VpcId, ZoneInVpc,
+    Attachment, Destination, DnsLabel, FlowLog, Host, Interface, NetworkAcl, NetworkAclId, Peer,
+    Peering, Prefix, PrefixListId, PrivateZone, Route, RouteOrigin, RouteTable, RouteTableId,
+    RouteTarget, Rule, SecurityGroup, SecurityGroupId, Subnet, Vpc, VpcId, ZoneInVpc,
     state::{
-        AclState, DnsZoneState, FlowLogState, GroupState, Mapping, Port, RouteState,
+        AclState, DnsZoneState, FlowLogState, GroupState, Mapping, PeeringState, Port, RouteState,
         RouteTableState, SubnetState, Tunnel, VpcState,
     },
 };
@@ -55,6 +55,14 @@ impl Defaults {
             table: vpc.main_route_table,
             acl: vpc.default_acl,
         }
+    }
+}
+
+pub(crate) fn peering(peering: &Peering) -> PeeringState {
+    PeeringState {
+        id: peering.id,
+        requester: peering.requester,
+        accepter: peering.accepter,
     }
 }
 
@@ -169,13 +177,13 @@ pub(crate) fn sorted(groups: &[SecurityGroupId]) -> Vec<SecurityGroupId> {
     groups
 }
 
-/// The table with one route per destination. A route to an interface that isn't plugged in drops
-/// what it matches; it doesn't fall through to a shorter prefix. A route for a list is one for each
-/// of its prefixes.
+/// The table with one route per destination. A route whose target isn't live (an interface that isn't
+/// plugged in, a peering that isn't active) drops what it matches; it doesn't fall through to a
+/// shorter prefix. A route for a list is one for each of its prefixes.
 pub(crate) fn route_table<'a>(
     table: &RouteTable,
     listed: impl Fn(PrefixListId) -> &'a [Prefix],
-    is_attached: impl Fn(InterfaceId) -> bool,
+    is_live: impl Fn(RouteTarget) -> bool,
 ) -> RouteTableState {
     let mut winners: BTreeMap<Prefix, &Route> = BTreeMap::new();
     for route in &table.routes {
@@ -191,10 +199,10 @@ pub(crate) fn route_table<'a>(
         }
     }
     let live = |target| match target {
-        RouteTarget::Interface(id) if !is_attached(id) => RouteTarget::Blackhole,
         // Hosts don't lead outside yet.
         RouteTarget::InternetGateway(_) | RouteTarget::EgressGateway(_) => RouteTarget::Blackhole,
-        target => target,
+        target if is_live(target) => target,
+        _ => RouteTarget::Blackhole,
     };
     let routes = winners.into_iter().map(|(destination, route)| RouteState {
         destination,

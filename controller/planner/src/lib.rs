@@ -6,6 +6,7 @@
 
 mod derive;
 mod item;
+mod links;
 mod plan;
 mod planner;
 mod presence;

@@ -1,9 +1,9 @@
 //! Keeps what every host must hold, and says what a change does to it.
 //!
 //! A host holds: its ports; the VPCs that they are in, with all subnets, network ACLs, route tables,
-//! private zones and mappings; the security groups that they are in; and the tunnels of the hosts
-//! that share a VPC with it. The
-//! first port of a VPC on a host brings the VPC there, and the last one takes it away.
+//! private zones, peerings and mappings; the security groups that they are in; of each VPC that these
+//! exchange packets with the outline, which is the VPC itself and its mappings; and the tunnels of the
+//! hosts with ports in any of them. The first port of a VPC on a host brings the VPC there, and the last one takes it away.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,8 +11,9 @@ use std::{
 };
 
 use weft_model::{
-    Change, FlowLogId, HostName, InterfaceId, NetworkAclId, PrivateZoneId, Resource, ResourceKey,
-    RouteTable, RouteTableId, RouteTarget, SecurityGroupId, Subnet, SubnetId, Vpc, VpcId,
+    Change, FlowLogId, HostName, InterfaceId, NetworkAclId, Peering, PeeringId, PrivateZoneId,
+    Resource, ResourceKey, RouteTable, RouteTableId, RouteTarget, SecurityGroupId, Subnet,
+    SubnetId, Vpc, VpcId,
     cloud::Cloud,
     state::{State, StateKey},
 };
@@ -21,6 +22,7 @@ use self::lists::Lists;
 use crate::{
     derive::{self, Defaults},
     item::{Item, Seal},
+    links::Links,
     plan::Plan,
     presence::Presence,
 };
@@ -28,6 +30,9 @@ use crate::{
 mod balancing;
 mod interfaces;
 mod lists;
+mod reach;
+#[cfg(test)]
+mod reach_tests;
 #[cfg(test)]
 mod scale;
 #[cfg(test)]
@@ -51,7 +56,9 @@ struct Parts {
     /// What its subnets have by default, once the VPC itself is known.
     defaults: Option<Defaults>,
     subnets: BTreeMap<SubnetId, Subnet>,
-    /// All that a host with a port in the VPC holds of it, tunnels and groups apart.
+    /// What any host that sends to the VPC holds of it: the VPC itself, and where its interfaces are.
+    outline: BTreeSet<StateKey>,
+    /// What a host with a port in the VPC holds beside that, tunnels and groups apart.
     shared: BTreeSet<StateKey>,
 }
 
@@ -69,10 +76,12 @@ pub struct Planner<B> {
     lists: Lists,
     /// The VPCs that see each private zone.
     zones: BTreeMap<PrivateZoneId, BTreeSet<VpcId>>,
-    /// Tables with a route to the interface: they change when it comes or goes.
-    tables_to: BTreeMap<InterfaceId, BTreeSet<RouteTableId>>,
     flow_logs: BTreeMap<FlowLogId, VpcId>,
     balancing: Balancing,
+    /// Tables with a route to what may come and go: they change when it does.
+    tables_to: BTreeMap<RouteTarget, BTreeSet<RouteTableId>>,
+    peerings: BTreeMap<PeeringId, Peering>,
+    links: Links,
 }
 
 /// Making, changing, asking.
@@ -93,6 +102,8 @@ impl<B> Planner<B> {
             tables_to: BTreeMap::new(),
             flow_logs: BTreeMap::new(),
             balancing: Balancing::default(),
+            peerings: BTreeMap::new(),
+            links: Links::default(),
         };
         for resource in cloud.resources() {
             planner.put(&resource, &mut Plan::muted());
@@ -123,12 +134,16 @@ impl<B> Planner<B> {
         let own = tunnels.chain(groups).chain(ports);
         let vpcs = self.presence.vpcs(host).filter_map(|id| self.vpcs.get(&id));
         let shared = vpcs.flat_map(|parts| &parts.shared);
+        let held = self.presence.held(host).filter_map(|id| self.vpcs.get(&id));
+        let shared = shared.chain(held.flat_map(|parts| &parts.outline));
         let own = own.filter_map(|key| self.items.get(&key));
         let mut items: Vec<_> = own
             .chain(shared.filter_map(|key| self.items.get(key)))
             .map(Arc::clone)
             .collect();
         items.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        // What two VPCs share is there once.
+        items.dedup_by(|a, b| a.key == b.key);
         items
     }
 
@@ -153,6 +168,7 @@ impl<B> Planner<B> {
                 self.set(&state, &Audience::Peers(&host.name), plan);
             }
             Resource::Vpc(vpc) => self.put_vpc(vpc, plan),
+            Resource::Peering(peering) => self.put_peering(peering, plan),
             Resource::RouteTable(table) => self.put_table(table, plan),
             Resource::SecurityGroup(group) => self.put_group(group, plan),
             Resource::PrefixList(list) => self.put_list(list, plan),
@@ -193,6 +209,7 @@ impl<B> Planner<B> {
                 self.unset(&key, &Audience::Peers(name), plan);
             }
             ResourceKey::Vpc(id) => self.take_vpc(*id, plan),
+            ResourceKey::Peering(id) => self.take_peering(*id, plan),
             ResourceKey::RouteTable(id) => self.take_table(*id, plan),
             ResourceKey::SecurityGroup(id) => self.take_group(*id, plan),
             ResourceKey::PrefixList(id) => self.take_list(*id, plan),
@@ -216,7 +233,7 @@ impl<B> Planner<B> {
 
     fn put_vpc(&mut self, vpc: &Vpc, plan: &mut Plan<B>) {
         let state = State::Vpc(derive::vpc(vpc));
-        self.set(&state, &Audience::Vpc(vpc.id), plan);
+        self.set(&state, &Audience::Holders(vpc.id), plan);
         let parts = self.vpcs.entry(vpc.id).or_default();
         let before = parts.defaults.replace(Defaults::of(vpc));
         if before != parts.defaults {
@@ -225,7 +242,7 @@ impl<B> Planner<B> {
     }
 
     fn take_vpc(&mut self, id: VpcId, plan: &mut Plan<B>) {
-        self.unset(&StateKey::Vpc(id), &Audience::Vpc(id), plan);
+        self.unset(&StateKey::Vpc(id), &Audience::Holders(id), plan);
         if let Some(parts) = self.vpcs.get_mut(&id) {
             parts.defaults = None;
         }
@@ -282,11 +299,9 @@ impl<B> Planner<B> {
     fn put_table(&mut self, table: &RouteTable, plan: &mut Plan<B>) {
         self.unlink_table(table.id);
         self.lists.link_table(table);
-        for interface in targets(table) {
-            self.tables_to
-                .entry(interface)
-                .or_default()
-                .insert(table.id);
+        for target in targets(table) {
+            let tables = self.tables_to.entry(target).or_default();
+            tables.insert(table.id);
         }
         self.tables.insert(table.id, table.clone());
         self.refresh_table(table.id, plan);
@@ -303,11 +318,11 @@ impl<B> Planner<B> {
     fn unlink_table(&mut self, id: RouteTableId) {
         self.lists.unlink_table(id);
         let old: Vec<_> = self.tables.get(&id).into_iter().flat_map(targets).collect();
-        for interface in old {
-            if let Some(tables) = self.tables_to.get_mut(&interface) {
+        for target in old {
+            if let Some(tables) = self.tables_to.get_mut(&target) {
                 tables.remove(&id);
                 if tables.is_empty() {
-                    self.tables_to.remove(&interface);
+                    self.tables_to.remove(&target);
                 }
             }
         }
@@ -316,16 +331,38 @@ impl<B> Planner<B> {
     fn refresh_table(&mut self, id: RouteTableId, plan: &mut Plan<B>) {
         if let Some(table) = self.tables.get(&id) {
             let vpc = table.vpc;
-            let (plugged, lists) = (&self.plugged, &self.lists);
-            let is_attached = |interface| plugged.contains_key(&interface);
-            let state = derive::route_table(table, |list| lists.prefixes(list), is_attached);
+            let listed = |list| self.lists.prefixes(list);
+            let state = derive::route_table(table, listed, |target| self.is_live(target));
             self.set(&State::RouteTable(state), &Audience::Vpc(vpc), plan);
+        }
+    }
+
+    fn refresh_tables_to(&mut self, target: RouteTarget, plan: &mut Plan<B>) {
+        let tables = self.tables_to.get(&target).into_iter();
+        let tables: Vec<_> = tables.flatten().copied().collect();
+        for table in tables {
+            self.refresh_table(table, plan);
+        }
+    }
+
+    /// Whether packets to the target get anywhere.
+    fn is_live(&self, target: RouteTarget) -> bool {
+        match target {
+            RouteTarget::Interface(id) => self.plugged.contains_key(&id),
+            RouteTarget::Peering(id) => self.peerings.get(&id).is_some_and(Peering::is_active),
+            RouteTarget::Local
+            | RouteTarget::InternetGateway(_)
+            | RouteTarget::EgressGateway(_)
+            | RouteTarget::Blackhole => true,
         }
     }
 
     fn forget_vpc_if_empty(&mut self, id: VpcId) {
         let unused = |parts: &Parts| {
-            parts.defaults.is_none() && parts.subnets.is_empty() && parts.shared.is_empty()
+            parts.defaults.is_none()
+                && parts.subnets.is_empty()
+                && parts.outline.is_empty()
+                && parts.shared.is_empty()
         };
         if self.vpcs.get(&id).is_some_and(unused) {
             self.vpcs.remove(&id);
@@ -333,14 +370,10 @@ impl<B> Planner<B> {
     }
 }
 
-fn targets(table: &RouteTable) -> impl Iterator<Item = InterfaceId> {
-    table.routes.iter().filter_map(|route| match route.target {
-        RouteTarget::Interface(id) => Some(id),
-        RouteTarget::Local
-        | RouteTarget::InternetGateway(_)
-        | RouteTarget::EgressGateway(_)
-        | RouteTarget::Blackhole => None,
-    })
+/// The table's targets that may come and go.
+fn targets(table: &RouteTable) -> impl Iterator<Item = RouteTarget> {
+    let targets = table.routes.iter().map(|route| route.target);
+    targets.filter(|target| !matches!(target, RouteTarget::Local | RouteTarget::Blackhole))
 }
 
 /// Who holds a state.
@@ -348,20 +381,29 @@ fn targets(table: &RouteTable) -> impl Iterator<Item = InterfaceId> {
 enum Audience<'a> {
     /// One host.
     Host(&'a HostName),
-    /// The hosts that share a VPC with this one.
+    /// The hosts with a reason to send to this one.
     Peers(&'a HostName),
     /// The hosts with ports in the group.
     Group(SecurityGroupId),
     /// The hosts with ports in the VPC.
     Vpc(VpcId),
+    /// The hosts with ports in any of the VPCs.
+    Vpcs(&'a [VpcId]),
+    /// The hosts that must find the VPC's interfaces.
+    Holders(VpcId),
 }
 
 impl<B> Planner<B> {
     fn set(&mut self, state: &State, audience: &Audience<'_>, plan: &mut Plan<B>) {
         let item = Arc::new((self.seal)(state));
-        if let Audience::Vpc(vpc) = audience {
-            let parts = self.vpcs.entry(*vpc).or_default();
-            parts.shared.insert(item.key.clone());
+        match audience {
+            Audience::Vpc(vpc) => self.share(*vpc, &item.key),
+            Audience::Vpcs(vpcs) => vpcs.iter().for_each(|vpc| self.share(*vpc, &item.key)),
+            Audience::Holders(vpc) => {
+                let parts = self.vpcs.entry(*vpc).or_default();
+                parts.outline.insert(item.key.clone());
+            }
+            Audience::Host(_) | Audience::Peers(_) | Audience::Group(_) => {}
         }
         let before = self.items.get(&item.key).map(|before| before.version);
         if before == Some(item.version) {
@@ -373,24 +415,41 @@ impl<B> Planner<B> {
         self.items.insert(item.key.clone(), item);
     }
 
+    fn share(&mut self, vpc: VpcId, key: &StateKey) {
+        let parts = self.vpcs.entry(vpc).or_default();
+        parts.shared.insert(key.clone());
+    }
+
     fn unset(&mut self, key: &StateKey, audience: &Audience<'_>, plan: &mut Plan<B>) {
         if self.items.remove(key).is_none() {
             return;
         }
-        if let Audience::Vpc(vpc) = audience
-            && let Some(parts) = self.vpcs.get_mut(vpc)
-        {
-            parts.shared.remove(key);
+        let vpcs = match audience {
+            Audience::Vpc(vpc) | Audience::Holders(vpc) => std::slice::from_ref(vpc),
+            Audience::Vpcs(vpcs) => vpcs,
+            Audience::Host(_) | Audience::Peers(_) | Audience::Group(_) => &[],
+        };
+        for vpc in vpcs {
+            if let Some(parts) = self.vpcs.get_mut(vpc) {
+                parts.shared.remove(key);
+                parts.outline.remove(key);
+            }
         }
         self.each(audience, |host| plan.remove(host, key.clone()));
     }
 
-    fn each(&self, audience: &Audience<'_>, tell: impl FnMut(&HostName)) {
+    fn each(&self, audience: &Audience<'_>, mut tell: impl FnMut(&HostName)) {
         match audience {
-            Audience::Host(host) => std::iter::once(*host).for_each(tell),
+            Audience::Host(host) => tell(host),
             Audience::Peers(host) => self.presence.peers(host).into_iter().for_each(tell),
             Audience::Group(id) => self.presence.hosts_of_group(*id).for_each(tell),
             Audience::Vpc(id) => self.presence.hosts_of_vpc(*id).for_each(tell),
+            // One in several of them is told the same twice, which is once.
+            Audience::Vpcs(vpcs) => vpcs
+                .iter()
+                .flat_map(|vpc| self.presence.hosts_of_vpc(*vpc))
+                .for_each(tell),
+            Audience::Holders(id) => self.presence.holders_of_vpc(*id).for_each(tell),
         }
     }
 }

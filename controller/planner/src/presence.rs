@@ -16,7 +16,7 @@ impl<K> Default for Counted<K> {
 
 impl<K: Ord + Clone> Counted<K> {
     /// Whether it is the first.
-    fn add(&mut self, key: &K) -> bool {
+    pub(crate) fn add(&mut self, key: &K) -> bool {
         if let Some(count) = self.0.get_mut(key) {
             *count += 1;
             return false;
@@ -26,7 +26,7 @@ impl<K: Ord + Clone> Counted<K> {
     }
 
     /// Whether it was the last.
-    fn sub(&mut self, key: &K) -> bool {
+    pub(crate) fn sub(&mut self, key: &K) -> bool {
         match self.0.get_mut(key) {
             Some(count) if *count > 1 => {
                 *count -= 1;
@@ -37,8 +37,12 @@ impl<K: Ord + Clone> Counted<K> {
         }
     }
 
-    fn keys(&self) -> impl Iterator<Item = &K> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
         self.0.keys()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -47,12 +51,18 @@ impl<K: Ord + Clone> Counted<K> {
 struct OnHost {
     ports: BTreeSet<InterfaceId>,
     vpcs: Counted<VpcId>,
+    /// VPCs whose interfaces it must find: the ones that it has ports in, and what they reach, once
+    /// for each that does.
+    held: Counted<VpcId>,
     groups: Counted<SecurityGroupId>,
 }
 
 impl OnHost {
     fn is_empty(&self) -> bool {
-        self.ports.is_empty() && self.vpcs.0.is_empty() && self.groups.0.is_empty()
+        self.ports.is_empty()
+            && self.vpcs.is_empty()
+            && self.held.is_empty()
+            && self.groups.is_empty()
     }
 }
 
@@ -61,6 +71,7 @@ impl OnHost {
 pub(crate) struct Presence {
     hosts: BTreeMap<HostName, OnHost>,
     vpcs: BTreeMap<VpcId, BTreeSet<HostName>>,
+    holders: BTreeMap<VpcId, BTreeSet<HostName>>,
     groups: BTreeMap<SecurityGroupId, BTreeSet<HostName>>,
 }
 
@@ -89,6 +100,25 @@ impl Presence {
         let last = self.on(host).vpcs.sub(&vpc);
         if last {
             drop_host(&mut self.vpcs, vpc, host);
+        }
+        self.forget_if_empty(host);
+        last
+    }
+
+    /// One more reason to know where the VPC's interfaces are: whether it is the first.
+    pub(crate) fn hold_vpc(&mut self, host: &HostName, vpc: VpcId) -> bool {
+        let first = self.on(host).held.add(&vpc);
+        if first {
+            self.holders.entry(vpc).or_default().insert(host.clone());
+        }
+        first
+    }
+
+    /// One reason less: whether it was the last.
+    pub(crate) fn release_vpc(&mut self, host: &HostName, vpc: VpcId) -> bool {
+        let last = self.on(host).held.sub(&vpc);
+        if last {
+            drop_host(&mut self.holders, vpc, host);
         }
         self.forget_if_empty(host);
         last
@@ -139,24 +169,35 @@ impl Presence {
         self.vpcs.get(&vpc).into_iter().flatten()
     }
 
+    /// The hosts that must know where the VPC's interfaces are.
+    pub(crate) fn holders_of_vpc(&self, vpc: VpcId) -> impl Iterator<Item = &HostName> {
+        self.holders.get(&vpc).into_iter().flatten()
+    }
+
     pub(crate) fn hosts_of_group(&self, group: SecurityGroupId) -> impl Iterator<Item = &HostName> {
         self.groups.get(&group).into_iter().flatten()
     }
 
-    /// The hosts that have a VPC in common with this one. Counted when asked: kept, the pairs
-    /// would grow with the square of the hosts.
+    /// The hosts with ports in what this one holds. Counted when asked: kept, the pairs would grow
+    /// with the square of the hosts.
     pub(crate) fn peers(&self, host: &HostName) -> BTreeSet<&HostName> {
-        let hosts = self.vpcs(host).flat_map(|vpc| self.hosts_of_vpc(vpc));
+        let hosts = self.held(host).flat_map(|vpc| self.hosts_of_vpc(vpc));
         hosts.filter(|other| *other != host).collect()
     }
 
-    /// Whether both have ports in another VPC than this one.
-    pub(crate) fn share_another_vpc(&self, one: &HostName, two: &HostName, than: VpcId) -> bool {
+    /// Whether the first has a reason to send to the second; the second has one then, too.
+    pub(crate) fn are_peers(&self, one: &HostName, two: &HostName) -> bool {
         let (Some(one), Some(two)) = (self.hosts.get(one), self.hosts.get(two)) else {
             return false;
         };
-        let mut vpcs = one.vpcs.keys().filter(|vpc| **vpc != than);
-        vpcs.any(|vpc| two.vpcs.0.contains_key(vpc))
+        let mut vpcs = two.vpcs.keys();
+        vpcs.any(|vpc| one.held.0.contains_key(vpc))
+    }
+
+    /// What the host must find interfaces of.
+    pub(crate) fn held(&self, host: &HostName) -> impl Iterator<Item = VpcId> {
+        let on = self.hosts.get(host).into_iter();
+        on.flat_map(|on| on.held.keys().copied())
     }
 
     pub(crate) fn ports(&self, host: &HostName) -> impl Iterator<Item = InterfaceId> {

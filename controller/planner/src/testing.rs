@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use weft_model::{
     AclAction, AclEntry, AclNumber, Attachment, Change, Family, Host, HostName, Interface,
-    InterfaceId, Mac, NetworkAcl, NetworkAclId, Prefix, PrefixList, PrefixListEntry, PrefixListId,
-    Resource, ResourceKey, Route, RouteOrigin, RouteTable, RouteTableId, RouteTarget,
-    SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni, Vpc, VpcId,
+    InterfaceId, Mac, NetworkAcl, NetworkAclId, Peering, PeeringId, PeeringStatus, Prefix,
+    PrefixList, PrefixListEntry, PrefixListId, Resource, ResourceKey, Route, RouteOrigin,
+    RouteTable, RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni,
+    Vpc, VpcId,
     cloud::Cloud,
     state::{State, StateKey},
 };
@@ -194,6 +195,25 @@ pub(crate) fn interface(n: u64, v: u64, on: Option<usize>, groups: &[u64]) -> In
     }
 }
 
+pub(crate) fn pcx(n: u64) -> PeeringId {
+    PeeringId::from_bits(n)
+}
+
+/// A peering of two VPCs, active or waiting.
+pub(crate) fn peering(n: u64, (one, two): (u64, u64), active: bool) -> Peering {
+    Peering {
+        id: pcx(n),
+        requester: vpc_id(one),
+        accepter: vpc_id(two),
+        status: if active {
+            PeeringStatus::Active
+        } else {
+            PeeringStatus::PendingAcceptance
+        },
+        meta: Default::default(),
+    }
+}
+
 /// A VPC with its main table, two groups and a subnet.
 pub(crate) fn whole_vpc(v: u64) -> Vec<Resource> {
     vec![
@@ -245,8 +265,19 @@ pub(crate) fn naive_desired(cloud: &Cloud, host: &HostName) -> BTreeMap<StateKey
         let listed = |id| naive_list(&lists, id);
         states.extend(group.map(|group| State::Group(derive::group(group, listed))));
     }
-    for id in vpcs {
-        states.extend(naive_vpc(cloud, id, host));
+    for &id in &vpcs {
+        states.extend(naive_vpc(cloud, id));
+        states.extend(naive_outline(cloud, id, host));
+        let peerings = cloud.peerings().filter(|p| p.is_active());
+        for peering in peerings.filter(|p| p.other(id).is_some()) {
+            states.push(State::Peering(derive::peering(peering)));
+        }
+    }
+    for other in cloud.vpcs().filter(|other| {
+        let mut own = vpcs.iter();
+        own.any(|id| cloud.active_peering(*id, other.id).is_some())
+    }) {
+        states.extend(naive_outline(cloud, other.id, host));
     }
     states
         .into_iter()
@@ -267,13 +298,17 @@ fn naive_list(lists: &NaiveLists, id: PrefixListId) -> &[Prefix] {
     lists.get(&id).map_or(&[], Vec::as_slice)
 }
 
-fn naive_vpc(cloud: &Cloud, id: VpcId, host: &HostName) -> Vec<State> {
+fn naive_vpc(cloud: &Cloud, id: VpcId) -> Vec<State> {
     let Some(vpc) = cloud.vpc(id) else {
         return Vec::new();
     };
+    let live = |target| match target {
+        RouteTarget::Interface(id) => cloud.interface(id).is_some_and(|i| i.attachment.is_some()),
+        RouteTarget::Peering(id) => cloud.peering(id).is_some_and(Peering::is_active),
+        _ => true,
+    };
     let lists = naive_lists(cloud);
-    let attached = |id| cloud.interface(id).is_some_and(|i| i.attachment.is_some());
-    let mut states = vec![State::Vpc(derive::vpc(vpc))];
+    let mut states = Vec::new();
     for subnet in cloud.subnets().filter(|s| s.vpc == id) {
         states.push(State::Subnet(derive::subnet(
             subnet,
@@ -282,13 +317,18 @@ fn naive_vpc(cloud: &Cloud, id: VpcId, host: &HostName) -> Vec<State> {
     }
     for table in cloud.route_tables().filter(|t| t.vpc == id) {
         let listed = |id| naive_list(&lists, id);
-        states.push(State::RouteTable(derive::route_table(
-            table, listed, attached,
-        )));
+        states.push(State::RouteTable(derive::route_table(table, listed, live)));
     }
     for acl in cloud.network_acls().filter(|a| a.vpc == id) {
         states.push(State::Acl(derive::acl(acl)));
     }
+    states
+}
+
+/// What a host that sends to the VPC holds of it.
+fn naive_outline(cloud: &Cloud, id: VpcId, host: &HostName) -> Vec<State> {
+    let vpc = cloud.vpc(id).map(|vpc| State::Vpc(derive::vpc(vpc)));
+    let mut states: Vec<_> = vpc.into_iter().collect();
     for interface in cloud.interfaces().filter(|i| i.vpc == id) {
         let Some(place) = &interface.attachment else {
             continue;

@@ -23,8 +23,8 @@ use self::{
     explain::Explain,
     kinds::{
         EgressGateways, ElasticAddresses, FlowLogs, Hosts, Interfaces, InternetGateways, Listeners,
-        LoadBalancers, NetworkAcls, PrefixLists, PrivateZones, PublicPools, Regions, RouteTables,
-        SecurityGroups, Subnets, TargetGroups, Vpcs, Zones,
+        LoadBalancers, NetworkAcls, Peerings, PrefixLists, PrivateZones, PublicPools, Regions,
+        RouteTables, SecurityGroups, Subnets, TargetGroups, Vpcs, Zones,
     },
     operations::Operations,
 };
@@ -86,6 +86,7 @@ pub(crate) fn routes(core: Arc<Core>, hub: Hub) -> Routes {
         load_balancers_server::LoadBalancersServer(LoadBalancers);
         listeners_server::ListenersServer(Listeners);
         target_groups_server::TargetGroupsServer(TargetGroups);
+        peerings_server::PeeringsServer(Peerings);
         operations_server::OperationsServer(Operations);
         explain_server::ExplainServer(Explain);
     }

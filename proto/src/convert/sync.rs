@@ -89,6 +89,7 @@ pub fn key_as_written(resource: &wire::Resource) -> wire::Key {
         Some(Body::Mapping(body)) => (StateKind::Mapping, &body.interface),
         Some(Body::SecurityGroup(body)) => (StateKind::Group, &body.id),
         Some(Body::NetworkAcl(body)) => (StateKind::Acl, &body.id),
+        Some(Body::Peering(body)) => (StateKind::Peering, &body.id),
         Some(Body::Subnet(body)) => (StateKind::Subnet, &body.id),
         Some(Body::Port(body)) => (StateKind::Port, &body.interface),
         Some(Body::RouteTable(body)) => (StateKind::RouteTable, &body.id),

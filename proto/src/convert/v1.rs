@@ -17,6 +17,7 @@ mod balancing;
 mod dns;
 mod options;
 mod outside;
+mod peering;
 mod policy;
 #[cfg(test)]
 mod tests;

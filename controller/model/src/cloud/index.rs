@@ -10,9 +10,10 @@ use crate::{
     Association, Attachment, Balancer, BalancerId, Destination, EgressGateway, EgressGatewayId,
     ElasticAddress, ElasticAddressId, FlowLogId, Host, HostName, Interface, InterfaceId,
     InternetGateway, InternetGatewayId, Listener, ListenerId, LogScope, Mac, NetworkAcl,
-    NetworkAclId, Peer, PrefixList, PrefixListId, PrivateZone, PrivateZoneId, PublicPoolId,
-    RegionName, Resource, RouteTable, RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId,
-    Subnet, SubnetId, TargetGroup, TargetGroupId, Vni, Vpc, VpcBlock6, VpcId, Zone, ZoneName,
+    NetworkAclId, Peer, Peering, PeeringId, PrefixList, PrefixListId, PrivateZone, PrivateZoneId,
+    PublicPoolId, RegionName, Resource, RouteTable, RouteTableId, RouteTarget, SecurityGroup,
+    SecurityGroupId, Subnet, SubnetId, TargetGroup, TargetGroupId, Vni, Vpc, VpcBlock6, VpcId,
+    Zone, ZoneName,
 };
 
 /// Many values per key; a key without values is not there, so equal content is equal indexes.
@@ -67,6 +68,7 @@ pub(super) struct Indexes {
     pub(super) subnets_with_table: Multi<RouteTableId, SubnetId>,
     pub(super) tables_in_vpc: Multi<VpcId, RouteTableId>,
     pub(super) tables_to_interface: Multi<InterfaceId, RouteTableId>,
+    pub(super) peerings_of_vpc: Multi<VpcId, PeeringId>,
     pub(super) groups_in_vpc: Multi<VpcId, SecurityGroupId>,
     pub(super) acls_in_vpc: Multi<VpcId, NetworkAclId>,
     pub(super) subnets_with_acl: Multi<NetworkAclId, SubnetId>,
@@ -130,6 +132,7 @@ impl Indexes {
             Resource::InternetGateway(gateway) => self.set_internet_gateway(gateway, present),
             Resource::EgressGateway(gateway) => self.set_egress_gateway(gateway, present),
             Resource::ElasticAddress(elastic) => self.set_elastic(elastic, present),
+            Resource::Peering(peering) => self.set_peering(peering, present),
             Resource::RouteTable(table) => self.set_table(table, present),
             Resource::SecurityGroup(group) => self.set_group(group, present),
             Resource::NetworkAcl(acl) => self.set_acl(acl, present),
@@ -202,6 +205,12 @@ impl Indexes {
     fn set_private_zone(&mut self, zone: &PrivateZone, present: bool) {
         for vpc in &zone.vpcs {
             self.private_zones_of_vpc.set(vpc, &zone.id, present);
+        }
+    }
+
+    fn set_peering(&mut self, peering: &Peering, present: bool) {
+        for vpc in [peering.requester, peering.accepter] {
+            self.peerings_of_vpc.set(&vpc, &peering.id, present);
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Change, Cloud, Destination, EgressGatewayId, Family, InterfaceId, InternetGatewayId, Label,
-    Meta, Prefix, PrefixListId, Revision, Route, RouteOrigin, RouteTable, RouteTableId,
+    Meta, PeeringId, Prefix, PrefixListId, Revision, Route, RouteOrigin, RouteTable, RouteTableId,
     RouteTarget, Vpc, VpcId,
 };
 
@@ -264,6 +264,8 @@ fn check_route(
             .map(|reason| Violation::new(format!("{field}.internet_gateway"), reason)),
         RouteTarget::EgressGateway(id) => check_egress(cloud, vpc, id, destination)
             .map(|reason| Violation::new(format!("{field}.egress_gateway"), reason)),
+        RouteTarget::Peering(id) => check_peering(cloud, vpc, id)
+            .map(|reason| Violation::new(format!("{field}.peering"), reason)),
         RouteTarget::Local | RouteTarget::Blackhole => None,
     };
     wrong_place.into_iter().chain(wrong_target).collect()
@@ -383,4 +385,20 @@ fn check_egress(
             format!("{destination} is IPv4, and an egress-only internet gateway is for IPv6 alone")
         }),
     }
+}
+
+/// Why the peering can't be a target. One that waits for its answer can: the route is a blackhole
+/// until then.
+fn check_peering(cloud: &Cloud, vpc: &Vpc, id: PeeringId) -> Option<String> {
+    let Some(peering) = cloud.peering(id) else {
+        return Some(format!("peering {id} doesn't exist"));
+    };
+    if peering.other(vpc.id).is_none() {
+        let (one, two) = (peering.requester, peering.accepter);
+        return Some(format!(
+            "peering {id} is between {one} and {two}, and the table is of {}",
+            vpc.id
+        ));
+    }
+    (!peering.is_wanted()).then(|| format!("peering {id} is rejected"))
 }

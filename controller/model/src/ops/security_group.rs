@@ -110,7 +110,8 @@ pub fn update(
 ///
 /// # Errors
 /// When it doesn't exist, has changed since the etag, is its VPC's default one, or an interface
-/// or another group's rule names it.
+/// or another group's rule of the same VPC names it. A rule of a peered VPC becomes stale instead:
+/// that VPC's owner may be somebody else.
 pub fn delete(
     cloud: &Cloud,
     id: SecurityGroupId,
@@ -127,7 +128,9 @@ pub fn delete(
     }
     let member = cloud.interfaces_in_group(id).next().map(|i| i.id.into());
     let mut naming = cloud.groups_naming_group(id);
-    let other = naming.find(|other| other.id != id).map(|g| g.id.into());
+    let other = naming
+        .find(|other| other.id != id && other.vpc == group.vpc)
+        .map(|g| g.id.into());
     if let Some(by) = member.or(other) {
         let key = id.into();
         return Err(OpError::InUse { key, by });
@@ -354,11 +357,11 @@ fn check_peer(cloud: &Cloud, vpc: VpcId, field: &str, peer: Peer) -> Option<Viol
 fn check_peer_group(cloud: &Cloud, vpc: VpcId, id: SecurityGroupId) -> Option<String> {
     match cloud.security_group(id) {
         None => Some(format!("security group {id} doesn't exist")),
-        Some(other) if other.vpc != vpc => Some(format!(
-            "security group {id} is in VPC {}, and the rule is in {vpc}",
+        Some(other) if other.vpc == vpc || cloud.active_peering(vpc, other.vpc).is_some() => None,
+        Some(other) => Some(format!(
+            "security group {id} is in VPC {}, which is not peered with {vpc} of the rule",
             other.vpc
         )),
-        Some(_) => None,
     }
 }
 

@@ -34,6 +34,10 @@ pub struct Quotas {
     pub groups_per_interface: usize,
     /// Interfaces of a region.
     pub interfaces_per_region: usize,
+    /// Active peerings of a VPC.
+    pub peerings_per_vpc: usize,
+    /// Peerings that a VPC asked for and that wait for an answer.
+    pub pending_peerings_per_vpc: usize,
     /// Addresses of an interface: of each family, the primary one counted.
     pub addresses_per_interface: usize,
     /// Elastic addresses of a region.
@@ -74,6 +78,8 @@ impl Default for Quotas {
             entries_per_prefix_list: 1_000,
             groups_per_interface: 5,
             interfaces_per_region: 5_000,
+            peerings_per_vpc: 50,
+            pending_peerings_per_vpc: 25,
             addresses_per_interface: 50,
             elastic_addresses_per_region: 5,
             internet_gateways: 100,
@@ -105,6 +111,8 @@ impl Quotas {
         entries_per_prefix_list: usize::MAX,
         groups_per_interface: usize::MAX,
         interfaces_per_region: usize::MAX,
+        peerings_per_vpc: usize::MAX,
+        pending_peerings_per_vpc: usize::MAX,
         addresses_per_interface: usize::MAX,
         elastic_addresses_per_region: usize::MAX,
         internet_gateways: usize::MAX,

@@ -6,6 +6,7 @@ mod hosts;
 mod interfaces;
 mod lists;
 mod outside;
+mod peerings;
 mod private_zones;
 mod properties;
 mod routes;

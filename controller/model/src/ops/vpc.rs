@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use super::{
     Entropy, OpError, Settings, Violation, check_etag, check_quota, draw_id, found,
-    network_acl::default_acl, refuse, route_table::local_route, security_group::default_group,
+    network_acl::default_acl, peering, refuse, route_table::local_route,
+    security_group::default_group,
 };
 use crate::{
     Block4, Change, Cloud, Label, LogScope, Meta, NetworkAclId, Prefix, RegionName, ResourceKey,
@@ -98,8 +99,8 @@ pub fn create(
 ///
 /// # Errors
 /// When it doesn't exist, has changed since the etag, a new block equals or contains the
-/// destination of a route, a block that goes is in use, the main table isn't the VPC's, or a quota
-/// is reached.
+/// destination of a route or overlaps a peered VPC's, a block that goes is in use, the main table
+/// isn't the VPC's, or a quota is reached.
 pub fn update(
     cloud: &Cloud,
     settings: &Settings,
@@ -134,8 +135,8 @@ pub fn update(
 /// ACL.
 ///
 /// # Errors
-/// When it doesn't exist, has changed since the etag, or has subnets, interfaces, gateways, or
-/// other tables, groups or ACLs.
+/// When it doesn't exist, has changed since the etag, or has subnets, interfaces, gateways,
+/// peerings, or other tables, groups or ACLs.
 pub fn delete(cloud: &Cloud, id: VpcId, etag: Option<Revision>) -> Result<Vec<Change>, OpError> {
     let vpc = found(cloud.vpc(id), id)?;
     check_etag(id, &vpc.meta, etag)?;
@@ -166,6 +167,7 @@ fn user(cloud: &Cloud, vpc: &Vpc) -> Option<ResourceKey> {
     let interface = cloud.interfaces_in_vpc(vpc.id).next();
     let subnet = cloud.subnets_in_vpc(vpc.id).next();
     let mut tables = cloud.route_tables_in_vpc(vpc.id);
+    let peering = cloud.peerings_of_vpc(vpc.id).next();
     let table = tables.find(|table| table.id != vpc.main_route_table);
     let mut groups = cloud.groups_in_vpc(vpc.id);
     let group = groups.find(|group| group.id != vpc.default_group);
@@ -180,6 +182,7 @@ fn user(cloud: &Cloud, vpc: &Vpc) -> Option<ResourceKey> {
         .or(internet.map(|g| g.id.into()))
         .or(egress.map(|g| g.id.into()))
         .or(subnet.map(|s| s.id.into()))
+        .or(peering.map(|p| p.id.into()))
         .or(table.map(|t| t.id.into()))
         .or(group.map(|g| g.id.into()))
         .or(acl.map(|a| a.id.into()))
@@ -308,12 +311,12 @@ fn check_new_blocks(cloud: &Cloud, before: &Vpc, after: &Vpc) -> Result<(), OpEr
                 .map(|destination| (table.id, destination))
         })
     };
-    let reason = |block: Prefix| {
-        let (table, destination) = hit(block)?;
-        Some(format!(
+    let reason = |block: Prefix| match hit(block) {
+        Some((table, destination)) => Some(format!(
             "{block} equals or contains {destination}, the destination of a route in {table}; \
              delete that route first"
-        ))
+        )),
+        None => peering::taken(cloud, before.id, block),
     };
     let v4 = after.secondary.iter().enumerate().map(|(i, block)| {
         let field = format!("vpc.secondary_cidr_blocks[{i}]");

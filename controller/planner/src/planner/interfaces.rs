@@ -1,7 +1,7 @@
 //! Interfaces: they alone decide which host holds what.
 
 use weft_model::{
-    Attachment, HostName, Interface, InterfaceId, VpcId,
+    Attachment, HostName, Interface, InterfaceId, RouteTarget,
     state::{State, StateKey},
 };
 
@@ -27,13 +27,13 @@ impl<B> Planner<B> {
         self.enter(interface.id, &now, plan);
         let before = self.plugged.insert(interface.id, now);
         let mapping = State::Mapping(derive::mapping(interface, place));
-        self.set(&mapping, &Audience::Vpc(interface.vpc), plan);
+        self.set(&mapping, &Audience::Holders(interface.vpc), plan);
         let port = State::Port(derive::port(interface, place));
         self.set(&port, &Audience::Host(&place.host), plan);
         self.stand(interface.id, Some((interface, &place.host)), plan);
         match before {
             Some(before) => self.leave(interface, &before, &place.host, plan),
-            None => self.refresh_tables_to(interface.id, plan),
+            None => self.refresh_tables_to(RouteTarget::Interface(interface.id), plan),
         }
     }
 
@@ -60,24 +60,11 @@ impl<B> Planner<B> {
             return;
         };
         self.unset(&StateKey::Port(id), &Audience::Host(&before.host), plan);
-        self.unset(&StateKey::Mapping(id), &Audience::Vpc(before.vpc), plan);
+        self.unset(&StateKey::Mapping(id), &Audience::Holders(before.vpc), plan);
         self.exit(id, &before, true, plan);
-        self.refresh_tables_to(id, plan);
+        self.refresh_tables_to(RouteTarget::Interface(id), plan);
         self.stand(id, None, plan);
         self.forget_vpc_if_empty(before.vpc);
-    }
-
-    fn refresh_tables_to(&mut self, interface: InterfaceId, plan: &mut Plan<B>) {
-        let tables: Vec<_> = self
-            .tables_to
-            .get(&interface)
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect();
-        for table in tables {
-            self.refresh_table(table, plan);
-        }
     }
 
     fn enter(&mut self, id: InterfaceId, place: &Plugged, plan: &mut Plan<B>) {
@@ -89,25 +76,7 @@ impl<B> Planner<B> {
             }
         }
         if self.presence.join_vpc(host, place.vpc) {
-            self.bring_vpc(host, place.vpc, plan);
-        }
-    }
-
-    fn bring_vpc(&self, host: &HostName, vpc: VpcId, plan: &mut Plan<B>) {
-        if plan.is_muted() {
-            return;
-        }
-        let shared = self
-            .vpcs
-            .get(&vpc)
-            .into_iter()
-            .flat_map(|parts| &parts.shared);
-        for item in shared.filter_map(|key| self.items.get(key)) {
-            plan.upsert(host, item);
-        }
-        for peer in self.peers_by(vpc, host) {
-            self.tell(host, &StateKey::Tunnel(peer.clone()), plan);
-            self.tell(peer, &StateKey::Tunnel(host.clone()), plan);
+            self.arrive(host, place.vpc, plan);
         }
     }
 
@@ -122,39 +91,11 @@ impl<B> Planner<B> {
             }
         }
         if self.presence.leave_vpc(host, place.vpc) {
-            self.withdraw_vpc(host, place.vpc, plan);
+            self.depart(host, place.vpc, plan);
         }
     }
 
-    fn withdraw_vpc(&self, host: &HostName, vpc: VpcId, plan: &mut Plan<B>) {
-        let shared = self
-            .vpcs
-            .get(&vpc)
-            .into_iter()
-            .flat_map(|parts| &parts.shared);
-        for key in shared {
-            plan.remove(host, key.clone());
-        }
-        for peer in self.peers_by(vpc, host) {
-            plan.remove(host, StateKey::Tunnel(peer.clone()));
-            plan.remove(peer, StateKey::Tunnel(host.clone()));
-        }
-    }
-
-    /// The hosts that this VPC alone makes peers of the host.
-    fn peers_by<'a>(
-        &'a self,
-        vpc: VpcId,
-        host: &'a HostName,
-    ) -> impl Iterator<Item = &'a HostName> {
-        let others = self
-            .presence
-            .hosts_of_vpc(vpc)
-            .filter(move |other| *other != host);
-        others.filter(move |other| !self.presence.share_another_vpc(host, other, vpc))
-    }
-
-    fn tell(&self, host: &HostName, key: &StateKey, plan: &mut Plan<B>) {
+    pub(super) fn tell(&self, host: &HostName, key: &StateKey, plan: &mut Plan<B>) {
         if let Some(item) = self.items.get(key) {
             plan.upsert(host, item);
         }

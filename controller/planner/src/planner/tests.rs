@@ -90,6 +90,10 @@ fn two_vpcs() -> Vec<Resource> {
     hosts.chain(whole_vpc(1)).chain(whole_vpc(2)).collect()
 }
 
+fn three_vpcs() -> Vec<Resource> {
+    two_vpcs().into_iter().chain(whole_vpc(3)).collect()
+}
+
 fn keys(plan: &Plan<State>, n: usize) -> Vec<StateKey> {
     let edits = plan.edits(&host_name(n));
     edits
@@ -107,8 +111,9 @@ fn the_first_port_brings_the_vpc_and_the_last_takes_it_away() {
     let plan = world.put(interface(1, 1, Some(0), &[0]));
     assert_eq!(names(&plan), [host_name(0)]);
     let kinds: Vec<_> = keys(&plan, 0).iter().map(StateKey::kind).collect();
-    let expected: Vec<_> = StateKind::ALL[1..].to_vec();
-    assert_eq!(kinds, expected, "all but tunnels");
+    let mut expected: Vec<_> = StateKind::ALL[1..].to_vec();
+    expected.retain(|kind| !matches!(kind, StateKind::Peering | StateKind::FlowLog));
+    assert_eq!(kinds, expected, "all but tunnels, peerings and flow logs");
     let plan = world.put(interface(1, 1, None, &[0]));
     assert_eq!(names(&plan), [host_name(0)]);
     assert_eq!(world.replicas[&host_name(0)], BTreeMap::new());
@@ -359,11 +364,20 @@ enum Step {
         v: u64,
         own: bool,
     },
+    Peer {
+        n: u64,
+        status: Option<bool>,
+    },
 }
 
-/// Interfaces 0 to 9, the odd ones in VPC 1 and the even ones in VPC 2.
+/// Peering 1 is of VPCs 1 and 2, 2 of 2 and 3, 3 of 3 and 1, and 4 of 1 and 2 again.
+fn sides(n: u64) -> (u64, u64) {
+    [(1, 2), (1, 2), (2, 3), (3, 1)][usize::try_from(n % 4).unwrap()]
+}
+
+/// Interfaces 0 to 9, by turns in VPCs 1, 2 and 3.
 const fn home(n: u64) -> u64 {
-    2 - n % 2
+    1 + n % 3
 }
 
 fn own_acl(v: u64) -> NetworkAclId {
@@ -380,12 +394,13 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..10_u64, on, groups).prop_map(|(n, on, groups)| Step::Plug { n, on, groups }),
         2 => (0..10_u64).prop_map(|n| Step::Drop { n }),
-        1 => (1..3_u64, 0..2_u64, any::<u8>()).prop_map(|(v, g, text)| Step::Rules { v, g, text }),
-        2 => (1..3_u64, any::<bool>(), proptest::collection::vec(0..10_u64, 0..3), any::<bool>())
+        1 => (1..4_u64, 0..2_u64, any::<u8>()).prop_map(|(v, g, text)| Step::Rules { v, g, text }),
+        2 => (1..4_u64, any::<bool>(), proptest::collection::vec(0..10_u64, 0..3), any::<bool>())
             .prop_map(|(v, own, to, propagated)| Step::Routes { v, own, to, propagated }),
-        1 => (1..3_u64, 1..4_u64, any::<bool>()).prop_map(|(v, s, own)| Step::Subnet { v, s, own }),
-        1 => (1..3_u64, 1..4_u64).prop_map(|(v, s)| Step::DropSubnet { v, s }),
-        1 => (1..3_u64, any::<bool>()).prop_map(|(v, own)| Step::Main { v, own }),
+        1 => (1..4_u64, 1..4_u64, any::<bool>()).prop_map(|(v, s, own)| Step::Subnet { v, s, own }),
+        1 => (1..4_u64, 1..4_u64).prop_map(|(v, s)| Step::DropSubnet { v, s }),
+        1 => (1..4_u64, any::<bool>()).prop_map(|(v, own)| Step::Main { v, own }),
+        3 => (1..5_u64, any::<Option<bool>>()).prop_map(|(n, status)| Step::Peer { n, status }),
         1 => (0..HOSTS, any::<u8>()).prop_map(|(n, low)| Step::Vtep { n, low }),
         2 => (0..2_u64, proptest::collection::vec(0..4_u8, 0..3))
             .prop_map(|(n, hosts)| Step::List { n, hosts }),
@@ -415,6 +430,10 @@ fn change(cloud: &Cloud, step: &Step) -> Change {
                 (0, true) => RouteOrigin::Propagated,
                 _ => RouteOrigin::Static,
             };
+            let target = |n| match n {
+                0..5 => RouteTarget::Interface(eni(n)),
+                n => RouteTarget::Peering(pcx(n - 5)),
+            };
             let routes: Vec<_> = (to.iter().enumerate())
                 .map(|(i, &n)| {
                     // One for a list, once in a while: its prefixes are apart from these.
@@ -422,7 +441,7 @@ fn change(cloud: &Cloud, step: &Step) -> Change {
                         9 => list_id(0).to_string(),
                         _ => format!("192.0.2.{}/32", i / 2),
                     };
-                    route(&destination, RouteTarget::Interface(eni(n)), origin(i))
+                    route(&destination, target(n), origin(i))
                 })
                 .collect();
             put(cloud, table(*v, table_of(*v, *own), &routes))
@@ -454,6 +473,11 @@ fn change(cloud: &Cloud, step: &Step) -> Change {
             vpc.default_acl = acl_of(*v, *own);
             put(cloud, vpc)
         }
+        Step::Peer { n, status: None } => take(cloud, &pcx(*n).into()),
+        Step::Peer {
+            n,
+            status: Some(active),
+        } => put(cloud, peering(*n, sides(*n), *active)),
         Step::Vtep { n, low } => {
             let mut host = host(*n);
             host.vtep = std::net::Ipv4Addr::new(192, 0, u8::try_from(*n).unwrap(), *low).into();
@@ -470,7 +494,7 @@ proptest! {
     fn edits_and_a_fresh_start_lead_to_the_same(
         transactions in proptest::collection::vec(proptest::collection::vec(step(), 1..4), 1..40)
     ) {
-        let mut world = World::new(two_vpcs());
+        let mut world = World::new(three_vpcs());
         for transaction in &transactions {
             let mut changes: BTreeMap<_, Change> = BTreeMap::new();
             for step in transaction {
@@ -539,7 +563,7 @@ proptest! {
     fn a_host_never_has_a_port_without_what_it_needs(
         steps in proptest::collection::vec((step(), any::<bool>()), 1..60)
     ) {
-        let mut world = World::new(two_vpcs());
+        let mut world = World::new(three_vpcs());
         let mut queue = crate::HostQueue::new(None);
         queue.connect(&crate::queue::Hello::default(), &[], Default::default());
         let mut replica = BTreeMap::new();

@@ -9,6 +9,7 @@ mod internet_gateway;
 mod listener;
 mod load_balancer;
 mod network_acl;
+mod peering;
 mod prefix_list;
 mod private_zone;
 mod public_pool;
@@ -23,9 +24,9 @@ mod zone;
 pub(super) use self::{
     egress_gateway::EgressGateways, elastic_address::ElasticAddresses, flow_log::FlowLogs,
     host::Hosts, interface::Interfaces, internet_gateway::InternetGateways, listener::Listeners,
-    load_balancer::LoadBalancers, network_acl::NetworkAcls, prefix_list::PrefixLists,
-    private_zone::PrivateZones, public_pool::PublicPools, region::Regions,
-    route_table::RouteTables, security_group::SecurityGroups, subnet::Subnets,
+    load_balancer::LoadBalancers, network_acl::NetworkAcls, peering::Peerings,
+    prefix_list::PrefixLists, private_zone::PrivateZones, public_pool::PublicPools,
+    region::Regions, route_table::RouteTables, security_group::SecurityGroups, subnet::Subnets,
     target_group::TargetGroups, vpc::Vpcs, zone::Zones,
 };
 

@@ -37,6 +37,7 @@ const fn letters(kind: Kind) -> &'static str {
         Kind::Vpc => "d",
         Kind::InternetGateway => "di",
         Kind::EgressGateway => "dj",
+        Kind::Peering => "dk",
         Kind::RouteTable => "e",
         Kind::SecurityGroup => "f",
         Kind::NetworkAcl => "fa",

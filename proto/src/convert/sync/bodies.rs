@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use weft_model::{
     LogInterval, Peer, PortOptions, Rule, Vni, VpcDns,
     state::{
-        AclState, DnsZoneState, FlowLogState, GroupState, Mapping, Port, RouteTableState, State,
-        SubnetState, Tunnel, VpcState,
+        AclState, DnsZoneState, FlowLogState, GroupState, Mapping, PeeringState, Port,
+        RouteTableState, State, SubnetState, Tunnel, VpcState,
     },
 };
 
@@ -80,6 +80,11 @@ pub(super) fn write(state: &State) -> Body {
             vpc: acl.vpc.to_string(),
             ingress: acl.ingress.iter().map(Into::into).collect(),
             egress: acl.egress.iter().map(Into::into).collect(),
+        }),
+        State::Peering(peering) => Body::Peering(wire::Peering {
+            id: peering.id.to_string(),
+            requester: peering.requester.to_string(),
+            accepter: peering.accepter.to_string(),
         }),
         State::Port(port) => Body::Port(write_port(port)),
         State::RouteTable(table) => Body::RouteTable(wire::RouteTable {
@@ -155,6 +160,7 @@ pub(super) fn read(fields: &mut Fields, body: Option<&Body>) -> Result<State, Re
         Body::SecurityGroup(group) => read_group(fields, group).map(State::Group),
         Body::NetworkAcl(acl) => read_acl(fields, acl).map(State::Acl),
         Body::Subnet(subnet) => read_subnet(fields, subnet).map(State::Subnet),
+        Body::Peering(peering) => read_peering(fields, peering).map(State::Peering),
         Body::Port(port) => read_port(fields, port).map(State::Port),
         Body::RouteTable(table) => read_table(fields, table).map(State::RouteTable),
         Body::FlowLog(log) => read_flow_log(fields, log).map(State::FlowLog),
@@ -205,6 +211,17 @@ fn read_zone(fields: &mut Fields, zone: &wire::DnsZone) -> Result<DnsZoneState, 
         id: id?,
         domain: domain?,
         records: records?,
+    })
+}
+
+fn read_peering(fields: &mut Fields, peering: &wire::Peering) -> Result<PeeringState, Reported> {
+    let id = fields.required("id", &peering.id);
+    let requester = fields.required("requester", &peering.requester);
+    let accepter = fields.required("accepter", &peering.accepter);
+    Ok(PeeringState {
+        id: id?,
+        requester: requester?,
+        accepter: accepter?,
     })
 }
 

@@ -1,14 +1,14 @@
 use weft_model::{
     AccountId, AclAction, AclEntry, BalancerId, Carried, FlowLogId, Health, HealthCheck, IcmpMatch,
     IdleTimeout, IdleTimeouts, InterfaceId, ListenerId, LogFormat, LogInterval, LogScope,
-    LogTraffic, MetadataOptions, NetworkAclId, Peer, PortMatch, PortOptions, PortRange,
+    LogTraffic, MetadataOptions, NetworkAclId, Peer, PeeringId, PortMatch, PortOptions, PortRange,
     PrivateZoneId, Probe, RateLimits, RecordData, RecordKind, RecordSet, RouteTableId, RouteTarget,
     Rule, RuleId, SecurityGroupId, SubnetId, TargetGroupId, Ttl, Vni, VpcDns, VpcId, Weight,
     ZoneInVpc,
     state::{
         AclState, BalancerAddress, BalancerState, DnsZoneState, FlowLogState, GroupState,
-        ListenerState, Mapping, Port, RouteState, RouteTableState, SubnetState, TargetGroupState,
-        TargetState, Tunnel, VpcState,
+        ListenerState, Mapping, PeeringState, Port, RouteState, RouteTableState, SubnetState,
+        TargetGroupState, TargetState, Tunnel, VpcState,
     },
 };
 
@@ -204,6 +204,11 @@ fn one_of_each() -> Vec<State> {
                 support: true,
                 hostnames: false,
             },
+        }),
+        State::Peering(PeeringState {
+            id: PeeringId::from_bits(6),
+            requester: VPC,
+            accepter: VpcId::from_bits(7),
         }),
         State::Mapping(mapping()),
         State::Group(group()),

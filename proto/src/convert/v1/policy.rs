@@ -167,11 +167,12 @@ fn read_target(
         Some(Wire::EgressGateway(text)) => fields
             .required("egress_gateway", text)
             .map(RouteTarget::EgressGateway),
+        Some(Wire::Peering(text)) => fields.required("peering", text).map(RouteTarget::Peering),
         Some(Wire::Local(false)) => Err(fields.refuse("local", "is true or left out")),
         Some(Wire::Blackhole(false)) => Err(fields.refuse("blackhole", "is true or left out")),
         None => Err(fields.refuse(
             "target",
-            "is required: give local, an interface, a gateway or blackhole",
+            "is required: give local, an interface, a gateway, a peering or blackhole",
         )),
     }
 }
@@ -245,6 +246,7 @@ impl From<RouteTarget> for wire::route::Target {
             RouteTarget::Interface(id) => Self::Interface(id.to_string()),
             RouteTarget::InternetGateway(id) => Self::InternetGateway(id.to_string()),
             RouteTarget::EgressGateway(id) => Self::EgressGateway(id.to_string()),
+            RouteTarget::Peering(id) => Self::Peering(id.to_string()),
             RouteTarget::Blackhole => Self::Blackhole(true),
         }
     }

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use weft_model::{
-    EgressGatewayId, InterfaceId, InternetGatewayId, Label, Prefix, RuleId, SecurityGroupId,
+    EgressGatewayId, InterfaceId, InternetGatewayId, Label, PeeringId, Prefix, RuleId,
+    SecurityGroupId,
 };
 
 use super::*;
@@ -63,6 +64,7 @@ fn target() -> impl Strategy<Value = RouteTarget> {
         any::<u64>().prop_map(|bits| RouteTarget::Interface(InterfaceId::from_bits(bits))),
         any::<u64>()
             .prop_map(|bits| RouteTarget::InternetGateway(InternetGatewayId::from_bits(bits))),
+        any::<u64>().prop_map(|bits| RouteTarget::Peering(PeeringId::from_bits(bits))),
         any::<u64>().prop_map(|bits| RouteTarget::EgressGateway(EgressGatewayId::from_bits(bits))),
     ]
 }

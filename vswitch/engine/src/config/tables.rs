@@ -101,6 +101,8 @@ impl Tables {
             Delta::Upsert(State::Tunnel(tunnel)) => self.set_tunnel(&tunnel),
             Delta::Upsert(State::Vpc(vpc)) => return self.upsert_vpc(vpc),
             Delta::Upsert(State::Mapping(mapping)) => return self.upsert_mapping(mapping),
+            // No route leads to another VPC yet.
+            Delta::Upsert(State::Peering(_)) => {}
             Delta::Upsert(State::Group(group)) => return self.upsert_group(group),
             Delta::Upsert(State::Acl(acl)) => return self.upsert_acl(&acl),
             Delta::Upsert(State::Subnet(subnet)) => return self.upsert_subnet(subnet),
@@ -127,6 +129,7 @@ impl Tables {
             StateKey::Tunnel(host) => Arc::make_mut(&mut self.config.tunnels).clear(host),
             StateKey::Vpc(vpc) => self.remove_vpc(*vpc),
             StateKey::Mapping(interface) => self.remove_mapping(*interface),
+            StateKey::Peering(_) => {}
             StateKey::Group(group) => self.remove_group(*group),
             StateKey::Acl(acl) => self.remove_acl(*acl),
             StateKey::Subnet(subnet) => self.remove_subnet(*subnet),

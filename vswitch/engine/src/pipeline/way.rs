@@ -84,7 +84,8 @@ impl Way {
         let entry = match route.target {
             RouteTarget::Local => holder(view, to)?,
             RouteTarget::Interface(interface) => view.vpc.interface(interface).ok_or_else(dead)?,
-            RouteTarget::InternetGateway(_)
+            RouteTarget::Peering(_)
+            | RouteTarget::InternetGateway(_)
             | RouteTarget::EgressGateway(_)
             | RouteTarget::Blackhole => return Err(dead()),
         };

@@ -133,6 +133,7 @@ fn delete(cloud: &Cloud, key: ResourceKey) -> Answer {
         ResourceKey::NetworkAcl(id) => super::super::network_acl::delete(cloud, id, None),
         ResourceKey::Subnet(id) => subnet::delete(cloud, id, None),
         ResourceKey::Interface(id) => interface::delete(cloud, id, None),
+        ResourceKey::Peering(id) => super::super::peering::delete(cloud, id, None),
         ResourceKey::PublicPool(id) => public_pool::delete(cloud, id, None),
         ResourceKey::ElasticAddress(id) => elastic_address::delete(cloud, id, None),
         ResourceKey::InternetGateway(id) => internet_gateway::delete(cloud, id, None),
