@@ -19,7 +19,7 @@ mod vpc;
 
 use std::{net::IpAddr, sync::Arc};
 
-use weft_model::{FlowLogId, HostName, InterfaceId, Mac, Mtu, Vni, state::FlowLogState};
+use weft_model::{FlowLogId, HostName, InterfaceId, Mac, Mtu, PeeringId, Vni, state::FlowLogState};
 
 pub(crate) use self::dns::Zones;
 pub use self::{
@@ -168,6 +168,16 @@ impl Config {
 
     pub(crate) fn vpc(&self, slot: VpcSlot) -> Option<&VpcConfig> {
         self.vpcs.get(slot.0 as usize)?.as_deref()
+    }
+
+    /// The VPCs that this one is peered with, in no order.
+    pub(crate) fn peers<'a>(&'a self, vpc: &'a VpcConfig) -> impl Iterator<Item = &'a VpcConfig> {
+        vpc.peers.values().filter_map(|&slot| self.vpc(slot))
+    }
+
+    /// The VPC on the other side of one of this one's peerings.
+    pub(crate) fn peer(&self, vpc: &VpcConfig, peering: PeeringId) -> Option<&VpcConfig> {
+        self.vpc(*vpc.peers.get(&peering)?)
     }
 
     /// The local port that an inner frame to this MAC is for.

@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use weft_model::{
-    AclNumber, BalancerId, InterfaceId, Mac, Mtu, NetworkAclId, Prefix, RouteTableId,
+    AclNumber, BalancerId, InterfaceId, Mac, Mtu, NetworkAclId, PeeringId, Prefix, RouteTableId,
     SecurityGroupId, TargetGroupId, Vni,
 };
 use weft_packet::Malformed;
@@ -80,6 +80,10 @@ reasons! {
     Blackhole = "blackhole",
     /// No interface holds the destination address.
     NoMapping = "no_mapping",
+    /// No interface of the peered VPC holds the destination address: what is behind it isn't reached.
+    PeerNoMapping = "peer_no_mapping",
+    /// Only what an interface of the VPC sends from its own address crosses into another VPC.
+    ForeignSource = "foreign_source",
     /// The destination's host has no known VTEP.
     NoTunnel = "no_tunnel",
     /// TTL or hop limit ran out.
@@ -148,6 +152,8 @@ pub enum DropObject {
     RouteTable(RouteTableId),
     /// The interface whose groups or checks said no.
     Interface(InterfaceId),
+    /// The peering that a route leads to.
+    Peering(PeeringId),
     /// A security group.
     Group(SecurityGroupId),
     /// The network ACL's entry that matched first; none is `*`, what comes after all.
@@ -181,6 +187,7 @@ impl fmt::Display for DropObject {
             Self::Route { table, destination } => write!(f, "{table} {destination}"),
             Self::RouteTable(id) => id.fmt(f),
             Self::Interface(id) => id.fmt(f),
+            Self::Peering(id) => id.fmt(f),
             Self::Group(id) => id.fmt(f),
             Self::AclEntry {
                 acl,

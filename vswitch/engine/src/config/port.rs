@@ -91,4 +91,14 @@ impl<'a> PortView<'a> {
     pub fn mapping(&self, address: IpAddr) -> Option<&'a MappingEntry> {
         self.vpc.mapping(address)
     }
+
+    /// The interface that holds the address, in the VPC or one that it is peered with: their
+    /// addresses don't overlap.
+    pub fn other_end(&self, address: IpAddr) -> Option<&'a MappingEntry> {
+        let own = self.vpc.mapping(address);
+        own.or_else(|| {
+            let mut peers = self.config.peers(self.vpc);
+            peers.find_map(|peer| peer.mapping(address))
+        })
+    }
 }

@@ -1,5 +1,6 @@
 //! The working copy of the configuration: takes deltas, publishes snapshots.
 
+mod peerings;
 mod ports;
 #[cfg(test)]
 mod tests;
@@ -8,11 +9,11 @@ mod vpcs;
 use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use weft_model::{
-    BalancerId, HostName, InterfaceId, Mtu, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId,
-    TargetGroupId, Vni, VpcId, ZoneInVpc,
+    BalancerId, HostName, InterfaceId, Mtu, NetworkAclId, PeeringId, RouteTableId, SecurityGroupId,
+    SubnetId, TargetGroupId, Vni, VpcId, ZoneInVpc,
     state::{
-        AclState, Delta, DnsZoneState, GroupState, Mapping, Port, RouteTableState, State, StateKey,
-        SubnetState, Tunnel,
+        AclState, Delta, DnsZoneState, GroupState, Mapping, PeeringState, Port, RouteTableState,
+        State, StateKey, SubnetState, Tunnel,
     },
 };
 
@@ -65,6 +66,7 @@ pub struct Tables {
     pub(super) held: Map<VpcId, Held>,
     pub(super) homes: Homes,
     ports: Map<InterfaceId, Port>,
+    peerings: Map<PeeringId, PeeringState>,
     policies: PolicyCache,
     /// How often each port slot was given out.
     generations: Vec<u32>,
@@ -85,6 +87,7 @@ impl Tables {
             held: Map::default(),
             homes: Homes::default(),
             ports: Map::default(),
+            peerings: Map::default(),
             policies: PolicyCache::default(),
             generations: Vec::new(),
             free_ports: VecDeque::new(),
@@ -101,8 +104,7 @@ impl Tables {
             Delta::Upsert(State::Tunnel(tunnel)) => self.set_tunnel(&tunnel),
             Delta::Upsert(State::Vpc(vpc)) => return self.upsert_vpc(vpc),
             Delta::Upsert(State::Mapping(mapping)) => return self.upsert_mapping(mapping),
-            // No route leads to another VPC yet.
-            Delta::Upsert(State::Peering(_)) => {}
+            Delta::Upsert(State::Peering(peering)) => self.upsert_peering(peering),
             Delta::Upsert(State::Group(group)) => return self.upsert_group(group),
             Delta::Upsert(State::Acl(acl)) => return self.upsert_acl(&acl),
             Delta::Upsert(State::Subnet(subnet)) => return self.upsert_subnet(subnet),
@@ -129,7 +131,7 @@ impl Tables {
             StateKey::Tunnel(host) => Arc::make_mut(&mut self.config.tunnels).clear(host),
             StateKey::Vpc(vpc) => self.remove_vpc(*vpc),
             StateKey::Mapping(interface) => self.remove_mapping(*interface),
-            StateKey::Peering(_) => {}
+            StateKey::Peering(peering) => self.remove_peering(*peering),
             StateKey::Group(group) => self.remove_group(*group),
             StateKey::Acl(acl) => self.remove_acl(*acl),
             StateKey::Subnet(subnet) => self.remove_subnet(*subnet),
@@ -144,10 +146,17 @@ impl Tables {
         }
     }
 
-    /// The VPC, to change: whatever was judged in it is looked at again.
+    /// The VPC, to change: whatever was judged in it, or in a VPC that it is peered with, is looked
+    /// at again.
     fn touch(&mut self, slot: VpcSlot) -> Option<&mut VpcConfig> {
         self.stamp = self.stamp.wrapping_add(1);
         let stamp = self.stamp;
+        let peers = Arc::clone(&self.config.vpc(slot)?.peers);
+        for &peer in peers.values() {
+            if let Some(peer) = self.vpc_mut(peer) {
+                peer.generation = stamp;
+            }
+        }
         let vpc = self.vpc_mut(slot)?;
         vpc.generation = stamp;
         Some(vpc)

@@ -53,7 +53,6 @@ pub(crate) struct Abroad {
 }
 
 impl Abroad {
-    #[cfg_attr(not(test), expect(dead_code, reason = "no route leads to another VPC"))]
     pub(crate) fn hop(&mut self, host: HostSlot, vni: Vni) -> NextHop {
         let number = *self.numbers.entry((host, vni)).or_insert_with(|| {
             self.places.push((host, vni));

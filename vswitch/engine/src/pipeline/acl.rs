@@ -11,7 +11,7 @@ use super::{Packet, judge::traffic, way::Way};
 use crate::{
     config::{AclVerdict, Direction},
     drop::{Drop, DropObject, DropReason},
-    flow::Hop,
+    flow::{Abroad, Hop},
 };
 
 impl Packet<'_> {
@@ -29,7 +29,9 @@ impl Packet<'_> {
         if direction == Direction::Ingress {
             return Ok(());
         }
-        match Way::resolve(&self.view, self.ip.dst) {
+        // Only the hop is asked for: a place abroad found on the way there is numbered when it is taken.
+        let ends = (self.ip.src, self.ip.dst);
+        match Way::resolve(&self.view, ends, &mut Abroad::default()) {
             Ok(way) => self.check_exit(way.hop),
             // What else is wrong, and what it ends, is found where the way is taken.
             Err(_) => Ok(()),

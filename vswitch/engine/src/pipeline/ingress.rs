@@ -293,7 +293,7 @@ fn locate<'a>(
     let vpc = vpc.ok_or(Drop::because(DropReason::VniUnknown, DropObject::Vni(vni)))?;
     // A host that has no business in this VPC is the graver news.
     if let Body::Ip(ip) = &headers.body {
-        vouch(vpc, host, headers.src, ip.src)?;
+        vouch(config, vpc, host, (headers.src, ip.src))?;
     }
     let object = DropObject::Mac(headers.dst);
     Err(Drop::because(DropReason::DestinationElsewhere, object))
@@ -311,24 +311,45 @@ fn check_origin(packet: &Packet<'_>, entrance: Entrance) -> Result<HostSlot, Dro
         return Ok(HostSlot::OWN);
     };
     let host = known(packet.view.config, source)?;
-    vouch(packet.view.vpc, host, packet.headers.src, packet.wire.src)?;
+    let inner = (packet.headers.src, packet.wire.src);
+    vouch(packet.view.config, packet.view.vpc, host, inner)?;
     Ok(host)
 }
 
-/// Whether a packet with these inner sources may come from the host.
-fn vouch(vpc: &VpcConfig, host: HostSlot, mac: Mac, address: IpAddr) -> Result<(), Drop> {
+/// Whether a packet with this inner source may come from the host.
+fn vouch(
+    config: &Config,
+    vpc: &VpcConfig,
+    host: HostSlot,
+    (mac, address): (Mac, IpAddr),
+) -> Result<(), Drop> {
     // A host with an interface that forwards may send on what others began.
     let forwards = vpc.mappings.forwards(host);
     let entry = vpc.mapping(address);
     match entry.filter(|entry| entry.host_slot == host) {
         Some(entry) if entry.mac == mac || mac == Mac::ROUTER || forwards => Ok(()),
         Some(_) => Err(Drop::because(DropReason::InnerMac, DropObject::Mac(mac))),
-        None if forwards => Ok(()),
+        None if forwards || crosses(config, vpc, host, (mac, address)) => Ok(()),
         None => {
             let object = DropObject::Address(address);
             Err(Drop::because(DropReason::SourceElsewhere, object))
         }
     }
+}
+
+/// Whether an interface of a peered VPC on the host may send this: from its own address, by the
+/// router; or from any of that VPC's, where one forwards.
+fn crosses(
+    config: &Config,
+    vpc: &VpcConfig,
+    host: HostSlot,
+    (mac, address): (Mac, IpAddr),
+) -> bool {
+    let is_there = |peer: &VpcConfig| {
+        let entry = peer.mapping(address);
+        entry.is_some_and(|entry| entry.host_slot == host || peer.mappings.forwards(host))
+    };
+    mac == Mac::ROUTER && config.peers(vpc).any(is_there)
 }
 
 /// What a port may get: what is for itself, unless it forwards; never what only a router says.

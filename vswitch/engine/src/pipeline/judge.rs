@@ -27,7 +27,7 @@ pub(super) fn groups_of<'a>(
     view: &PortView<'a>,
     address: std::net::IpAddr,
 ) -> &'a [SecurityGroupId] {
-    view.mapping(address)
+    view.other_end(address)
         .map_or(&[], |entry| entry.groups.as_slice())
 }
 
@@ -51,7 +51,7 @@ impl Packet<'_> {
 
     /// Who holds the other end's address now.
     pub(super) fn peer_holder(&self, direction: Direction) -> Holder {
-        let entry = self.view.mapping(self.peer(direction));
+        let entry = self.view.other_end(self.peer(direction));
         Holder::of(entry.map(|entry| entry.interface))
     }
 

@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use weft_model::{Mac, Mtu, RouteTarget, Vni};
+use weft_model::{Mac, Mtu, PeeringId, RouteTarget, Vni};
 use weft_packet::{build::IcmpError, checksum, fragment::fragment, headers::L4, rewrite};
 
 use super::{Core, Packet, malformed, translate};
 use crate::{
-    config::{Direction, HostSlot, MappingEntry, PortView},
+    config::{Direction, HostSlot, MappingEntry, PortView, VpcConfig},
     drop::{Drop, DropObject, DropReason},
-    flow::{Flow, FlowKey, Hop, NextHop},
+    flow::{Abroad, Flow, FlowKey, Hop, NextHop},
     frame::Frame,
     mutation::{Mutation, is_awake},
     trace::Step,
@@ -57,7 +57,11 @@ impl Way {
     }
 
     /// Inside the subnet straight to the address's interface; otherwise by the subnet's table.
-    pub(super) fn resolve(view: &PortView<'_>, to: IpAddr) -> Result<Self, Drop> {
+    pub(super) fn resolve(
+        view: &PortView<'_>,
+        (from, to): (IpAddr, IpAddr),
+        abroad: &mut Abroad,
+    ) -> Result<Self, Drop> {
         if view.subnet().contains(to) {
             view.config.note(|| Step::SameSubnet(view.port.subnet_id));
             return Self::to(view, holder(view, to)?, Hop::Direct);
@@ -84,8 +88,11 @@ impl Way {
         let entry = match route.target {
             RouteTarget::Local => holder(view, to)?,
             RouteTarget::Interface(interface) => view.vpc.interface(interface).ok_or_else(dead)?,
-            RouteTarget::Peering(_)
-            | RouteTarget::InternetGateway(_)
+            RouteTarget::Peering(id) => {
+                let peer = view.config.peer(view.vpc, id).ok_or_else(dead)?;
+                return Self::across(view, (from, to), (id, peer), abroad);
+            }
+            RouteTarget::InternetGateway(_)
             | RouteTarget::EgressGateway(_)
             | RouteTarget::Blackhole => return Err(dead()),
         };
@@ -93,7 +100,39 @@ impl Way {
         Self::to(view, entry, if back { Hop::Back } else { Hop::Routed })
     }
 
+    /// To the interface of a peered VPC that holds the address: nothing behind it is reached, and what
+    /// isn't the VPC's own doesn't pass.
+    fn across(
+        view: &PortView<'_>,
+        (from, to): (IpAddr, IpAddr),
+        (id, peer): (PeeringId, &VpcConfig),
+        abroad: &mut Abroad,
+    ) -> Result<Self, Drop> {
+        let blame = |reason| Drop::because(reason, DropObject::Peering(id));
+        if view.mapping(from).is_none() {
+            return Err(blame(DropReason::ForeignSource));
+        }
+        let entry = peer.mapping(to);
+        let entry = entry.ok_or_else(|| blame(DropReason::PeerNoMapping))?;
+        let way = Self::into(view, peer, entry, Hop::Routed)?;
+        let next = match way.next {
+            NextHop::Tunnel(host) => abroad.hop(host, peer.vni),
+            next => next,
+        };
+        Ok(Self { next, ..way })
+    }
+
     fn to(view: &PortView<'_>, entry: &MappingEntry, hop: Hop) -> Result<Self, Drop> {
+        Self::into(view, view.vpc, entry, hop)
+    }
+
+    /// To an interface of this VPC.
+    fn into(
+        view: &PortView<'_>,
+        vpc: &VpcConfig,
+        entry: &MappingEntry,
+        hop: Hop,
+    ) -> Result<Self, Drop> {
         view.config.note(|| Step::Interface {
             interface: entry.interface,
             host: entry.host.clone(),
@@ -101,7 +140,7 @@ impl Way {
         let missing = |reason| Drop::because(reason, DropObject::Interface(entry.interface));
         let next = if entry.host_slot == HostSlot::OWN {
             let port = view.config.port_of(entry.interface);
-            let port = port.filter(|port| port.vpc == view.port.vpc);
+            let port = port.filter(|port| port.vpc == vpc.id);
             NextHop::Local(port.ok_or_else(|| missing(DropReason::NoMapping))?.index)
         } else {
             NextHop::Tunnel(entry.host_slot)
@@ -130,7 +169,8 @@ impl Core {
         if let Some(balancer) = packet.view.vpc.balancers.at(packet.ip.dst) {
             return self.balance(packet, balancer, held);
         }
-        let way = Way::resolve(&packet.view, packet.ip.dst)?;
+        let ends = (packet.ip.src, packet.ip.dst);
+        let way = Way::resolve(&packet.view, ends, &mut self.abroad)?;
         let hairpin = matches!(way.next, NextHop::Local(_));
         if !(hairpin && is_awake(Mutation::NoAclOnHairpin)) {
             packet.check_exit(way.hop)?;

@@ -13,12 +13,14 @@ use weft_model::{
 
 use super::{frames::Family, net::Net};
 
-/// A VPC 10.0.0.0/16 and fd00:0:0:100::/56 with subnets 10.0.s.0/24 and fd00:0:0:10s::/64.
+/// A VPC 10.0.0.0/16 and fd00:0:0:100::/56 with subnets 10.0.s.0/24 and fd00:0:0:10s::/64; or, made
+/// with an `area` a, 10.a.0.0/16 and the a-th /56 after that one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tenant {
     pub number: u64,
     pub vpc: VpcId,
     pub vni: Vni,
+    pub area: u8,
 }
 
 /// An interface, attached.
@@ -36,11 +38,11 @@ pub struct Eni {
 
 impl Eni {
     pub fn ipv4(&self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 0, self.subnet, self.last)
+        Ipv4Addr::new(10, self.tenant.area, self.subnet, self.last)
     }
 
     pub fn ipv6(&self) -> Ipv6Addr {
-        Ipv6Addr::from(subnet6(self.subnet) | u128::from(self.last))
+        Ipv6Addr::from(self.tenant.subnet6(self.subnet) | u128::from(self.last))
     }
 
     pub fn address(&self, family: Family) -> IpAddr {
@@ -53,8 +55,8 @@ impl Eni {
     /// The router's address in its subnet.
     pub fn router(&self, family: Family) -> IpAddr {
         match family {
-            Family::V4 => Ipv4Addr::new(10, 0, self.subnet, 1).into(),
-            Family::V6 => Ipv6Addr::from(subnet6(self.subnet) | 1).into(),
+            Family::V4 => Ipv4Addr::new(10, self.tenant.area, self.subnet, 1).into(),
+            Family::V6 => Ipv6Addr::from(self.tenant.subnet6(self.subnet) | 1).into(),
         }
     }
 
@@ -104,11 +106,18 @@ impl Eni {
     }
 }
 
-fn subnet6(subnet: u8) -> u128 {
-    (0xfd00_0000_0000_0100 | u128::from(subnet)) << 64
-}
-
 impl Tenant {
+    /// Its blocks.
+    pub fn blocks(&self) -> [String; 2] {
+        let block6 = Ipv6Addr::from(self.subnet6(0));
+        [format!("10.{}.0.0/16", self.area), format!("{block6}/56")]
+    }
+
+    fn subnet6(&self, subnet: u8) -> u128 {
+        let area = u128::from(self.area) << 8;
+        ((0xfd00_0000_0000_0100 + area) | u128::from(subnet)) << 64
+    }
+
     /// Its nth security group.
     pub fn group(&self, n: u64) -> SecurityGroupId {
         SecurityGroupId::from_bits(self.number << 32 | n)
@@ -132,28 +141,34 @@ impl Tenant {
 impl Net {
     /// A tenant on every host, with subnets 1 and 2 and the local routes.
     pub fn tenant(&mut self, number: u64) -> Tenant {
+        self.tenant_in(number, 0)
+    }
+
+    /// The same, at addresses of its own.
+    pub fn tenant_in(&mut self, number: u64, area: u8) -> Tenant {
         let tenant = Tenant {
             number,
             vpc: VpcId::from_bits(number),
             vni: Vni::try_from(100 + number as u32).unwrap(),
+            area,
         };
         self.everywhere(&Delta::Upsert(State::Vpc(VpcState {
             id: tenant.vpc,
             vni: tenant.vni,
-            ipv4: vec!["10.0.0.0/16".parse().unwrap()],
-            ipv6: vec!["fd00:0:0:100::/56".parse().unwrap()],
+            ipv4: vec![tenant.blocks()[0].parse().unwrap()],
+            ipv6: vec![tenant.blocks()[1].parse().unwrap()],
             region: "r1".parse().unwrap(),
             dns: Default::default(),
         })));
         self.routes(tenant, &[]);
         for subnet in [1, 2] {
             self.acl(tenant, subnet, pass_all(), pass_all());
-            let block6 = Ipv6Addr::from(subnet6(subnet));
+            let block6 = Ipv6Addr::from(tenant.subnet6(subnet));
             self.everywhere(&Delta::Upsert(State::Subnet(SubnetState {
                 id: tenant.subnet(subnet),
                 vpc: tenant.vpc,
                 zone: "a".parse().unwrap(),
-                ipv4: format!("10.0.{subnet}.0/24").parse().unwrap(),
+                ipv4: format!("10.{area}.{subnet}.0/24").parse().unwrap(),
                 ipv6: Some(format!("{block6}/64").parse().unwrap()),
                 route_table: tenant.table(),
                 acl: tenant.acl(subnet),
@@ -164,7 +179,8 @@ impl Net {
 
     /// The tenant's routes: the local ones and these.
     pub fn routes(&mut self, tenant: Tenant, more: &[(&str, RouteTarget)]) {
-        let local = ["10.0.0.0/16", "fd00:0:0:100::/56"].map(|block| (block, RouteTarget::Local));
+        let blocks = tenant.blocks();
+        let local = [&*blocks[0], &*blocks[1]].map(|block| (block, RouteTarget::Local));
         let routes = local
             .iter()
             .chain(more)

@@ -11,6 +11,7 @@ mod icmp;
 mod isolation;
 mod malformed;
 mod paths;
+mod peerings;
 mod properties;
 mod routes;
 mod services;

@@ -130,7 +130,7 @@ fn a_route_leads_to_a_peering_of_the_table_s_vpc_only() {
         .collect();
     let id = world.requested(vpcs[0], vpcs[1]);
     let table = |world: &World, n: usize| world.cloud.vpc(vpcs[n]).unwrap().main_route_table;
-    let there = crate::Destination::from(prefix("10.1.0.0/16"));
+    let there = Destination::from(prefix("10.1.0.0/16"));
     let route = (there, RouteTarget::Peering(id));
     let own = table(&world, 0);
     world.ok(|w, _| route_table::put_route(&w.cloud, &w.settings, own, route, None));

@@ -55,6 +55,7 @@ impl Tables {
             routes: Arc::default(),
             acls: Arc::default(),
             mappings: Mappings::default(),
+            peers: Arc::default(),
             zones: Arc::default(),
             balancers: Arc::default(),
         }));
@@ -66,6 +67,7 @@ impl Tables {
             groups: Map::default(),
         };
         self.held.insert(state.id, held);
+        self.relink_around(state.id);
     }
 
     fn update_vpc(&mut self, slot: VpcSlot, state: VpcState) {
@@ -98,6 +100,7 @@ impl Tables {
         self.homes.forget(vpc);
         Arc::make_mut(&mut self.config.by_vni).remove(&vni);
         Arc::make_mut(&mut self.config.vpcs)[slot.0 as usize] = None;
+        self.relink_around(vpc);
         self.free_vpcs.push(slot);
     }
 }
