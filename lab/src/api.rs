@@ -10,9 +10,10 @@ use weft_proto::v1::{
     self as wire, flow_logs_client::FlowLogsClient, hosts_client::HostsClient,
     interfaces_client::InterfacesClient, listeners_client::ListenersClient,
     load_balancers_client::LoadBalancersClient, operations_client::OperationsClient,
-    regions_client::RegionsClient, route_tables_client::RouteTablesClient,
-    security_groups_client::SecurityGroupsClient, subnets_client::SubnetsClient,
-    target_groups_client::TargetGroupsClient, vpcs_client::VpcsClient, zones_client::ZonesClient,
+    peerings_client::PeeringsClient, regions_client::RegionsClient,
+    route_tables_client::RouteTablesClient, security_groups_client::SecurityGroupsClient,
+    subnets_client::SubnetsClient, target_groups_client::TargetGroupsClient,
+    vpcs_client::VpcsClient, zones_client::ZonesClient,
 };
 
 use crate::runtime::dirs::LabDir;
@@ -119,6 +120,7 @@ impl Api {
         target_groups, TargetGroupsClient;
         load_balancers, LoadBalancersClient;
         listeners, ListenersClient;
+        peerings, PeeringsClient;
         operations, OperationsClient;
     }
 
@@ -134,6 +136,7 @@ impl Api {
         list_target_groups, target_groups, TargetGroup, target_groups;
         list_load_balancers, load_balancers, LoadBalancer, load_balancers;
         list_listeners, listeners, Listener, listeners;
+        list_peerings, peerings, Peering, peerings;
     }
 
     /// Waits until all hosts have applied everything committed so far.

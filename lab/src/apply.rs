@@ -3,6 +3,7 @@
 
 mod balancing;
 mod groups;
+mod peerings;
 mod places;
 mod removal;
 mod view;
@@ -105,6 +106,10 @@ pub async fn apply(
         write::vpc(api, &mut view, vpc).await?;
         write::route_tables(api, &mut view, vpc).await?;
         groups::create(api, &mut view, vpc).await?;
+    }
+    // Before the rules, which may name groups of peered VPCs.
+    peerings::create(api, &mut view, topology).await?;
+    for vpc in &topology.vpcs {
         groups::rules(api, &mut view, vpc).await?;
         write::subnets(api, &mut view, vpc).await?;
     }
@@ -117,6 +122,7 @@ pub async fn apply(
     balancing::balancing(api, &view, topology, before).await?;
     watch::flow_logs(api, &view, topology, before).await?;
     if let Some(before) = before {
+        peerings::remove(api, &view, before, topology).await?;
         removal::rest(api, &view, before, topology).await?;
     }
     Ok(())

@@ -4,6 +4,7 @@
 mod balancing;
 mod link;
 mod parse;
+mod peering;
 mod read;
 mod source;
 #[cfg(test)]
@@ -121,6 +122,8 @@ pub struct Topology {
     pub hosts: Vec<HostSpec>,
     /// The VPCs.
     pub vpcs: Vec<VpcSpec>,
+    /// The peerings of VPCs.
+    pub peerings: Vec<PeeringSpec>,
     /// The workloads.
     pub workloads: Vec<WorkloadSpec>,
     /// What is written down of their traffic.
@@ -248,6 +251,8 @@ pub struct RouteSpec {
 pub enum TargetSpec {
     /// To the interface of a workload, which forwards.
     Workload(At<ItemName>),
+    /// To the VPC on the other side of a peering.
+    Peering(At<ItemName>),
     /// Nowhere.
     Blackhole,
 }
@@ -285,6 +290,27 @@ pub enum PeerSpec {
     Cidr(Prefix),
     /// The members of a group of the same VPC.
     Group(At<ItemName>),
+    /// The members of a group of a peered VPC, which is named first.
+    GroupOf(At<ItemName>, At<ItemName>),
+}
+
+/// A peering, which the lab accepts itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeeringSpec {
+    /// Its name, unique in the file.
+    pub name: At<ItemName>,
+    /// The VPC that asks.
+    pub requester: At<ItemName>,
+    /// The VPC that is asked.
+    pub accepter: At<ItemName>,
+}
+
+impl PeeringSpec {
+    /// Whether it is between these two, whoever asks.
+    pub fn is_between(&self, one: &ItemName, two: &ItemName) -> bool {
+        let (a, b) = (&self.requester.value, &self.accepter.value);
+        (a, b) == (one, two) || (a, b) == (two, one)
+    }
 }
 
 /// A workload: a namespace with one interface, and what runs in it.

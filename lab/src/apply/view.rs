@@ -36,6 +36,7 @@ pub struct View {
     pub(super) route_tables: HashMap<Where, wire::RouteTable>,
     pub(super) groups: HashMap<Where, wire::SecurityGroup>,
     pub(super) interfaces: HashMap<String, wire::Interface>,
+    pub(super) peerings: HashMap<String, wire::Peering>,
 }
 
 impl View {
@@ -49,6 +50,9 @@ impl View {
             hosts: by(api.list_hosts().await?, |h| h.host.clone()),
             vpcs: by(api.list_vpcs().await?, |v| {
                 name_of(v.meta.as_ref()).to_owned()
+            }),
+            peerings: by(api.list_peerings().await?, |p| {
+                name_of(p.meta.as_ref()).to_owned()
             }),
             interfaces: by(api.list_interfaces().await?, |i| {
                 name_of(i.meta.as_ref()).to_owned()
@@ -120,6 +124,11 @@ impl View {
     pub(super) fn subnet_id(&self, vpc: &str, name: &str) -> String {
         let found = self.subnets.get(&Where::new(vpc, name));
         found.map(|s| s.id.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn peering_id(&self, name: &str) -> String {
+        let found = self.peerings.get(name);
+        found.map(|p| p.id.clone()).unwrap_or_default()
     }
 
     pub(super) fn interface_id(&self, workload: &str) -> String {

@@ -334,6 +334,7 @@ pub(super) async fn routes(api: &Api, view: &mut View, spec: &VpcSpec) -> Result
             let destination = route.destination.to_string();
             let target = match &route.target {
                 TargetSpec::Workload(name) => Target::Interface(view.interface_id(name.as_str())),
+                TargetSpec::Peering(name) => Target::Peering(view.peering_id(name.as_str())),
                 TargetSpec::Blackhole => Target::Blackhole(true),
             };
             stale.retain(|r| r.destination != destination);

@@ -7,6 +7,7 @@ use super::{
     DEFAULT_GROUP, Destination, GroupSpec, Ipv6, ItemName, MAIN_TABLE, PeerSpec, RouteSpec,
     SubnetSpec, TargetSpec, Topology, VpcSpec, WorkloadSpec, balancing,
     parse::{Draft, Family},
+    peering,
     read::{Reader, nearest},
     source::{At, Span},
     watch,
@@ -27,12 +28,13 @@ const MAX_RULES: usize = 60;
 
 pub(super) fn resolve(r: &mut Reader, topology: &mut Topology, drafts: &[Draft]) {
     limits(r, topology);
+    peering::peerings(r, topology);
     for vpc in &topology.vpcs {
         blocks(r, vpc);
         subnets(r, topology, vpc);
         tables(r, topology, vpc);
         for group in &vpc.groups {
-            rules(r, vpc, group);
+            rules(r, topology, vpc, group);
         }
     }
     for workload in &topology.workloads {
@@ -193,8 +195,10 @@ fn tables(r: &mut Reader, topology: &Topology, vpc: &VpcSpec) {
 }
 
 fn route_target(r: &mut Reader, topology: &Topology, vpc: &VpcSpec, route: &RouteSpec) {
-    let TargetSpec::Workload(name) = &route.target else {
-        return;
+    let name = match &route.target {
+        TargetSpec::Workload(name) => name,
+        TargetSpec::Peering(name) => return peering::route(r, topology, vpc, name),
+        TargetSpec::Blackhole => return,
     };
     match topology.workload(name) {
         None => {
@@ -214,7 +218,7 @@ fn route_target(r: &mut Reader, topology: &Topology, vpc: &VpcSpec, route: &Rout
     }
 }
 
-fn rules(r: &mut Reader, vpc: &VpcSpec, group: &GroupSpec) {
+fn rules(r: &mut Reader, topology: &Topology, vpc: &VpcSpec, group: &GroupSpec) {
     let egress = group.egress.as_deref().unwrap_or(&[]);
     for rules in [&group.ingress[..], egress] {
         if rules.len() > MAX_RULES * 2 {
@@ -223,8 +227,14 @@ fn rules(r: &mut Reader, vpc: &VpcSpec, group: &GroupSpec) {
             r.error_help(group.name.span, message, help);
         }
         for rule in rules {
-            if let PeerSpec::Group(name) = &rule.peer {
-                group_exists(r, vpc, name);
+            match &rule.peer {
+                PeerSpec::Cidr(_) => {}
+                PeerSpec::Group(name) => group_exists(r, vpc, name),
+                PeerSpec::GroupOf(other, name) => {
+                    if let Some(other) = peering::peer(r, topology, vpc, other) {
+                        group_exists(r, other, name);
+                    }
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use weft_model::Mtu;
 
 use super::{
     Check, Destination, HostSpec, ItemName, LabName, Topology, Transport, Underlay, WorkloadSpec,
-    balancing, link,
+    balancing, link, peering,
     read::{Fields, Reader},
     source::{At, Diagnostic, Span},
     vpc, watch,
@@ -18,6 +18,7 @@ const KEYS: &[&str] = &[
     "underlay",
     "hosts",
     "vpcs",
+    "peerings",
     "workloads",
     "flow_logs",
     "target_groups",
@@ -46,6 +47,11 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         .entries(fields.get("vpcs"), "vpcs")
         .iter()
         .filter_map(|(key, node)| vpc::vpc(&mut r, key, node))
+        .collect();
+    let peerings = r
+        .entries(fields.get("peerings"), "peerings")
+        .iter()
+        .filter_map(|(key, node)| peering::peering(&mut r, key, node))
         .collect();
     let workloads = r
         .entries(fields.get("workloads"), "workloads")
@@ -76,6 +82,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         underlay,
         hosts,
         vpcs,
+        peerings,
         workloads,
         flow_logs,
         target_groups,

@@ -16,7 +16,7 @@ use super::{
 const VPC_KEYS: [&str; 5] = ["cidr", "ipv6", "subnets", "route_tables", "security_groups"];
 const SUBNET_KEYS: [&str; 4] = ["cidr", "zone", "ipv6", "route_table"];
 const GROUP_KEYS: [&str; 3] = ["description", "ingress", "egress"];
-const ROUTE_KEYS: [&str; 3] = ["destination", "via", "blackhole"];
+const ROUTE_KEYS: [&str; 4] = ["destination", "via", "peering", "blackhole"];
 
 pub(super) fn vpc(r: &mut Reader, key: &At<String>, node: &Node) -> Option<VpcSpec> {
     let fields = r.fields(node, key.span, "a VPC", &VPC_KEYS);
@@ -105,15 +105,18 @@ fn route(r: &mut Reader, node: &Node) -> Option<RouteSpec> {
     let fields = r.fields(node, node.span, "a route", &ROUTE_KEYS);
     let destination = r.required(&fields, "destination", "a route");
     let via = r.optional::<ItemName>(&fields, "via");
+    let peering = r.optional::<ItemName>(&fields, "peering");
     let blackhole = r.flag(&fields, "blackhole", false);
-    let target = match (via, blackhole) {
-        (Some(workload), false) => TargetSpec::Workload(workload),
-        (None, true) => TargetSpec::Blackhole,
+    let target = match (via, peering, blackhole) {
+        (Some(workload), None, false) => TargetSpec::Workload(workload),
+        (None, Some(peering), false) => TargetSpec::Peering(peering),
+        (None, None, true) => TargetSpec::Blackhole,
         _ => {
-            let help = "`via: WORKLOAD` sends to a workload that forwards, `blackhole: true` drops";
+            let help = "`via: WORKLOAD` sends to a workload that forwards, `peering: PEERING` to a \
+                        peered VPC, `blackhole: true` drops";
             r.error_help(
                 node.span,
-                "a route has either `via` or `blackhole: true`",
+                "a route has one of `via`, `peering` and `blackhole: true`",
                 help,
             );
             return None;
@@ -269,6 +272,7 @@ fn peer(r: &mut Reader, node: &Node, end: &str, group: &At<ItemName>) -> Vec<Pee
     match text.value.as_str() {
         "self" => vec![PeerSpec::Group(At::new(group.value.clone(), text.span))],
         "any" => anywhere(),
+        text if is_of_another_vpc(text) => group_of(r, node, end).into_iter().collect(),
         cidr if cidr.contains('/') => r
             .parsed::<Prefix>(&text, end)
             .map(|p| PeerSpec::Cidr(p.value))
@@ -276,6 +280,21 @@ fn peer(r: &mut Reader, node: &Node, end: &str, group: &At<ItemName>) -> Vec<Pee
             .collect(),
         _ => named(r, &text, end).into_iter().collect(),
     }
+}
+
+/// `VPC/GROUP`: what stands before the slash of a prefix is an address.
+fn is_of_another_vpc(text: &str) -> bool {
+    let before = text.split_once('/').map(|(before, _)| before);
+    before.is_some_and(|before| before.parse::<std::net::IpAddr>().is_err())
+}
+
+fn group_of(r: &mut Reader, node: &Node, end: &str) -> Option<PeerSpec> {
+    let text = r.text(node, end)?;
+    let (vpc, group) = text.value.split_once('/')?;
+    let part = |part: &str| At::new(part.to_owned(), text.span);
+    let vpc = r.parsed(&part(vpc), end);
+    let group = r.parsed(&part(group), end);
+    Some(PeerSpec::GroupOf(vpc?, group?))
 }
 
 fn named(r: &mut Reader, text: &At<String>, end: &str) -> Option<PeerSpec> {

@@ -89,7 +89,8 @@ impl Core {
             _ if !begins => return Err(asked.drop(DropReason::BalancerNoConnection)),
             _ => self.pick(&asked, packet, key, held)?,
         };
-        let way = Way::resolve(&packet.view, outside.remote())?;
+        let ends = (packet.ip.src, outside.remote());
+        let way = Way::resolve(&packet.view, ends, &mut self.abroad)?;
         let mut ip = *packet.ip;
         ip.dst = outside.remote();
         if let L4::Tcp { dst, .. } | L4::Udp { dst, .. } = &mut ip.l4_kind {
