@@ -413,6 +413,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What a route leads to.
+fn target(n: u64) -> RouteTarget {
+    match n {
+        0..5 => RouteTarget::Interface(eni(n)),
+        n => RouteTarget::Peering(pcx(n - 5)),
+    }
+}
+
 fn change(cloud: &Cloud, step: &Step) -> Change {
     let acl_of = |v, own| if own { own_acl(v) } else { default_acl(v) };
     let table_of = |v, own| if own { own_table(v) } else { main_table(v) };
@@ -429,10 +437,6 @@ fn change(cloud: &Cloud, step: &Step) -> Change {
             let origin = |i| match (i, propagated) {
                 (0, true) => RouteOrigin::Propagated,
                 _ => RouteOrigin::Static,
-            };
-            let target = |n| match n {
-                0..5 => RouteTarget::Interface(eni(n)),
-                n => RouteTarget::Peering(pcx(n - 5)),
             };
             let routes: Vec<_> = (to.iter().enumerate())
                 .map(|(i, &n)| {

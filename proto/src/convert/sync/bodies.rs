@@ -81,11 +81,7 @@ pub(super) fn write(state: &State) -> Body {
             ingress: acl.ingress.iter().map(Into::into).collect(),
             egress: acl.egress.iter().map(Into::into).collect(),
         }),
-        State::Peering(peering) => Body::Peering(wire::Peering {
-            id: peering.id.to_string(),
-            requester: peering.requester.to_string(),
-            accepter: peering.accepter.to_string(),
-        }),
+        State::Peering(peering) => Body::Peering(write_peering(peering)),
         State::Port(port) => Body::Port(write_port(port)),
         State::RouteTable(table) => Body::RouteTable(wire::RouteTable {
             id: table.id.to_string(),
@@ -104,6 +100,14 @@ pub(super) fn write(state: &State) -> Body {
         }),
         State::TargetGroup(group) => Body::TargetGroup(balancing::write_group(group)),
         State::Balancer(balancer) => Body::Balancer(balancing::write_balancer(balancer)),
+    }
+}
+
+fn write_peering(peering: &PeeringState) -> wire::Peering {
+    wire::Peering {
+        id: peering.id.to_string(),
+        requester: peering.requester.to_string(),
+        accepter: peering.accepter.to_string(),
     }
 }
 
