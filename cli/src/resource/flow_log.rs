@@ -13,7 +13,7 @@ use crate::{api::Api, error::CliError, output::Row};
 pub(crate) enum FlowLogCommand {
     /// Make a flow log of a VPC, a subnet or an interface.
     #[command(
-        after_help = "Examples:\n  weft flow-log create vpc-0... --interval 60\n  weft flow-log create eni-0... --traffic REJECT --format '${interface-id} ${srcaddr} ${dstport} ${reject-reason}'"
+        after_help = "Examples:\n  weft flow-log create vpc-0... --interval 60\n  weft flow-log create eni-0... --traffic REJECT"
     )]
     Create(CreateArgs),
     /// Show one.

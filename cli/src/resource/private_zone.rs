@@ -27,7 +27,7 @@ pub(crate) enum PrivateZoneCommand {
     Update(UpdateArgs),
     /// Add records, or replace all those of the same name and type.
     #[command(
-        after_help = "Examples:\n  weft private-zone put-record hz-0... db.corp.internal A 10.0.1.5 10.0.1.6\n  weft private-zone put-record hz-0... _pg._tcp.corp.internal SRV '0 1 5432 db.corp.internal' --ttl 60"
+        after_help = "Example:\n  weft private-zone put-record hz-0... db.corp.internal A 10.0.1.5 10.0.1.6"
     )]
     PutRecord(PutRecordArgs),
     /// Remove all records of a name and type.
