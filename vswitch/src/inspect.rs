@@ -242,6 +242,7 @@ fn counters(snapshot: &WorkerSnapshot) -> std::collections::HashMap<String, u64>
         ("icmp_errors", engine.icmp_errors),
         ("icmp_errors_suppressed", engine.icmp_errors_suppressed),
         ("answered", engine.answered),
+        ("dns_forwarded", engine.dns_forwarded),
         ("fragmented", engine.fragmented),
     ];
     named.map(|(name, n)| (name.to_owned(), n)).into()

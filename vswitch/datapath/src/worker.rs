@@ -16,12 +16,12 @@ use std::{
         Arc,
         mpsc::{Receiver, SyncSender},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use arc_swap::{ArcSwap, Cache};
 use weft_engine::{
-    Config, Engine, Frame, Limits, Now, PortIndex, Verdict, balance::Finding, config::owner,
+    Config, Engine, Frame, Limits, Now, PortIndex, Verdict, WallClock, balance::Finding, config::owner,
 };
 use weft_packet::{gro::Coalescer, offload::Offload, vxlan};
 
@@ -140,6 +140,8 @@ impl Worker {
             if now.since(self.ticked) >= TICK.as_nanos() as u64 {
                 self.ticked = now;
                 self.engine.tick(now, TICK_BUDGET);
+                self.engine.set_clock(wall_clock(now));
+                self.engine.attend(now, &mut self.lane);
                 self.check_targets(now);
             }
         }
@@ -366,6 +368,12 @@ impl Worker {
             self.lane.rings.give_back(parcel);
         }
     }
+}
+
+/// What the host's clock says: asked every so often, since it may be set.
+fn wall_clock(now: Now) -> WallClock {
+    let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    WallClock::new(now, unix.as_nanos() as u64)
 }
 
 /// The ingress half of what came from the tunnel or from another worker.

@@ -19,7 +19,7 @@ mod vpc;
 
 use std::{net::IpAddr, sync::Arc};
 
-use weft_model::{FlowLogId, HostName, InterfaceId, Mac, Mtu, PeeringId, Vni, state::FlowLogState};
+use weft_model::{FlowLogId, HostName, IdleTimeouts, InterfaceId, Mac, Mtu, PeeringId, Vni, state::FlowLogState};
 
 pub(crate) use self::dns::Zones;
 pub use self::{
@@ -62,6 +62,8 @@ pub struct Config {
     vpcs: Arc<Vec<Option<Arc<VpcConfig>>>>,
     by_vni: Arc<Map<Vni, VpcSlot>>,
     tunnels: Arc<Tunnels>,
+    /// Ports with timeouts of their own.
+    timeouts: Arc<Map<PortIndex, IdleTimeouts>>,
     flow_logs: Arc<Map<FlowLogId, Arc<FlowLogState>>>,
     /// Only where a packet is being explained.
     trace: Option<Arc<Trace>>,
@@ -79,6 +81,7 @@ impl Config {
             vpcs: Arc::default(),
             by_vni: Arc::default(),
             tunnels: Arc::default(),
+            timeouts: Arc::default(),
             flow_logs: Arc::default(),
             trace: None,
         }
@@ -154,6 +157,11 @@ impl Config {
     /// The VPC with this VNI.
     pub fn vpc_by_vni(&self, vni: Vni) -> Option<&VpcConfig> {
         self.vpc(*self.by_vni.get(&vni)?)
+    }
+
+    /// The timeouts of the ports that have their own.
+    pub(crate) fn timeouts(&self) -> &Arc<Map<PortIndex, IdleTimeouts>> {
+        &self.timeouts
     }
 
     /// The known VTEPs.

@@ -91,6 +91,8 @@ pub struct Counters {
     pub icmp_errors_suppressed: u64,
     /// Frames that the router's services answered.
     pub answered: u64,
+    /// DNS queries that went to an upstream resolver.
+    pub dns_forwarded: u64,
     /// Frames that were split into fragments.
     pub fragmented: u64,
     pub(crate) ports: Vec<Option<(PortIndex, PortCounters)>>,

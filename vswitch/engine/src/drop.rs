@@ -64,6 +64,14 @@ reasons! {
     DhcpRefused = "dhcp_refused",
     /// To an address of the router, for a service that it doesn't give.
     RouterUnserved = "router_unserved",
+    /// More packets to DNS, metadata and time than a port may send, or more connections.
+    LimitServices = "limit_services",
+    /// More bits than the interface may send or get.
+    LimitBandwidth = "limit_bandwidth",
+    /// More packets than the interface may send or get.
+    LimitPackets = "limit_packets",
+    /// More new connections than the interface may have.
+    LimitConnectionsRate = "limit_connections_rate",
     /// Broadcast or multicast, which no VPC forwards.
     Multicast = "multicast",
     /// No egress rule allows it.

@@ -6,7 +6,8 @@ use weft_model::Mac;
 use weft_packet::offload::Offload;
 
 use crate::{
-    Config, Counters, DropReason, Frame, Limits, Now, PortIndex, Sink, Verdict,
+    Config, Counters, DnsQuestion, DropReason, Frame, Limits, Now, PortIndex, Sink, Verdict,
+    WallClock,
     balance::Finding,
     flow::{Flow, FlowReport},
     pipeline::Core,
@@ -31,8 +32,42 @@ impl Engine {
 
     /// Takes a newer configuration; flows are looked at again as their next packets come.
     pub fn set_config(&mut self, config: Arc<Config>) {
+        self.core.configure(&config);
         self.config = Some(config);
         self.core.checker.stale = true;
+    }
+
+    /// Sets the clock that workloads can ask; without one, none answers.
+    pub fn set_clock(&mut self, clock: WallClock) {
+        self.core.reserved.clock = Some(clock);
+    }
+
+    /// Whether [`Sink::ask`] leads to an upstream resolver; until then, names from elsewhere are
+    /// refused.
+    pub fn set_upstream(&mut self, upstream: bool) {
+        self.core.reserved.upstream = upstream;
+    }
+
+    /// An upstream resolver's answer, or that there is none, for the port that asked.
+    pub fn resolved(
+        &mut self,
+        question: &DnsQuestion,
+        answer: Option<&[u8]>,
+        sink: &mut impl Sink,
+    ) {
+        let config = self.config.as_ref();
+        if let Some(view) = config.and_then(|config| config.view(question.port)) {
+            self.core.resolved(&view, question, answer, sink);
+        }
+    }
+
+    /// What connections to the port's services have to do in time; call it as often as [`tick`].
+    ///
+    /// [`tick`]: Self::tick
+    pub fn attend(&mut self, now: Now, sink: &mut impl Sink) {
+        if let Some(config) = &self.config {
+            self.core.attend(config, now, sink);
+        }
     }
 
     /// The egress half, on the worker of the port that sent the frame.

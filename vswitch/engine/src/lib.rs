@@ -15,6 +15,8 @@ pub mod explain;
 pub mod flow;
 pub mod frame;
 pub mod limits;
+mod meter;
+mod per_port;
 pub mod port;
 pub mod service;
 #[cfg(feature = "testing")]
@@ -36,5 +38,6 @@ pub use limits::{Limits, Timeouts};
 #[cfg(feature = "mutations")]
 pub use mutation::{Mutation, wake};
 pub use port::PortIndex;
+pub use service::WallClock;
 pub use time::Now;
-pub use verdict::{Encap, Sink, Verdict};
+pub use verdict::{DnsQuestion, Encap, Sink, Verdict};

@@ -23,6 +23,24 @@ pub struct Timeouts {
     pub fragment: u64,
 }
 
+impl Timeouts {
+    /// These, but for what an interface has of its own.
+    pub(crate) fn with(&self, own: &weft_model::IdleTimeouts) -> Self {
+        let nanoseconds = |seconds: u32| u64::from(seconds) * Now::SECOND;
+        let mut timeouts = self.clone();
+        if let Some(own) = own.tcp_established {
+            timeouts.tcp_established = nanoseconds(own.get());
+        }
+        if let Some(own) = own.udp_one_way {
+            timeouts.udp_one_way = nanoseconds(own.get());
+        }
+        if let Some(own) = own.udp_stream {
+            timeouts.udp_stream = nanoseconds(own.get());
+        }
+        timeouts
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {

@@ -8,7 +8,9 @@ mod egress;
 mod fragments;
 mod ingress;
 mod judge;
+mod limits;
 mod refuse;
+mod reserved;
 mod revise;
 #[cfg(test)]
 mod tests;
@@ -32,8 +34,10 @@ use crate::{
     drop::{Drop, DropObject, DropReason},
     flow::{Abroad, FlowKey, FlowTable},
     limits::Limits,
+    meter::Meter,
+    per_port::PerPort,
     port::PortIndex,
-    service::limit::TokenBucket,
+    service::{limit::TokenBucket, reserved::Services},
     time::Now,
     verdict::Verdict,
 };
@@ -46,6 +50,8 @@ pub(crate) struct Core {
     fragments: Fragments,
     abroad: Abroad,
     pub(crate) checker: Checker,
+    pub(crate) reserved: Services,
+    meters: PerPort<Meter>,
     /// ICMP errors that each port may still be sent.
     errors: Vec<Option<(PortIndex, TokenBucket)>>,
     limits: Limits,
@@ -103,10 +109,18 @@ impl Core {
             fragments: Fragments::new(&limits, seed),
             abroad: Abroad::default(),
             checker: Checker::default(),
+            reserved: Services::new(seed),
+            meters: PerPort::default(),
             errors: Vec::new(),
             limits,
             scratch: Vec::new(),
         }
+    }
+
+    /// Takes what flows depend on beside the configuration that each packet is judged by.
+    pub(crate) fn configure(&mut self, config: &Config) {
+        self.flows
+            .set_timeouts(config.timeouts(), &self.limits.timeouts);
     }
 
     /// Ends what is idle or lost its port.

@@ -1,5 +1,5 @@
 //! What a port's own switch answers itself: ARP, neighbour discovery, router advertisements, DHCP,
-//! and ping of the router.
+//! ping of the router; and DNS, metadata and time, which keep something between packets.
 //!
 //! Each service is a function of the frame and the configuration. They come before any policy, so
 //! no security group can cut a workload off from its address; and they are known by where the
@@ -8,10 +8,15 @@
 mod arp;
 mod dhcp4;
 mod dhcp6;
+pub(crate) mod dns;
 mod echo;
+pub(crate) mod endpoint;
 pub mod limit;
+pub(crate) mod metadata;
 mod nd;
+pub(crate) mod reserved;
 mod site;
+pub(crate) mod time_server;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -21,7 +26,8 @@ use weft_packet::{
     headers::{Body, Headers, Ip, L4, UDP, protocol},
 };
 
-use self::site::Site;
+pub(crate) use self::site::Site;
+pub use self::time_server::WallClock;
 use crate::{
     config::{PortView, SubnetConfig},
     drop::{Drop, DropObject, DropReason},
@@ -106,7 +112,7 @@ fn dhcp(
 }
 
 /// What UDP's own length says is its payload; the parser saw to it that the length fits.
-fn payload<'a>(frame: &'a [u8], ip: &Ip) -> &'a [u8] {
+pub(crate) fn payload<'a>(frame: &'a [u8], ip: &Ip) -> &'a [u8] {
     let datagram = frame.get(ip.l4..ip.end).unwrap_or_default();
     let length = match datagram {
         [_, _, _, _, high, low, ..] => usize::from(u16::from_be_bytes([*high, *low])),

@@ -32,6 +32,20 @@ pub enum Verdict {
     Drop(Drop),
 }
 
+/// A query that an upstream resolver is to be asked; the answer goes back with
+/// [`crate::Engine::resolved`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsQuestion {
+    /// The port that asked.
+    pub port: PortIndex,
+    /// Its address and UDP port.
+    pub client: (IpAddr, u16),
+    /// The address that it asked.
+    pub server: IpAddr,
+    /// The message.
+    pub query: Vec<u8>,
+}
+
 /// Takes the frames that the engine makes itself. Their checksums are complete and they need no
 /// segmentation.
 pub trait Sink {
@@ -41,4 +55,6 @@ pub trait Sink {
     fn to_local(&mut self, port: PortIndex, frame: &[u8]);
     /// Into the tunnel: a fragment.
     fn to_tunnel(&mut self, encap: Encap, frame: &[u8]);
+    /// Out to an upstream resolver. Nothing has to come of it: the client asks again.
+    fn ask(&mut self, _question: DnsQuestion) {}
 }

@@ -48,6 +48,8 @@ pub struct PortConfig {
     pub name: Option<Label>,
     /// Its limits, timeouts and metadata.
     pub options: Arc<PortOptions>,
+    /// Whether its packets or new connections are counted against a limit.
+    pub(crate) is_metered: bool,
     /// The largest IP packet it may send or get, in bytes.
     pub mtu: Mtu,
     /// What its groups allow; shared by ports with the same groups.

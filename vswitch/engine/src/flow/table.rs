@@ -3,7 +3,10 @@
 //! A port's flood fills the port's own allowance. Within it, the oldest flow that never became a
 //! conversation makes room for a new one; conversations stay, and no port can evict another's.
 
+use std::sync::Arc;
+
 use hashbrown::HashTable;
+use weft_model::IdleTimeouts;
 
 use super::{
     class::{Tick, Timers},
@@ -11,7 +14,13 @@ use super::{
     key::FlowKey,
     translation::Translations,
 };
-use crate::{counters::FlowCounters, limits::Limits, port::PortIndex, time::Now};
+use crate::{
+    counters::FlowCounters,
+    hash::Map,
+    limits::{Limits, Timeouts},
+    port::PortIndex,
+    time::Now,
+};
 
 /// The end of a list.
 const NIL: u32 = u32::MAX;
@@ -94,6 +103,9 @@ pub(crate) struct FlowTable {
     floor: u32,
     limit_per_port: u32,
     timers: Timers,
+    /// Those of ports that have their own, and what they were made from.
+    own_timers: Map<PortIndex, Timers>,
+    timeouts: Arc<Map<PortIndex, IdleTimeouts>>,
     /// Where the next sweep goes on.
     hand: usize,
     pub(crate) counters: FlowCounters,
@@ -119,6 +131,8 @@ impl FlowTable {
             floor: u32::try_from(limits.flows_floor).unwrap_or(u32::MAX),
             limit_per_port: u32::try_from(limits.flows_per_port).unwrap_or(u32::MAX),
             timers: Timers::new(&limits.timeouts),
+            own_timers: Map::default(),
+            timeouts: Arc::default(),
             hand: 0,
             counters: FlowCounters::default(),
         }
@@ -220,22 +234,45 @@ impl FlowTable {
         let flow = &self.flows[at];
         let limit = match flow.flags.has(Flags::TRANSLATED) {
             true => self.limit_of_translated(at),
-            false => self.timers.of(flow.class),
+            false => self.timers_of(flow.key.port()).of(flow.class),
         };
         Tick::of(now).since(flow.seen) > limit
     }
 
+    /// Of all ports, unless the port has some of its own.
+    #[inline]
+    fn timers_of(&self, port: PortIndex) -> &Timers {
+        if self.own_timers.is_empty() {
+            return &self.timers;
+        }
+        self.own_timers.get(&port).unwrap_or(&self.timers)
+    }
+
     /// One in full swing may have a limit of its own.
     fn limit_of_translated(&self, at: usize) -> u32 {
-        let class = self.flows[at].class;
+        let flow = &self.flows[at];
         let own = self.translations.idle(at);
-        own.filter(|_| class.is_in_swing())
-            .unwrap_or_else(|| self.timers.of(class))
+        own.filter(|_| flow.class.is_in_swing())
+            .unwrap_or_else(|| self.timers_of(flow.key.port()).of(flow.class))
     }
 
     /// Keeps the translated flow this long, in nanoseconds, while it is in full swing.
     pub(crate) fn set_idle(&mut self, at: usize, nanoseconds: u64) {
         self.translations.set_idle(at, Timers::ticks(nanoseconds));
+    }
+
+    /// Takes the timeouts of the ports that have some of their own, over those of all.
+    pub(crate) fn set_timeouts(&mut self, own: &Arc<Map<PortIndex, IdleTimeouts>>, all: &Timeouts) {
+        if Arc::ptr_eq(&self.timeouts, own) {
+            return;
+        }
+        self.timeouts = Arc::clone(own);
+        let timers = own
+            .iter()
+            .map(|(&port, timeouts)| (port, all.with(timeouts)));
+        self.own_timers = timers
+            .map(|(port, timeouts)| (port, Timers::new(&timeouts)))
+            .collect();
     }
 
     #[inline]
@@ -264,11 +301,19 @@ impl FlowTable {
     }
 
     /// Makes room for a flow and puts it there.
-    pub(crate) fn insert(&mut self, now: Now, opening: &Opening, hash: u32) -> Result<usize, Full> {
+    ///
+    /// `allowance`: the port's own, where it isn't that of all ports.
+    pub(crate) fn insert(
+        &mut self,
+        now: Now,
+        opening: &Opening,
+        hash: u32,
+        allowance: Option<u32>,
+    ) -> Result<usize, Full> {
         let port = opening.key.port();
         let room = self
             .vacate(now, &opening.key, hash)
-            .and_then(|()| self.admit(now, port));
+            .and_then(|()| self.admit(now, port, allowance));
         if let Err(full) = room {
             self.counters.refused += 1;
             return Err(full);
@@ -332,16 +377,17 @@ impl FlowTable {
     }
 
     /// Whether the port may have one more, once its oldest unsettled flow made room if need be.
-    fn admit(&mut self, now: Now, port: PortIndex) -> Result<(), Full> {
+    fn admit(&mut self, now: Now, port: PortIndex, allowance: Option<u32>) -> Result<(), Full> {
+        let allowance = allowance.unwrap_or(self.limit_per_port);
         let share = *self.share_mut(port);
         let full = self.counters.live as usize >= self.limit && share.flows >= self.floor;
-        if share.flows < self.limit_per_port && !full {
+        if share.flows < allowance && !full {
             return Ok(());
         }
         // The sweep may not have come by yet; the hand looks at a few more for this one.
         if full {
             self.sweep(now, 16, |_| true);
-            if (self.counters.live as usize) < self.limit && share.flows < self.limit_per_port {
+            if (self.counters.live as usize) < self.limit && share.flows < allowance {
                 return Ok(());
             }
         }

@@ -81,7 +81,7 @@ impl Fixture {
 
     fn insert(&mut self, opening: &Opening) -> Result<usize, Full> {
         let hash = self.table.hash(&opening.key);
-        self.table.insert(self.now, opening, hash)
+        self.table.insert(self.now, opening, hash, None)
     }
 
     fn has(&self, opening: &Opening) -> bool {

@@ -18,7 +18,7 @@ use crate::{
     frame::Frame,
     mutation::{Mutation, is_awake},
     port::PortIndex,
-    service::{self, Heard},
+    service::{self, Heard, reserved::Reserved},
     time::Now,
     verdict::{Sink, Verdict},
 };
@@ -170,6 +170,9 @@ impl Core {
         frame: Frame<'_>,
         sink: &mut impl Sink,
     ) -> Result<Verdict, Drop> {
+        if let Some(service) = Reserved::at(packet.view.vpc, packet.ip.dst) {
+            return self.serve_reserved(packet, service, &frame, sink);
+        }
         let port = packet.port();
         let checker = &mut self.checker;
         if checker.hear(packet.now, port, packet.ip, frame.bytes, sink)

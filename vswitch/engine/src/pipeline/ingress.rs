@@ -179,11 +179,14 @@ impl Core {
         if let Some(at) = self.current(packet, found, IN)
             && self.is_from_there(packet, at, entrance)
         {
+            self.admit(packet, IN, frame)?;
             self.flows
                 .pass(packet.now, at, IN, length, packet.tcp_flags());
             return Ok(packet.port());
         }
-        let result = self.first_in(packet, met, entrance, frame);
+        let result = self
+            .first_in(packet, met, entrance, frame)
+            .and_then(|()| self.admit(packet, IN, frame));
         self.counters.flows = self.flows.counters;
         result.map(|()| packet.port())
     }

@@ -106,8 +106,15 @@ impl Core {
     ) -> Result<usize, Drop> {
         let opening = packet.opening(direction, rule);
         let opening = opening.ok_or(DropReason::FragmentOrphan)?;
+        self.admit_connection(packet)?;
+        let allowance = packet.view.port.options.limits.connections;
         self.flows
-            .insert(packet.now, &opening, packet.hash)
+            .insert(
+                packet.now,
+                &opening,
+                packet.hash,
+                allowance.map(|n| n.get()),
+            )
             .map_err(|full| refused(packet, full))
     }
 }

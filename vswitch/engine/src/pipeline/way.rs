@@ -204,6 +204,7 @@ impl Core {
             self.refuse(packet, frame.bytes, IcmpError::TooBig { mtu }, sink);
             return Err(too_big(limit));
         }
+        self.admit(packet, Direction::Egress, &frame)?;
         let verdict = self.target(packet, way)?;
         match way.hop {
             Hop::Routed => rewrite::macs(frame.bytes, way.mac, Mac::ROUTER),

@@ -15,7 +15,7 @@ use dhcproto::{
 };
 use ipnet::Ipv4Net;
 
-use super::Site;
+use super::{Site, dns};
 use crate::drop::{Drop, DropReason};
 
 /// Seconds that a lease holds. An interface's address never changes, so it only says how soon a
@@ -220,7 +220,10 @@ fn describe(site: &Site<'_>, request: &Request, options: &mut DhcpOptions) {
     options.insert(DhcpOption::Router(vec![site.router4()]));
     options.insert(DhcpOption::DomainNameServer(vec![site.vpc.dns4()]));
     options.insert(DhcpOption::InterfaceMtu(site.port.mtu.get()));
-    options.insert(DhcpOption::Hostname(hostname(site.port.ipv4)));
+    options.insert(DhcpOption::Hostname(dns::label_of(site.port.ipv4)));
+    if let Some(domain) = dns::domain(site.vpc) {
+        options.insert(DhcpOption::DomainName(domain.to_string()));
+    }
     if request.wants_classless_routes {
         options.insert(DhcpOption::ClasslessStaticRoute(classless_routes(site)));
     }
@@ -234,10 +237,4 @@ fn classless_routes(site: &Site<'_>) -> Vec<(Ipv4Net, Ipv4Addr)> {
         .chain(LINK_LOCAL_SERVICES.map(host))
         .map(|destination| (destination, site.router4()))
         .collect()
-}
-
-/// The name that a workload gets: `ip-10-0-1-5`.
-fn hostname(address: Ipv4Addr) -> String {
-    let [a, b, c, d] = address.octets();
-    format!("ip-{a}-{b}-{c}-{d}")
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::Ipv4Net;
 use weft_model::Mac;
 
+use super::reserved::Reserved;
 use crate::config::{PortConfig, PortView, VpcConfig};
 
 /// Where DNS answers over IPv6.
@@ -12,9 +13,9 @@ pub(super) const DNS6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x
 
 /// A port and what is around it, in the words of the services.
 #[derive(Clone, Copy)]
-pub(super) struct Site<'a> {
-    pub(super) port: &'a PortConfig,
-    pub(super) vpc: &'a VpcConfig,
+pub(crate) struct Site<'a> {
+    pub(crate) port: &'a PortConfig,
+    pub(crate) vpc: &'a VpcConfig,
 }
 
 impl<'a> From<&PortView<'a>> for Site<'a> {
@@ -38,7 +39,7 @@ impl Site<'_> {
     }
 
     /// Whether the address is one of the port's own.
-    pub(super) fn owns4(&self, address: Ipv4Addr) -> bool {
+    pub(crate) fn owns4(&self, address: Ipv4Addr) -> bool {
         self.port.owns(IpAddr::V4(address))
     }
 
@@ -60,15 +61,15 @@ impl Site<'_> {
     /// Whether the port may speak from the address on its own link: its own addresses, and any
     /// link-local one but the router's. Hosts make those up at will (RFC 7217), and no router
     /// forwards them.
-    pub(super) fn may_speak6(&self, address: Ipv6Addr) -> bool {
+    pub(crate) fn may_speak6(&self, address: Ipv6Addr) -> bool {
         let made_up = address.is_unicast_link_local() && !self.is_router(address.into());
         self.port.owns(IpAddr::V6(address)) || made_up
     }
 
-    /// The MAC that answers for an address on the port's link: the router's, or that of the other
-    /// interface in the subnet that holds it.
+    /// The MAC that answers for an address on the port's link: the router's, for its own addresses
+    /// and the services', or that of the other interface in the subnet that holds it.
     pub(super) fn resolve(&self, address: IpAddr) -> Option<Mac> {
-        if self.is_router(address) {
+        if self.is_router(address) || Reserved::at(self.vpc, address).is_some() {
             return Some(Mac::ROUTER);
         }
         // What stands for many has no MAC of its own: the router takes its packets.

@@ -5,6 +5,7 @@ mod dhcp4;
 mod dhcp6;
 mod nd;
 mod ping;
+mod reserved;
 
 use weft_engine::{
     Drop, DropReason,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use weft_model::{InterfaceId, Mac, SecurityGroupId, VpcId, state::Port};
+use weft_model::{IdleTimeouts, InterfaceId, Mac, RateLimits, SecurityGroupId, VpcId, state::Port};
 
 use super::{Tables, settle};
 use crate::{
@@ -150,11 +150,13 @@ impl Tables {
             netns: port.netns,
             device: port.device,
             name: port.name,
+            is_metered: is_metered(&port.options.limits),
             options: Arc::from(port.options),
             mtu: self.config.mtu,
             policy,
             vpc_slot: slot,
         };
+        self.keep_timeouts(index, Some(config.options.timeouts));
         Arc::make_mut(&mut self.config.ports)[index.slot()] = Some(Arc::new(config));
         Arc::make_mut(&mut self.config.by_interface).insert(interface, index);
         Arc::make_mut(&mut self.config.endpoints).insert((vni, mac), index);
@@ -190,12 +192,26 @@ impl Tables {
             Arc::make_mut(&mut self.config.endpoints).remove(&endpoint);
         }
         Arc::make_mut(&mut self.config.by_interface).remove(&interface);
+        self.keep_timeouts(index, None);
         Arc::make_mut(&mut self.config.ports)[index.slot()] = None;
         self.generations[index.slot()] += 1;
         self.free_ports.push_back(index.slot() as u32);
         if let Some(slot) = vpc {
             self.touch(slot);
         }
+    }
+
+    /// Most ports have the default ones: those aren't kept.
+    fn keep_timeouts(&mut self, port: PortIndex, timeouts: Option<IdleTimeouts>) {
+        let own = timeouts.filter(|timeouts| *timeouts != IdleTimeouts::default());
+        if self.config.timeouts.get(&port) == own.as_ref() {
+            return;
+        }
+        let kept = Arc::make_mut(&mut self.config.timeouts);
+        match own {
+            Some(own) => kept.insert(port, own),
+            None => kept.remove(&port),
+        };
     }
 
     fn take_slot(&mut self) -> PortIndex {
@@ -206,6 +222,14 @@ impl Tables {
         });
         PortIndex::new(slot, self.generations[slot as usize] & 0xfff)
     }
+}
+
+fn is_metered(limits: &RateLimits) -> bool {
+    let others = RateLimits {
+        connections: None,
+        ..*limits
+    };
+    others != RateLimits::default()
 }
 
 fn sorted(groups: &[SecurityGroupId]) -> Arc<[SecurityGroupId]> {
