@@ -10,10 +10,10 @@ use weft_proto::v1::{
     self as wire, flow_logs_client::FlowLogsClient, hosts_client::HostsClient,
     interfaces_client::InterfacesClient, listeners_client::ListenersClient,
     load_balancers_client::LoadBalancersClient, operations_client::OperationsClient,
-    peerings_client::PeeringsClient, regions_client::RegionsClient,
-    route_tables_client::RouteTablesClient, security_groups_client::SecurityGroupsClient,
-    subnets_client::SubnetsClient, target_groups_client::TargetGroupsClient,
-    vpcs_client::VpcsClient, zones_client::ZonesClient,
+    peerings_client::PeeringsClient, private_zones_client::PrivateZonesClient,
+    regions_client::RegionsClient, route_tables_client::RouteTablesClient,
+    security_groups_client::SecurityGroupsClient, subnets_client::SubnetsClient,
+    target_groups_client::TargetGroupsClient, vpcs_client::VpcsClient, zones_client::ZonesClient,
 };
 
 use crate::runtime::dirs::LabDir;
@@ -121,6 +121,7 @@ impl Api {
         load_balancers, LoadBalancersClient;
         listeners, ListenersClient;
         peerings, PeeringsClient;
+        private_zones, PrivateZonesClient;
         operations, OperationsClient;
     }
 
@@ -137,6 +138,7 @@ impl Api {
         list_load_balancers, load_balancers, LoadBalancer, load_balancers;
         list_listeners, listeners, Listener, listeners;
         list_peerings, peerings, Peering, peerings;
+        list_private_zones, private_zones, PrivateZone, private_zones;
     }
 
     /// Waits until all hosts have applied everything committed so far.

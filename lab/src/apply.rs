@@ -9,6 +9,7 @@ mod removal;
 mod view;
 mod watch;
 mod write;
+mod zones;
 
 use std::collections::HashMap;
 
@@ -120,6 +121,7 @@ pub async fn apply(
         write::routes(api, &mut view, vpc).await?;
     }
     balancing::balancing(api, &view, topology, before).await?;
+    zones::private_zones(api, &view, topology, before).await?;
     watch::flow_logs(api, &view, topology, before).await?;
     if let Some(before) = before {
         peerings::remove(api, &view, before, topology).await?;

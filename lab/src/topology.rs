@@ -3,6 +3,7 @@
 
 mod balancing;
 mod link;
+mod options;
 mod parse;
 mod peering;
 mod read;
@@ -22,8 +23,9 @@ use std::{
 pub use source::{At, Diagnostic, Rejected, Span};
 pub(crate) use vpc::all_egress;
 use weft_model::{
-    Block4, Carried, HealthCheck, HostName, IdleTimeout, LogFormat, LogInterval, LogTraffic, Mtu,
-    PortMatch, Prefix, SubnetBlock6, VpcBlock6, ZoneName,
+    Block4, Carried, DnsName, HealthCheck, HostName, IdleTimeout, LogFormat, LogInterval,
+    LogTraffic, Mtu, PortMatch, PortOptions, Prefix, RecordSet, SubnetBlock6, VpcBlock6, VpcDns,
+    ZoneName,
 };
 
 /// The region that a lab's zones are part of.
@@ -126,6 +128,8 @@ pub struct Topology {
     pub peerings: Vec<PeeringSpec>,
     /// The workloads.
     pub workloads: Vec<WorkloadSpec>,
+    /// Names that only some VPCs see.
+    pub private_zones: Vec<PrivateZoneSpec>,
     /// What is written down of their traffic.
     pub flow_logs: Vec<FlowLogSpec>,
     /// The target groups.
@@ -211,6 +215,8 @@ pub struct VpcSpec {
     pub route_tables: Vec<RouteTableSpec>,
     /// Its security groups; `default` is the VPC's own.
     pub groups: Vec<GroupSpec>,
+    /// What its resolver does.
+    pub dns: VpcDns,
 }
 
 /// A subnet.
@@ -332,6 +338,19 @@ pub struct WorkloadSpec {
     pub source_dest_check: bool,
     /// The program and its arguments; nothing if empty.
     pub run: Vec<String>,
+    /// Its limits, timeouts and metadata.
+    pub options: PortOptions,
+}
+
+/// A private zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrivateZoneSpec {
+    /// The domain.
+    pub domain: At<DnsName>,
+    /// The VPCs that see it.
+    pub vpcs: Vec<At<ItemName>>,
+    /// Its records.
+    pub records: Vec<RecordSet>,
 }
 
 /// A flow log.

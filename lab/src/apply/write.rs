@@ -14,7 +14,7 @@ use crate::{
 /// The device of a workload.
 const DEVICE: &str = "eth0";
 
-fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
+pub(super) fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
     Some(prost_types::FieldMask {
         paths: paths.iter().map(|p| (*p).to_owned()).collect(),
     })
@@ -101,15 +101,34 @@ pub(super) async fn vpc(api: &Api, view: &mut View, spec: &VpcSpec) -> Result<()
     let primary = blocks.next().unwrap_or_default();
     let secondary: Vec<String> = blocks.collect();
     if let Some(old) = view.vpcs.get(name) {
-        if old.secondary_cidr_blocks == secondary {
+        let dns = [
+            (
+                "enable_dns_support",
+                old.enable_dns_support,
+                spec.dns.support,
+            ),
+            (
+                "enable_dns_hostnames",
+                old.enable_dns_hostnames,
+                spec.dns.hostnames,
+            ),
+        ];
+        let changed = dns.iter().filter(|(_, old, new)| *old != Some(*new));
+        let mut paths: Vec<&str> = changed.map(|(path, ..)| *path).collect();
+        if old.secondary_cidr_blocks != secondary {
+            paths.push("secondary_cidr_blocks");
+        }
+        if paths.is_empty() {
             return Ok(());
         }
         let request = wire::UpdateVpcRequest {
             vpc: Some(wire::Vpc {
                 secondary_cidr_blocks: secondary,
+                enable_dns_support: Some(spec.dns.support),
+                enable_dns_hostnames: Some(spec.dns.hostnames),
                 ..old.clone()
             }),
-            update_mask: mask(&["secondary_cidr_blocks"]),
+            update_mask: mask(&paths),
             etag: String::new(),
             request_id: request_id(),
         };
@@ -126,6 +145,8 @@ pub(super) async fn vpc(api: &Api, view: &mut View, spec: &VpcSpec) -> Result<()
             cidr_block: primary,
             secondary_cidr_blocks: secondary,
             ipv6_cidr_blocks: ipv6,
+            enable_dns_support: Some(spec.dns.support),
+            enable_dns_hostnames: Some(spec.dns.hostnames),
             meta: named(name),
             ..Default::default()
         }),
@@ -246,6 +267,10 @@ fn wanted(view: &View, spec: &WorkloadSpec) -> wire::Interface {
                 .map(|d| d.to_string())
                 .unwrap_or_default(),
         }),
+        limits: Some((&spec.options.limits).into()),
+        timeouts: Some((&spec.options.timeouts).into()),
+        user_data: spec.options.user_data.bytes().to_vec(),
+        metadata: Some((&spec.options.metadata).into()),
         meta: named(spec.name.as_str()),
         ..Default::default()
     }
@@ -304,6 +329,14 @@ async fn update_workload(
     if old.source_dest_check != wanted.source_dest_check {
         paths.push("source_dest_check");
     }
+    let options = [
+        ("limits", old.limits == wanted.limits),
+        ("timeouts", old.timeouts == wanted.timeouts),
+        ("user_data", old.user_data == wanted.user_data),
+        ("metadata", old.metadata == wanted.metadata),
+    ];
+    let changed = options.iter().filter(|(_, same)| !same);
+    paths.extend(changed.map(|(path, _)| *path));
     if paths.is_empty() {
         return Ok(());
     }
@@ -311,6 +344,10 @@ async fn update_workload(
         interface: Some(wire::Interface {
             groups: wanted.groups,
             source_dest_check: wanted.source_dest_check,
+            limits: wanted.limits,
+            timeouts: wanted.timeouts,
+            user_data: wanted.user_data,
+            metadata: wanted.metadata,
             ..old.clone()
         }),
         update_mask: mask(&paths),

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::{
     DEFAULT_GROUP, Destination, GroupSpec, Ipv6, ItemName, MAIN_TABLE, PeerSpec, RouteSpec,
-    SubnetSpec, TargetSpec, Topology, VpcSpec, WorkloadSpec, balancing,
+    SubnetSpec, TargetSpec, Topology, VpcSpec, WorkloadSpec, balancing, options,
     parse::{Draft, Family},
     peering,
     read::{Reader, nearest},
@@ -41,6 +41,7 @@ pub(super) fn resolve(r: &mut Reader, topology: &mut Topology, drafts: &[Draft])
         placement(r, topology, workload);
     }
     addresses(r, topology);
+    options::check_zones(r, topology);
     watch::flow_logs(r, topology);
     balancing::resolve(r, topology);
     for draft in drafts {

@@ -6,7 +6,7 @@ use weft_model::Mtu;
 
 use super::{
     Check, Destination, HostSpec, ItemName, LabName, Topology, Transport, Underlay, WorkloadSpec,
-    balancing, link, peering,
+    balancing, link, options, peering,
     read::{Fields, Reader},
     source::{At, Diagnostic, Span},
     vpc, watch,
@@ -20,12 +20,13 @@ const KEYS: &[&str] = &[
     "vpcs",
     "peerings",
     "workloads",
+    "private_zones",
     "flow_logs",
     "target_groups",
     "load_balancers",
     "checks",
 ];
-const WORKLOAD_KEYS: [&str; 7] = [
+const WORKLOAD_KEYS: [&str; 11] = [
     "host",
     "vpc",
     "subnet",
@@ -33,6 +34,10 @@ const WORKLOAD_KEYS: [&str; 7] = [
     "address",
     "run",
     "source_dest_check",
+    "limits",
+    "timeouts",
+    "user_data",
+    "metadata",
 ];
 const CHECK_KEYS: [&str; 6] = ["from", "to", "protocol", "port", "family", "expect"];
 
@@ -57,6 +62,11 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         .entries(fields.get("workloads"), "workloads")
         .iter()
         .filter_map(|(key, node)| workload(&mut r, key, node))
+        .collect();
+    let private_zones = r
+        .entries(fields.get("private_zones"), "private_zones")
+        .iter()
+        .filter_map(|(key, node)| options::private_zone(&mut r, key, node))
         .collect();
     let flow_logs = r
         .entries(fields.get("flow_logs"), "flow_logs")
@@ -84,6 +94,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         vpcs,
         peerings,
         workloads,
+        private_zones,
         flow_logs,
         target_groups,
         balancers,
@@ -155,6 +166,7 @@ fn workload(r: &mut Reader, key: &At<String>, node: &Node) -> Option<WorkloadSpe
     let address = r.optional(&fields, "address");
     let source_dest_check = r.flag(&fields, "source_dest_check", true);
     let run = run(r, &fields);
+    let options = options::options(r, &fields);
     Some(WorkloadSpec {
         name: name?,
         host: host?,
@@ -164,6 +176,7 @@ fn workload(r: &mut Reader, key: &At<String>, node: &Node) -> Option<WorkloadSpe
         address,
         source_dest_check,
         run,
+        options,
     })
 }
 

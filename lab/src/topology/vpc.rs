@@ -7,13 +7,20 @@ use weft_model::{IcmpMatch, PortMatch, PortRange, Prefix, Protocol};
 
 use super::{
     GroupSpec, Ipv6, ItemName, PeerSpec, RouteSpec, RouteTableSpec, RuleSpec, SubnetSpec,
-    TargetSpec, VpcSpec,
+    TargetSpec, VpcSpec, options,
     read::{Fields, Reader},
     source::{At, Span},
     yaml::Node,
 };
 
-const VPC_KEYS: [&str; 5] = ["cidr", "ipv6", "subnets", "route_tables", "security_groups"];
+const VPC_KEYS: [&str; 6] = [
+    "cidr",
+    "ipv6",
+    "subnets",
+    "route_tables",
+    "security_groups",
+    "dns",
+];
 const SUBNET_KEYS: [&str; 4] = ["cidr", "zone", "ipv6", "route_table"];
 const GROUP_KEYS: [&str; 3] = ["description", "ingress", "egress"];
 const ROUTE_KEYS: [&str; 4] = ["destination", "via", "peering", "blackhole"];
@@ -45,7 +52,9 @@ pub(super) fn vpc(r: &mut Reader, key: &At<String>, node: &Node) -> Option<VpcSp
         .iter()
         .filter_map(|(key, node)| group(r, key, node))
         .collect();
+    let dns = options::dns(r, fields.get("dns"));
     Some(VpcSpec {
+        dns,
         name: name?,
         blocks,
         ipv6,

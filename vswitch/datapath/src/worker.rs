@@ -21,7 +21,8 @@ use std::{
 
 use arc_swap::{ArcSwap, Cache};
 use weft_engine::{
-    Config, Engine, Frame, Limits, Now, PortIndex, Verdict, WallClock, balance::Finding, config::owner,
+    Config, Engine, Frame, Limits, Now, PortIndex, Verdict, WallClock, balance::Finding,
+    config::owner,
 };
 use weft_packet::{gro::Coalescer, offload::Offload, vxlan};
 

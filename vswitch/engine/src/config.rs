@@ -19,7 +19,9 @@ mod vpc;
 
 use std::{net::IpAddr, sync::Arc};
 
-use weft_model::{FlowLogId, HostName, IdleTimeouts, InterfaceId, Mac, Mtu, PeeringId, Vni, state::FlowLogState};
+use weft_model::{
+    FlowLogId, HostName, IdleTimeouts, InterfaceId, Mac, Mtu, PeeringId, Vni, state::FlowLogState,
+};
 
 pub(crate) use self::dns::Zones;
 pub use self::{
