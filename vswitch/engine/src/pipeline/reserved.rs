@@ -246,7 +246,7 @@ fn turn(
     });
 }
 
-fn http(site: &Site<'_>, tokens: &Tokens, now: Now, heard: &mut Vec<u8>) -> Reply {
+fn http(site: &Site<'_>, tokens: &Tokens, now: Now, heard: &[u8]) -> Reply {
     match Request::read(heard) {
         Ok(request) => Reply::Finish(metadata::answer(site, tokens, now, &request)),
         Err(Reading::Partial) => Reply::Wait,

@@ -32,7 +32,8 @@ pub(super) fn find(vpc: &VpcConfig, name: &Name, kind: RecordType) -> Option<Fou
             Step::Elsewhere if found.answers.is_empty() => return None,
             // The client asks for the rest itself.
             Step::Elsewhere => return Some(found),
-            Step::Alias(record, target) => {
+            Step::Alias(alias) => {
+                let (record, target) = *alias;
                 found.answers.push(record);
                 found.exists = true;
                 owner = target;
@@ -54,7 +55,7 @@ pub(super) fn find(vpc: &VpcConfig, name: &Name, kind: RecordType) -> Option<Fou
 
 enum Step {
     Records(Vec<Record>),
-    Alias(Record, Name),
+    Alias(Box<(Record, Name)>),
     Nothing { exists: bool, domain: DnsName },
     Elsewhere,
 }
@@ -120,7 +121,7 @@ fn private(zone: &ZoneConfig, name: &DnsName, owner: &Name, kind: RecordType) ->
         return Step::Records(answers);
     }
     match sets.iter().find_map(|set| records::alias(owner, set)) {
-        Some((record, target)) => Step::Alias(record, target),
+        Some(alias) => Step::Alias(Box::new(alias)),
         None => nothing(true),
     }
 }
