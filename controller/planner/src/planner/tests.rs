@@ -112,8 +112,20 @@ fn the_first_port_brings_the_vpc_and_the_last_takes_it_away() {
     assert_eq!(names(&plan), [host_name(0)]);
     let kinds: Vec<_> = keys(&plan, 0).iter().map(StateKey::kind).collect();
     let mut expected: Vec<_> = StateKind::ALL[1..].to_vec();
-    expected.retain(|kind| !matches!(kind, StateKind::Peering | StateKind::FlowLog));
-    assert_eq!(kinds, expected, "all but tunnels, peerings and flow logs");
+    expected.retain(|kind| {
+        !matches!(
+            kind,
+            StateKind::Peering
+                | StateKind::FlowLog
+                | StateKind::DnsZone
+                | StateKind::TargetGroup
+                | StateKind::Balancer
+        )
+    });
+    assert_eq!(
+        kinds, expected,
+        "all but tunnels and what a VPC need not have"
+    );
     let plan = world.put(interface(1, 1, None, &[0]));
     assert_eq!(names(&plan), [host_name(0)]);
     assert_eq!(world.replicas[&host_name(0)], BTreeMap::new());

@@ -145,6 +145,7 @@ impl Net {
         self.now = self.now.plus(nanoseconds);
         for host in &mut self.hosts {
             host.engine.tick(self.now, usize::MAX);
+            host.engine.attend(self.now, &mut Made::default());
         }
     }
 

@@ -9,6 +9,7 @@ mod fragments;
 mod groups;
 mod icmp;
 mod isolation;
+mod limits;
 mod malformed;
 mod paths;
 mod peerings;
