@@ -9,4 +9,5 @@ mod failures;
 mod leaks;
 mod lifecycle;
 mod prose;
+mod services;
 mod traffic;

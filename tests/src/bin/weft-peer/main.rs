@@ -2,6 +2,7 @@
 //! own sockets. It says what it saw on its standard output, a line at a time.
 #![forbid(unsafe_code)]
 
+mod ask;
 mod balance;
 mod beat;
 mod dhcp;
@@ -33,6 +34,10 @@ weft-peer hop ADDRESS                      who answers a packet whose TTL ends o
 weft-peer await ADDRESS                    echo requests until one is answered; when that was
 weft-peer beat ADDRESS PORT                UDP echoes until stdin ends; how many came back
 weft-peer dhcp DEVICE                      what the DHCP server offers and acknowledges
+weft-peer dns SERVER NAME TYPE [tcp]       what a resolver says: code and addresses
+weft-peer http METHOD SERVER PATH [HEADER...]
+weft-peer time SERVER                      whether an NTP server and this kernel agree
+weft-peer burst ADDRESS PORT COUNT         so many datagrams, as fast as they go
 weft-peer flood ID PROTOCOL:ADDRESS:PORT...
 weft-peer named NAME PORT...               servers that say who they are, and whom they see
 weft-peer spread tcp|udp ADDRESS PORT N    who answers N connections, how often
@@ -67,6 +72,11 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["await", address] => echo::until_answered(parse(address)?),
         ["beat", address, port] => beat::run(place(address, port)?),
         ["dhcp", device] => dhcp::run(device),
+        ["dns", server, name, kind] => ask::dns(server, name, kind, false),
+        ["dns", server, name, kind, "tcp"] => ask::dns(server, name, kind, true),
+        ["http", method, server, path, headers @ ..] => ask::http(method, server, path, headers),
+        ["time", server] => ask::time(server),
+        ["burst", address, port, count] => ask::burst(place(address, port)?, parse(count)?),
         ["flood", id, targets @ ..] => flood::run(parse(id)?, targets),
         ["named", name, ports @ ..] => balance::named(name, ports),
         ["spread", protocol, address, port, times] => {
