@@ -9,11 +9,11 @@ use crate::{
         egress_gateway::EgressGatewayCommand, elastic_address::ElasticAddressCommand,
         flow_log::FlowLogCommand, host::HostCommand, interface::InterfaceCommand,
         internet_gateway::InternetGatewayCommand, listener::ListenerCommand,
-        load_balancer::LoadBalancerCommand, peering::PeeringCommand,
-        private_zone::PrivateZoneCommand, public_pool::PublicPoolCommand, region::RegionCommand,
-        route_table::RouteTableCommand, security_group::SecurityGroupCommand,
-        subnet::SubnetCommand, target_group::TargetGroupCommand, vpc::VpcCommand,
-        zone::ZoneCommand,
+        load_balancer::LoadBalancerCommand, network_acl::NetworkAclCommand,
+        peering::PeeringCommand, prefix_list::PrefixListCommand, private_zone::PrivateZoneCommand,
+        public_pool::PublicPoolCommand, region::RegionCommand, route_table::RouteTableCommand,
+        security_group::SecurityGroupCommand, subnet::SubnetCommand,
+        target_group::TargetGroupCommand, vpc::VpcCommand, zone::ZoneCommand,
     },
     system::WaitArgs,
 };
@@ -97,6 +97,12 @@ pub(crate) enum ApiCommand {
     /// Security groups and their rules.
     #[command(subcommand)]
     SecurityGroup(SecurityGroupCommand),
+    /// Network ACLs: stateless rules at subnets' boundaries.
+    #[command(subcommand)]
+    NetworkAcl(NetworkAclCommand),
+    /// Prefix lists that rules and routes refer to.
+    #[command(subcommand)]
+    PrefixList(PrefixListCommand),
     /// Network interfaces: what a workload attaches to.
     #[command(subcommand)]
     Interface(InterfaceCommand),

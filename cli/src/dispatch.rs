@@ -38,6 +38,8 @@ async fn run(api: &Api, command: ApiCommand) -> Result<(), CliError> {
         ApiCommand::Subnet(command) => resource::subnet::run(api, command).await,
         ApiCommand::RouteTable(command) => resource::route_table::run(api, command).await,
         ApiCommand::SecurityGroup(command) => resource::security_group::run(api, command).await,
+        ApiCommand::NetworkAcl(command) => resource::network_acl::run(api, command).await,
+        ApiCommand::PrefixList(command) => resource::prefix_list::run(api, command).await,
         ApiCommand::Interface(command) => resource::interface::run(api, command).await,
         ApiCommand::PublicPool(command) => resource::public_pool::run(api, command).await,
         ApiCommand::ElasticAddress(command) => resource::elastic_address::run(api, command).await,

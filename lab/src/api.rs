@@ -9,8 +9,9 @@ use tonic::{
 use weft_proto::v1::{
     self as wire, flow_logs_client::FlowLogsClient, hosts_client::HostsClient,
     interfaces_client::InterfacesClient, listeners_client::ListenersClient,
-    load_balancers_client::LoadBalancersClient, operations_client::OperationsClient,
-    peerings_client::PeeringsClient, private_zones_client::PrivateZonesClient,
+    load_balancers_client::LoadBalancersClient, network_acls_client::NetworkAclsClient,
+    operations_client::OperationsClient, peerings_client::PeeringsClient,
+    prefix_lists_client::PrefixListsClient, private_zones_client::PrivateZonesClient,
     regions_client::RegionsClient, route_tables_client::RouteTablesClient,
     security_groups_client::SecurityGroupsClient, subnets_client::SubnetsClient,
     target_groups_client::TargetGroupsClient, vpcs_client::VpcsClient, zones_client::ZonesClient,
@@ -115,6 +116,8 @@ impl Api {
         subnets, SubnetsClient;
         route_tables, RouteTablesClient;
         security_groups, SecurityGroupsClient;
+        network_acls, NetworkAclsClient;
+        prefix_lists, PrefixListsClient;
         interfaces, InterfacesClient;
         flow_logs, FlowLogsClient;
         target_groups, TargetGroupsClient;
@@ -132,6 +135,8 @@ impl Api {
         list_subnets, subnets, Subnet, subnets;
         list_route_tables, route_tables, RouteTable, route_tables;
         list_security_groups, security_groups, SecurityGroup, security_groups;
+        list_network_acls, network_acls, NetworkAcl, network_acls;
+        list_prefix_lists, prefix_lists, PrefixList, prefix_lists;
         list_interfaces, interfaces, Interface, interfaces;
         list_flow_logs, flow_logs, FlowLog, flow_logs;
         list_target_groups, target_groups, TargetGroup, target_groups;

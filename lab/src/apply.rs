@@ -1,6 +1,7 @@
 //! Making a cloud be what a topology says, through the API: what is there stays, what is missing is
 //! made, what the file before had and this one has not is taken away.
 
+mod acls;
 mod balancing;
 mod groups;
 mod peerings;
@@ -103,9 +104,12 @@ pub async fn apply(
     if let Some(before) = before {
         removal::workloads(api, &mut view, before, topology).await?;
     }
+    acls::lists(api, &mut view, topology).await?;
     for vpc in &topology.vpcs {
         write::vpc(api, &mut view, vpc).await?;
         write::route_tables(api, &mut view, vpc).await?;
+        write::main_table(api, &view, vpc).await?;
+        acls::acls(api, &mut view, vpc).await?;
         groups::create(api, &mut view, vpc).await?;
     }
     // Before the rules, which may name groups of peered VPCs.

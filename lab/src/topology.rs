@@ -1,6 +1,7 @@
 //! A topology: hosts, clouds of tenants, workloads and what must hold between them, from one file
 //! that is checked whole before anything is made.
 
+mod acl;
 mod balancing;
 mod link;
 mod options;
@@ -23,9 +24,9 @@ use std::{
 pub use source::{At, Diagnostic, Rejected, Span};
 pub(crate) use vpc::all_egress;
 use weft_model::{
-    Block4, Carried, DnsName, HealthCheck, HostName, IdleTimeout, LogFormat, LogInterval,
-    LogTraffic, Mtu, PortMatch, PortOptions, Prefix, RecordSet, SubnetBlock6, VpcBlock6, VpcDns,
-    ZoneName,
+    AclEntry, Block4, Carried, DnsName, Family, HealthCheck, HostName, IdleTimeout, LogFormat,
+    LogInterval, LogTraffic, Mtu, PortMatch, PortOptions, Prefix, RecordSet, SubnetBlock6,
+    VpcBlock6, VpcDns, ZoneName,
 };
 
 /// The region that a lab's zones are part of.
@@ -33,6 +34,9 @@ pub const REGION: &str = "lab";
 
 /// The name of the table of subnets that name none.
 pub const MAIN_TABLE: &str = "main";
+
+/// The name of the network ACL of subnets that name none.
+pub const DEFAULT_ACL: &str = "default";
 
 /// The name of the group of workloads that name none.
 pub const DEFAULT_GROUP: &str = "default";
@@ -122,6 +126,8 @@ pub struct Topology {
     pub underlay: Underlay,
     /// The hosts, in the order of the file.
     pub hosts: Vec<HostSpec>,
+    /// The prefix lists that rules and routes refer to.
+    pub prefix_lists: Vec<PrefixListSpec>,
     /// The VPCs.
     pub vpcs: Vec<VpcSpec>,
     /// The peerings of VPCs.
@@ -213,6 +219,10 @@ pub struct VpcSpec {
     pub subnets: Vec<SubnetSpec>,
     /// Its route tables; `main` is the VPC's own.
     pub route_tables: Vec<RouteTableSpec>,
+    /// Its main route table: one of these instead of its own.
+    pub main_table: Option<At<ItemName>>,
+    /// Its network ACLs; `default` is the VPC's own.
+    pub acls: Vec<AclSpec>,
     /// Its security groups; `default` is the VPC's own.
     pub groups: Vec<GroupSpec>,
     /// What its resolver does.
@@ -232,6 +242,32 @@ pub struct SubnetSpec {
     pub ipv6: At<Ipv6<SubnetBlock6>>,
     /// Its route table; the VPC's main one if none.
     pub route_table: Option<At<ItemName>>,
+    /// Its network ACL; the VPC's default one if none.
+    pub acl: Option<At<ItemName>>,
+}
+
+/// A network ACL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AclSpec {
+    /// Its name, unique in the VPC.
+    pub name: At<ItemName>,
+    /// For what comes into a subnet.
+    pub ingress: Vec<AclEntry>,
+    /// For what leaves a subnet.
+    pub egress: Vec<AclEntry>,
+}
+
+/// A prefix list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrefixListSpec {
+    /// Its name, unique in the file.
+    pub name: At<ItemName>,
+    /// The family of its prefixes.
+    pub family: Family,
+    /// How many entries it may have.
+    pub max_entries: u32,
+    /// Its prefixes.
+    pub entries: Vec<Prefix>,
 }
 
 /// A route table.
@@ -247,9 +283,27 @@ pub struct RouteTableSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSpec {
     /// For which addresses.
-    pub destination: At<Prefix>,
+    pub destination: At<DestinationSpec>,
     /// Where to.
     pub target: TargetSpec,
+}
+
+/// The addresses that a route is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DestinationSpec {
+    /// Those in the prefix.
+    Prefix(Prefix),
+    /// Those in the prefixes of the list.
+    List(ItemName),
+}
+
+impl fmt::Display for DestinationSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prefix(prefix) => prefix.fmt(f),
+            Self::List(list) => list.fmt(f),
+        }
+    }
 }
 
 /// Where a route sends.
@@ -296,6 +350,8 @@ pub enum PeerSpec {
     Cidr(Prefix),
     /// The members of a group of the same VPC.
     Group(At<ItemName>),
+    /// The prefixes of a list.
+    List(At<ItemName>),
     /// The members of a group of a peered VPC, which is named first.
     GroupOf(At<ItemName>, At<ItemName>),
 }
@@ -334,6 +390,8 @@ pub struct WorkloadSpec {
     pub groups: Vec<At<ItemName>>,
     /// Its IPv4 address; the lowest free one if none.
     pub address: Option<At<Ipv4Addr>>,
+    /// More IPv4 addresses.
+    pub secondary: Vec<At<Ipv4Addr>>,
     /// Off for what forwards others' packets; its namespace then forwards IP.
     pub source_dest_check: bool,
     /// The program and its arguments; nothing if empty.

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 use weft_proto::v1::{
-    Attachment, CreateInterfaceRequest, GetRequest, Interface, UpdateInterfaceRequest,
-    interfaces_client::InterfacesClient,
+    AssignAddressesRequest, Attachment, CreateInterfaceRequest, GetRequest, Interface,
+    UnassignAddressesRequest, UpdateInterfaceRequest, interfaces_client::InterfacesClient,
 };
 
 use super::{DeleteArgs, ListArgs, ShowArgs, WriteArgs, port_options::OptionArgs};
@@ -34,6 +34,13 @@ pub(crate) enum InterfaceCommand {
         after_help = "Examples:\n  weft interface update eni-0... --limit egress-bits=100000000 --limit new-connections=50\n  weft interface update eni-0... --limit egress-bits=none --timeout tcp-established=3600"
     )]
     Update(UpdateArgs),
+    /// Give it more addresses: these, or the lowest free ones of its subnet.
+    #[command(
+        after_help = "Examples:\n  weft interface assign eni-0... 10.0.1.20\n  weft interface assign eni-0... --ipv4-count 2 --wait"
+    )]
+    Assign(AssignArgs),
+    /// Take addresses away; the primary one stays.
+    Unassign(UnassignArgs),
     /// Delete one; its addresses become free.
     Delete(DeleteArgs),
 }
@@ -79,6 +86,9 @@ pub(crate) struct CreateArgs {
     /// IPv6 addresses; the lowest free one when left out.
     #[arg(long, value_name = "ADDRESS")]
     ipv6: Vec<String>,
+    /// More IPv4 addresses; several by repeating.
+    #[arg(long, value_name = "ADDRESS")]
+    secondary_ipv4: Vec<String>,
     /// No IPv6 address.
     #[arg(long, conflicts_with = "ipv6")]
     no_ipv6: bool,
@@ -152,6 +162,42 @@ pub(crate) struct UpdateArgs {
     write: WriteArgs,
 }
 
+/// Arguments of `weft interface assign`.
+#[derive(Debug, Args)]
+pub(crate) struct AssignArgs {
+    /// Its id.
+    id: String,
+    /// The addresses, IPv4 or IPv6.
+    #[arg(value_name = "ADDRESS")]
+    addresses: Vec<String>,
+    /// How many of the lowest free IPv4 addresses.
+    #[arg(long, value_name = "N", default_value_t)]
+    ipv4_count: u32,
+    /// How many of the lowest free IPv6 addresses.
+    #[arg(long, value_name = "N", default_value_t)]
+    ipv6_count: u32,
+    /// Refuse if it has changed since this etag.
+    #[arg(long, default_value_t, hide_default_value = true)]
+    etag: String,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// Arguments of `weft interface unassign`.
+#[derive(Debug, Args)]
+pub(crate) struct UnassignArgs {
+    /// Its id.
+    id: String,
+    /// The addresses, IPv4 or IPv6.
+    #[arg(value_name = "ADDRESS", required = true)]
+    addresses: Vec<String>,
+    /// Refuse if it has changed since this etag.
+    #[arg(long, default_value_t, hide_default_value = true)]
+    etag: String,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
 impl Row for Interface {
     const TITLES: &'static [&'static str] = &[
         "ID", "NAME", "SUBNET", "MAC", "IPV4", "IPV6", "PUBLIC", "GROUPS", "ATTACHED",
@@ -188,6 +234,8 @@ pub(crate) async fn run(api: &Api, command: InterfaceCommand) -> Result<(), CliE
         InterfaceCommand::Attach(args) => attach(api, args).await,
         InterfaceCommand::Detach(args) => detach(api, args).await,
         InterfaceCommand::Update(args) => update(api, args).await,
+        InterfaceCommand::Assign(args) => assign(api, args).await,
+        InterfaceCommand::Unassign(args) => unassign(api, args).await,
         InterfaceCommand::Delete(args) => super::delete::<Interface>(api, args).await,
     }
 }
@@ -202,6 +250,7 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
     let interface = Interface {
         subnet: args.subnet,
         ipv4: args.ipv4,
+        secondary_ipv4: args.secondary_ipv4,
         ipv6: args.ipv6,
         groups: args.groups,
         attachment,
@@ -302,4 +351,30 @@ async fn change(
         .await?
         .into_inner();
     super::written(api, write.wait, answer.interface, answer.revision).await
+}
+
+async fn assign(api: &Api, args: AssignArgs) -> Result<(), CliError> {
+    let request = AssignAddressesRequest {
+        interface: args.id,
+        addresses: args.addresses,
+        ipv4_count: args.ipv4_count,
+        ipv6_count: args.ipv6_count,
+        etag: args.etag,
+        request_id: args.write.request_id,
+    };
+    let mut client = InterfacesClient::new(api.channel.clone());
+    let answer = client.assign_addresses(request).await?.into_inner();
+    super::written(api, args.write.wait, answer.interface, answer.revision).await
+}
+
+async fn unassign(api: &Api, args: UnassignArgs) -> Result<(), CliError> {
+    let request = UnassignAddressesRequest {
+        interface: args.id,
+        addresses: args.addresses,
+        etag: args.etag,
+        request_id: args.write.request_id,
+    };
+    let mut client = InterfacesClient::new(api.channel.clone());
+    let answer = client.unassign_addresses(request).await?.into_inner();
+    super::written(api, args.write.wait, answer.interface, answer.revision).await
 }

@@ -9,8 +9,10 @@ pub(crate) mod interface;
 pub(crate) mod internet_gateway;
 pub(crate) mod listener;
 pub(crate) mod load_balancer;
+pub(crate) mod network_acl;
 pub(crate) mod peering;
 pub(crate) mod port_options;
+pub(crate) mod prefix_list;
 pub(crate) mod private_zone;
 pub(crate) mod public_pool;
 pub(crate) mod region;
@@ -125,6 +127,20 @@ kind!(
     v1::security_groups_client::SecurityGroupsClient<Channel>,
     security_group,
     security_groups
+);
+kind!(
+    NetworkAcl,
+    "network ACL",
+    v1::network_acls_client::NetworkAclsClient<Channel>,
+    network_acl,
+    network_acls
+);
+kind!(
+    PrefixList,
+    "prefix list",
+    v1::prefix_lists_client::PrefixListsClient<Channel>,
+    prefix_list,
+    prefix_lists
 );
 kind!(
     Interface,

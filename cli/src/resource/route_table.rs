@@ -24,7 +24,7 @@ pub(crate) enum RouteTableCommand {
     List(ListArgs),
     /// Add a route, or replace the target of the one with this destination.
     #[command(
-        after_help = "Examples:\n  weft route-table put-route rtb-0... 198.51.100.0/24 blackhole\n  weft route-table put-route rtb-0... 0.0.0.0/0 igw-0..."
+        after_help = "Examples:\n  weft route-table put-route rtb-0... 198.51.100.0/24 blackhole\n  weft route-table put-route rtb-0... 0.0.0.0/0 igw-0...\n  weft route-table put-route rtb-0... pl-0... eni-0...   for every prefix of a list"
     )]
     PutRoute(PutRouteArgs),
     /// Remove the route with this destination.
@@ -51,7 +51,7 @@ pub(crate) struct CreateArgs {
 pub(crate) struct PutRouteArgs {
     /// The table's id.
     id: String,
-    /// The addresses it is for.
+    /// The addresses it is for: a prefix, or a prefix list's id.
     #[arg(value_name = "PREFIX")]
     destination: String,
     /// `local`, `blackhole`, or the id of an interface, a gateway or a peering.
@@ -68,7 +68,7 @@ pub(crate) struct PutRouteArgs {
 pub(crate) struct DeleteRouteArgs {
     /// The table's id.
     id: String,
-    /// The route's destination.
+    /// The route's destination: a prefix, or a prefix list's id.
     #[arg(value_name = "PREFIX")]
     destination: String,
     /// Refuse if the table has changed since this etag.
@@ -102,7 +102,7 @@ fn route_text(route: &Route) -> String {
         Some(route::Target::Blackhole(_)) => "blackhole",
         None => "-",
     };
-    format!("{} -> {target}", route.destination)
+    format!("{}{} -> {target}", route.destination, route.prefix_list)
 }
 
 fn target(text: &str) -> Result<route::Target, UsageError> {
@@ -151,8 +151,13 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
 }
 
 async fn put_route(api: &Api, args: PutRouteArgs) -> Result<(), CliError> {
+    let (destination, prefix_list) = match args.destination {
+        list if list.starts_with("pl-") => (String::new(), list),
+        prefix => (prefix, String::new()),
+    };
     let route = Route {
-        destination: args.destination,
+        destination,
+        prefix_list,
         target: Some(target(&args.target)?),
         ..Route::default()
     };

@@ -4,7 +4,7 @@ use weft_proto::v1::{IcmpMatch, PortRange, Rule, rule::Peer};
 
 use crate::error::UsageError;
 
-const HINT: &str = "Write PROTOCOL:PORTS:PEER, as tcp:80:0.0.0.0/0, tcp:8000-8099:sg-0..., \
+const HINT: &str = "Write PROTOCOL:PORTS:PEER, as tcp:80:0.0.0.0/0, tcp:8000-8099:sg-0..., tcp:443:pl-0..., \
                     udp::fd00::/8 (every port), icmp:8:10.0.0.0/8 (type 8), icmp:3/4:... \
                     (type/code) or all::10.0.0.0/8.";
 

@@ -24,7 +24,7 @@ pub(crate) enum SecurityGroupCommand {
     List(ListArgs),
     /// Add rules.
     #[command(
-        after_help = "Examples:\n  weft security-group authorize sg-0... --ingress tcp:80:0.0.0.0/0 --ingress tcp:80:::/0\n  weft security-group authorize sg-0... --ingress tcp:5432:sg-0...   from the interfaces in a group\n  weft security-group authorize sg-0... --ingress icmp:8:10.0.0.0/8"
+        after_help = "Examples:\n  weft security-group authorize sg-0... --ingress tcp:80:0.0.0.0/0 --ingress tcp:80:::/0\n  weft security-group authorize sg-0... --ingress tcp:5432:sg-0...   from the interfaces in a group\n  weft security-group authorize sg-0... --ingress tcp:443:pl-0...    from the prefixes of a list\n  weft security-group authorize sg-0... --ingress icmp:8:10.0.0.0/8"
     )]
     Authorize(AuthorizeArgs),
     /// Remove rules by id. Tracked connections survive until they end.

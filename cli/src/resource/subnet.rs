@@ -25,6 +25,9 @@ pub(crate) enum SubnetCommand {
     /// List all.
     List(ListArgs),
     /// Change its name, its route table, or whether it maps public addresses.
+    #[command(
+        after_help = "Examples:\n  weft subnet update subnet-0... --network-acl acl-0...\n  weft subnet update subnet-0... --route-table ''   back to the VPC's main one"
+    )]
     Update(UpdateArgs),
     /// Delete one that has no interfaces.
     Delete(DeleteArgs),
@@ -59,6 +62,9 @@ pub(crate) struct CreateArgs {
     /// Give new interfaces a public address of the region's pools.
     #[arg(long)]
     map_public_ip: bool,
+    /// The network ACL at its boundary; the VPC's default one when left out.
+    #[arg(long, default_value_t, hide_default_value = true)]
+    network_acl: String,
     /// A name for people.
     #[arg(long)]
     name: Option<String>,
@@ -77,6 +83,12 @@ pub(crate) struct UpdateArgs {
     /// The route table to use; empty for the VPC's main one.
     #[arg(long)]
     route_table: Option<String>,
+    /// The network ACL at its boundary; empty for the VPC's default one.
+    #[arg(long)]
+    network_acl: Option<String>,
+    /// Its IPv6 /64; empty for none. It can't change while an interface has an address of it.
+    #[arg(long, value_name = "PREFIX")]
+    ipv6_cidr: Option<String>,
     /// Whether to give new interfaces a public address.
     #[arg(long, value_name = "BOOL")]
     map_public_ip: Option<bool>,
@@ -96,6 +108,7 @@ impl Row for Subnet {
         "CIDR",
         "IPV6",
         "ROUTE-TABLE",
+        "NETWORK-ACL",
         "PUBLIC",
         "FREE",
     ];
@@ -112,6 +125,11 @@ impl Row for Subnet {
                 "main".to_owned()
             } else {
                 self.route_table.clone()
+            },
+            if self.network_acl.is_empty() {
+                "default".to_owned()
+            } else {
+                self.network_acl.clone()
             },
             if self.map_public_ip { "yes" } else { "no" }.to_owned(),
             self.available_addresses.to_string(),
@@ -137,6 +155,7 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
         cidr_block: args.cidr,
         ipv6_cidr_block: args.ipv6_cidr,
         route_table: args.route_table,
+        network_acl: args.network_acl,
         map_public_ip: args.map_public_ip,
         meta: super::named(args.name),
         ..Subnet::default()
@@ -157,11 +176,15 @@ async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
     let update_mask = super::mask(&[
         ("meta.name", args.name.is_some()),
         ("route_table", args.route_table.is_some()),
+        ("network_acl", args.network_acl.is_some()),
+        ("ipv6_cidr_block", args.ipv6_cidr.is_some()),
         ("map_public_ip", args.map_public_ip.is_some()),
     ]);
     let subnet = Subnet {
         id: args.id,
         route_table: args.route_table.unwrap_or_default(),
+        network_acl: args.network_acl.unwrap_or_default(),
+        ipv6_cidr_block: args.ipv6_cidr.unwrap_or_default(),
         map_public_ip: args.map_public_ip.unwrap_or_default(),
         meta: super::named(args.name),
         ..Subnet::default()

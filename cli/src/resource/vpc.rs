@@ -1,7 +1,10 @@
 //! `weft vpc`.
 
 use clap::{Args, Subcommand};
-use weft_proto::v1::{CreateVpcRequest, UpdateVpcRequest, Vpc, vpcs_client::VpcsClient};
+use weft_proto::v1::{
+    AssociateCidrRequest, CreateVpcRequest, DisassociateCidrRequest, UpdateVpcRequest, Vpc,
+    vpcs_client::VpcsClient,
+};
 
 use super::{DeleteArgs, ListArgs, ShowArgs, WriteArgs};
 use crate::{
@@ -22,8 +25,16 @@ pub(crate) enum VpcCommand {
     Show(ShowArgs),
     /// List all.
     List(ListArgs),
-    /// Change its name, its secondary blocks or what its resolver does.
+    /// Change its name, its main route table, its secondary blocks or what its resolver does.
+    #[command(after_help = "Example:\n  weft vpc update vpc-0... --main-route-table rtb-0...")]
     Update(UpdateArgs),
+    /// Give it one more block, IPv4 or IPv6; its route tables get a local route for it.
+    #[command(
+        after_help = "Examples:\n  weft vpc associate-cidr vpc-0... 10.1.0.0/16\n  weft vpc associate-cidr vpc-0... --ipv6   a /56 from the region's pool"
+    )]
+    AssociateCidr(AssociateArgs),
+    /// Take away a block that no subnet is in.
+    DisassociateCidr(DisassociateArgs),
     /// Delete one that is empty.
     Delete(DeleteArgs),
 }
@@ -67,6 +78,9 @@ pub(crate) struct UpdateArgs {
     /// A new name.
     #[arg(long)]
     name: Option<String>,
+    /// The table of subnets that name none.
+    #[arg(long, value_name = "TABLE")]
+    main_route_table: Option<String>,
     /// All secondary IPv4 blocks that it shall have; several by repeating.
     #[arg(long, value_name = "PREFIX")]
     secondary_cidr: Vec<String>,
@@ -76,6 +90,39 @@ pub(crate) struct UpdateArgs {
     /// Whether its interfaces have names.
     #[arg(long, value_name = "BOOL")]
     dns_hostnames: Option<bool>,
+    /// Refuse if it has changed since this etag.
+    #[arg(long, default_value_t, hide_default_value = true)]
+    etag: String,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// Arguments of `weft vpc associate-cidr`.
+#[derive(Debug, Args)]
+pub(crate) struct AssociateArgs {
+    /// Its id.
+    id: String,
+    /// The block: /16 to /28, or an IPv6 /56.
+    #[arg(value_name = "PREFIX", required_unless_present = "ipv6")]
+    cidr: Option<String>,
+    /// An IPv6 /56 from the region's pool.
+    #[arg(long, conflicts_with = "cidr")]
+    ipv6: bool,
+    /// Refuse if it has changed since this etag.
+    #[arg(long, default_value_t, hide_default_value = true)]
+    etag: String,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// Arguments of `weft vpc disassociate-cidr`.
+#[derive(Debug, Args)]
+pub(crate) struct DisassociateArgs {
+    /// Its id.
+    id: String,
+    /// The block.
+    #[arg(value_name = "PREFIX")]
+    cidr: String,
     /// Refuse if it has changed since this etag.
     #[arg(long, default_value_t, hide_default_value = true)]
     etag: String,
@@ -107,6 +154,8 @@ pub(crate) async fn run(api: &Api, command: VpcCommand) -> Result<(), CliError> 
         VpcCommand::Show(args) => super::show::<Vpc>(api, args).await,
         VpcCommand::List(args) => super::list::<Vpc>(api, args).await,
         VpcCommand::Update(args) => update(api, args).await,
+        VpcCommand::AssociateCidr(args) => associate(api, args).await,
+        VpcCommand::DisassociateCidr(args) => disassociate(api, args).await,
         VpcCommand::Delete(args) => super::delete::<Vpc>(api, args).await,
     }
 }
@@ -137,12 +186,14 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
 async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
     let update_mask = super::mask(&[
         ("meta.name", args.name.is_some()),
+        ("main_route_table", args.main_route_table.is_some()),
         ("secondary_cidr_blocks", !args.secondary_cidr.is_empty()),
         ("enable_dns_support", args.dns_support.is_some()),
         ("enable_dns_hostnames", args.dns_hostnames.is_some()),
     ]);
     let vpc = Vpc {
         id: args.id,
+        main_route_table: args.main_route_table.unwrap_or_default(),
         secondary_cidr_blocks: args.secondary_cidr,
         enable_dns_support: args.dns_support,
         enable_dns_hostnames: args.dns_hostnames,
@@ -159,5 +210,30 @@ async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
         .update(request)
         .await?
         .into_inner();
+    super::written(api, args.write.wait, answer.vpc, answer.revision).await
+}
+
+async fn associate(api: &Api, args: AssociateArgs) -> Result<(), CliError> {
+    let request = AssociateCidrRequest {
+        vpc: args.id,
+        cidr_block: args.cidr.unwrap_or_default(),
+        assign_ipv6: args.ipv6,
+        etag: args.etag,
+        request_id: args.write.request_id,
+    };
+    let mut client = VpcsClient::new(api.channel.clone());
+    let answer = client.associate_cidr(request).await?.into_inner();
+    super::written(api, args.write.wait, answer.vpc, answer.revision).await
+}
+
+async fn disassociate(api: &Api, args: DisassociateArgs) -> Result<(), CliError> {
+    let request = DisassociateCidrRequest {
+        vpc: args.id,
+        cidr_block: args.cidr,
+        etag: args.etag,
+        request_id: args.write.request_id,
+    };
+    let mut client = VpcsClient::new(api.channel.clone());
+    let answer = client.disassociate_cidr(request).await?.into_inner();
     super::written(api, args.write.wait, answer.vpc, answer.revision).await
 }

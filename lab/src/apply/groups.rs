@@ -153,6 +153,7 @@ fn rule(view: &View, vpc: &VpcSpec, spec: &RuleSpec) -> wire::Rule {
     let peer = match &spec.peer {
         PeerSpec::Cidr(prefix) => Peer::Cidr(prefix.to_string()),
         PeerSpec::GroupOf(other, name) => Peer::Group(view.group_id(other.as_str(), name.as_str())),
+        PeerSpec::List(name) => Peer::PrefixList(view.list_id(name.as_str())),
         PeerSpec::Group(name) => Peer::Group(view.group_id(vpc.name.as_str(), name.as_str())),
     };
     wire::Rule {

@@ -6,7 +6,7 @@ use weft_proto::v1 as wire;
 use super::view::{View, Where};
 use crate::{
     api::{Api, ApiError, request_id},
-    topology::{DEFAULT_GROUP, MAIN_TABLE, Topology, VpcSpec},
+    topology::{DEFAULT_ACL, DEFAULT_GROUP, MAIN_TABLE, Topology, VpcSpec},
 };
 
 fn delete(id: &str) -> wire::DeleteRequest {
@@ -46,7 +46,7 @@ async fn unroute(api: &Api, view: &mut View, interface: &str) -> Result<(), ApiE
         for route in table.routes.iter().filter(|r| r.target == target) {
             let request = wire::DeleteRouteRequest {
                 route_table: table.id.clone(),
-                destination: route.destination.clone(),
+                destination: format!("{}{}", route.destination, route.prefix_list),
                 etag: String::new(),
                 request_id: request_id(),
             };
@@ -74,6 +74,14 @@ pub(super) async fn rest(
             gone.map_err(ApiError::of(format!("VPC {}", vpc.name.value)))?;
         }
     }
+    for list in &before.prefix_lists {
+        let name = list.name.as_str();
+        let stays = after.prefix_lists.iter().any(|l| l.name.as_str() == name);
+        if let (false, Some(old)) = (stays, view.prefix_lists.get(name)) {
+            let gone = api.prefix_lists().delete(delete(&old.id)).await;
+            gone.map_err(ApiError::of(format!("prefix list {name}")))?;
+        }
+    }
     for host in &before.hosts {
         let name = host.name.as_str();
         let stays = after.hosts.iter().any(|h| h.name.value == host.name.value);
@@ -92,11 +100,32 @@ async fn inside_vpc(
     after: Option<&VpcSpec>,
 ) -> Result<(), ApiError> {
     let key = |name: &str| Where::new(before.name.as_str(), name);
+    if after.is_none() {
+        // The table that stood in its place goes as any other.
+        let own = VpcSpec {
+            main_table: None,
+            ..before.clone()
+        };
+        super::write::main_table(api, view, &own).await?;
+    }
     for subnet in &before.subnets {
         let stays = after.is_some_and(|v| v.subnet(&subnet.name).is_some());
         if let (false, Some(old)) = (stays, view.subnets.get(&key(subnet.name.as_str()))) {
             let gone = api.subnets().delete(delete(&old.id)).await;
             gone.map_err(ApiError::of(format!("subnet {}", subnet.name.value)))?;
+        }
+    }
+    for acl in &before.acls {
+        let name = acl.name.as_str();
+        let stays = after.is_some_and(|v| v.acls.iter().any(|a| a.name.as_str() == name));
+        let Some(old) = view.acls.get(&key(name)).filter(|_| !stays) else {
+            continue;
+        };
+        if name == DEFAULT_ACL {
+            super::acls::reset(api, acl, old).await?;
+        } else {
+            let gone = api.network_acls().delete(delete(&old.id)).await;
+            gone.map_err(ApiError::of(format!("network ACL {name}")))?;
         }
     }
     for table in &before.route_tables {

@@ -6,7 +6,7 @@ use weft_proto::v1 as wire;
 
 use crate::{
     api::{Api, ApiError, name_of},
-    topology::{DEFAULT_GROUP, MAIN_TABLE},
+    topology::{DEFAULT_ACL, DEFAULT_GROUP, MAIN_TABLE},
 };
 
 /// A name inside a VPC's name.
@@ -29,6 +29,8 @@ impl Where {
 /// Everything there is.
 #[derive(Debug, Default)]
 pub struct View {
+    pub(super) prefix_lists: HashMap<String, wire::PrefixList>,
+    pub(super) acls: HashMap<Where, wire::NetworkAcl>,
     pub(super) zones: HashMap<String, wire::Zone>,
     pub(super) hosts: HashMap<String, wire::Host>,
     pub(super) vpcs: HashMap<String, wire::Vpc>,
@@ -69,12 +71,21 @@ impl View {
             inside(&s.vpc, name_of(s.meta.as_ref()))
         });
         view.route_tables = by(api.list_route_tables().await?, |t| {
-            let name = if t.main {
-                MAIN_TABLE
-            } else {
-                name_of(t.meta.as_ref())
-            };
+            // One that was made the main one keeps its name.
+            let own = name_of(t.meta.as_ref());
+            let name = if own.is_empty() { MAIN_TABLE } else { own };
             inside(&t.vpc, name)
+        });
+        view.prefix_lists = by(api.list_prefix_lists().await?, |l| {
+            name_of(l.meta.as_ref()).to_owned()
+        });
+        view.acls = by(api.list_network_acls().await?, |a| {
+            let name = if a.default {
+                DEFAULT_ACL
+            } else {
+                name_of(a.meta.as_ref())
+            };
+            inside(&a.vpc, name)
         });
         view.groups = by(api.list_security_groups().await?, |g| {
             inside(&g.vpc, &g.group_name)
@@ -93,6 +104,11 @@ impl View {
             .get(get(&vpc.default_security_group))
             .await;
         let group = group.map_err(ApiError::of(format!("VPC {name}")))?;
+        let acl = api.network_acls().get(get(&vpc.default_network_acl)).await;
+        let acl = acl.map_err(ApiError::of(format!("VPC {name}")))?;
+        if let Some(acl) = acl.into_inner().network_acl {
+            self.acls.insert(Where::new(&name, DEFAULT_ACL), acl);
+        }
         if let Some(table) = table.into_inner().route_table {
             self.route_tables
                 .insert(Where::new(&name, MAIN_TABLE), table);
@@ -109,6 +125,16 @@ impl View {
             .get(name)
             .map(|v| v.id.clone())
             .unwrap_or_default()
+    }
+
+    pub(super) fn acl_id(&self, vpc: &str, name: &str) -> String {
+        let found = self.acls.get(&Where::new(vpc, name));
+        found.map(|a| a.id.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn list_id(&self, name: &str) -> String {
+        let found = self.prefix_lists.get(name);
+        found.map(|l| l.id.clone()).unwrap_or_default()
     }
 
     pub(super) fn table_id(&self, vpc: &str, name: &str) -> String {

@@ -8,7 +8,10 @@ use weft_proto::v1::{self as wire, route::Target};
 use super::view::{View, Where};
 use crate::{
     api::{Api, ApiError, named, request_id},
-    topology::{Ipv6, MAIN_TABLE, REGION, TargetSpec, Topology, VpcSpec, WorkloadSpec},
+    topology::{
+        DEFAULT_ACL, DestinationSpec, Ipv6, MAIN_TABLE, REGION, TargetSpec, Topology, VpcSpec,
+        WorkloadSpec,
+    },
 };
 
 /// The device of a workload.
@@ -189,7 +192,33 @@ pub(super) async fn route_tables(
     Ok(())
 }
 
-/// Subnets, and which table each uses.
+/// Which table is the VPC's main one: the one that the file names, or its own.
+pub(super) async fn main_table(api: &Api, view: &View, spec: &VpcSpec) -> Result<(), ApiError> {
+    let name = spec.name.as_str();
+    let table = spec.main_table.as_ref().map_or(MAIN_TABLE, |t| t.as_str());
+    let id = view.table_id(name, table);
+    let Some(vpc) = view.vpcs.get(name) else {
+        return Ok(());
+    };
+    if id.is_empty() || vpc.main_route_table == id {
+        return Ok(());
+    }
+    let request = wire::UpdateVpcRequest {
+        vpc: Some(wire::Vpc {
+            id: vpc.id.clone(),
+            main_route_table: id,
+            ..Default::default()
+        }),
+        update_mask: mask(&["main_route_table"]),
+        etag: String::new(),
+        request_id: request_id(),
+    };
+    let done = api.vpcs().update(request).await;
+    done.map_err(ApiError::of(format!("VPC {name}")))?;
+    Ok(())
+}
+
+/// Subnets, and which table and network ACL each uses.
 pub(super) async fn subnets(api: &Api, view: &mut View, spec: &VpcSpec) -> Result<(), ApiError> {
     let vpc = spec.name.as_str();
     for subnet in &spec.subnets {
@@ -199,15 +228,20 @@ pub(super) async fn subnets(api: &Api, view: &mut View, spec: &VpcSpec) -> Resul
             Some(table) if table.as_str() != MAIN_TABLE => view.table_id(vpc, table.as_str()),
             _ => String::new(),
         };
+        let network_acl = match &subnet.acl {
+            Some(acl) if acl.as_str() != DEFAULT_ACL => view.acl_id(vpc, acl.as_str()),
+            _ => String::new(),
+        };
         let key = Where::new(vpc, name);
         if let Some(old) = view.subnets.get(&key) {
-            if old.route_table != route_table {
+            if old.route_table != route_table || old.network_acl != network_acl {
                 let request = wire::UpdateSubnetRequest {
                     subnet: Some(wire::Subnet {
                         route_table,
+                        network_acl,
                         ..old.clone()
                     }),
-                    update_mask: mask(&["route_table"]),
+                    update_mask: mask(&["route_table", "network_acl"]),
                     etag: String::new(),
                     request_id: request_id(),
                 };
@@ -226,6 +260,7 @@ pub(super) async fn subnets(api: &Api, view: &mut View, spec: &VpcSpec) -> Resul
                 cidr_block: subnet.cidr.to_string(),
                 ipv6_cidr_block: ipv6,
                 route_table,
+                network_acl,
                 meta: named(name),
                 ..Default::default()
             }),
@@ -257,6 +292,7 @@ fn wanted(view: &View, spec: &WorkloadSpec) -> wire::Interface {
             .as_ref()
             .map(|a| a.to_string())
             .unwrap_or_default(),
+        secondary_ipv4: spec.secondary.iter().map(|a| a.to_string()).collect(),
         groups,
         source_dest_check: spec.source_dest_check,
         attachment: Some(wire::Attachment {
@@ -337,12 +373,16 @@ async fn update_workload(
     ];
     let changed = options.iter().filter(|(_, same)| !same);
     paths.extend(changed.map(|(path, _)| *path));
+    if sorted(&old.secondary_ipv4) != sorted(&wanted.secondary_ipv4) {
+        paths.push("secondary_ipv4");
+    }
     if paths.is_empty() {
         return Ok(());
     }
     let request = wire::UpdateInterfaceRequest {
         interface: Some(wire::Interface {
             groups: wanted.groups,
+            secondary_ipv4: wanted.secondary_ipv4,
             source_dest_check: wanted.source_dest_check,
             limits: wanted.limits,
             timeouts: wanted.timeouts,
@@ -368,16 +408,19 @@ pub(super) async fn routes(api: &Api, view: &mut View, spec: &VpcSpec) -> Result
         let statics = |r: &&wire::Route| r.origin == wire::route::Origin::Static as i32;
         let mut stale: Vec<&wire::Route> = old.routes.iter().filter(statics).collect();
         for route in &table.routes {
-            let destination = route.destination.to_string();
+            let (destination, prefix_list) = match &route.destination.value {
+                DestinationSpec::Prefix(prefix) => (prefix.to_string(), String::new()),
+                DestinationSpec::List(list) => (String::new(), view.list_id(list.as_str())),
+            };
             let target = match &route.target {
                 TargetSpec::Workload(name) => Target::Interface(view.interface_id(name.as_str())),
                 TargetSpec::Peering(name) => Target::Peering(view.peering_id(name.as_str())),
                 TargetSpec::Blackhole => Target::Blackhole(true),
             };
-            stale.retain(|r| r.destination != destination);
-            let same = |r: &wire::Route| {
-                r.destination == destination && r.target.as_ref() == Some(&target)
-            };
+            let there =
+                |r: &wire::Route| r.destination == destination && r.prefix_list == prefix_list;
+            stale.retain(|r| !there(r));
+            let same = |r: &wire::Route| there(r) && r.target.as_ref() == Some(&target);
             if old.routes.iter().any(same) {
                 continue;
             }
@@ -385,6 +428,7 @@ pub(super) async fn routes(api: &Api, view: &mut View, spec: &VpcSpec) -> Result
                 route_table: old.id.clone(),
                 route: Some(wire::Route {
                     destination: destination.clone(),
+                    prefix_list: prefix_list.clone(),
                     target: Some(target),
                     ..Default::default()
                 }),
@@ -399,7 +443,7 @@ pub(super) async fn routes(api: &Api, view: &mut View, spec: &VpcSpec) -> Result
         for route in stale {
             let request = wire::DeleteRouteRequest {
                 route_table: old.id.clone(),
-                destination: route.destination.clone(),
+                destination: format!("{}{}", route.destination, route.prefix_list),
                 etag: String::new(),
                 request_id: request_id(),
             };

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use super::{
-    DEFAULT_GROUP, Destination, GroupSpec, Ipv6, ItemName, MAIN_TABLE, PeerSpec, RouteSpec,
-    SubnetSpec, TargetSpec, Topology, VpcSpec, WorkloadSpec, balancing, options,
+    DEFAULT_ACL, DEFAULT_GROUP, Destination, DestinationSpec, GroupSpec, Ipv6, ItemName,
+    MAIN_TABLE, PeerSpec, RouteSpec, SubnetSpec, TargetSpec, Topology, VpcSpec, WorkloadSpec,
+    balancing, options,
     parse::{Draft, Family},
     peering,
     read::{Reader, nearest},
@@ -141,6 +142,7 @@ fn subnets(r: &mut Reader, topology: &Topology, vpc: &VpcSpec) {
             unknown(r, subnet.zone.span, "zone", subnet.zone.as_str(), known);
         }
         table_of(r, vpc, subnet);
+        acl_of(r, vpc, subnet);
     }
 }
 
@@ -152,6 +154,24 @@ fn table_of(r: &mut Reader, vpc: &VpcSpec, subnet: &SubnetSpec) {
     let known = tables.chain([MAIN_TABLE]);
     if !known.clone().any(|name| name == table.as_str()) {
         unknown(r, table.span, "route table", table.as_str(), known);
+    }
+}
+
+fn acl_of(r: &mut Reader, vpc: &VpcSpec, subnet: &SubnetSpec) {
+    let Some(acl) = &subnet.acl else {
+        return;
+    };
+    let acls = vpc.acls.iter().map(|a| a.name.as_str());
+    let known = acls.chain([DEFAULT_ACL]);
+    if !known.clone().any(|name| name == acl.as_str()) {
+        unknown(r, acl.span, "network ACL", acl.as_str(), known);
+    }
+}
+
+fn list_exists(r: &mut Reader, topology: &Topology, name: &str, span: Span) {
+    let known = topology.prefix_lists.iter().map(|l| l.name.as_str());
+    if !known.clone().any(|list| list == name) {
+        unknown(r, span, "prefix list", name, known);
     }
 }
 
@@ -183,12 +203,21 @@ fn subnet_ipv6(r: &mut Reader, vpc: &VpcSpec, subnet: &SubnetSpec, before: &[Sub
 }
 
 fn tables(r: &mut Reader, topology: &Topology, vpc: &VpcSpec) {
+    if let Some(main) = &vpc.main_table {
+        let known = vpc.route_tables.iter().map(|t| t.name.as_str());
+        if !known.clone().any(|name| name == main.as_str()) {
+            unknown(r, main.span, "route table", main.as_str(), known);
+        }
+    }
     for table in &vpc.route_tables {
         for (n, route) in table.routes.iter().enumerate() {
             let twice = |o: &RouteSpec| o.destination.value == route.destination.value;
             if table.routes[..n].iter().any(twice) {
                 let message = format!("{} is routed twice", route.destination.value);
                 r.error(route.destination.span, message);
+            }
+            if let DestinationSpec::List(list) = &route.destination.value {
+                list_exists(r, topology, list.as_str(), route.destination.span);
             }
             route_target(r, topology, vpc, route);
         }
@@ -236,6 +265,7 @@ fn rules(r: &mut Reader, topology: &Topology, vpc: &VpcSpec, group: &GroupSpec) 
                         group_exists(r, other, name);
                     }
                 }
+                PeerSpec::List(name) => list_exists(r, topology, name.as_str(), name.span),
             }
         }
     }
@@ -315,31 +345,30 @@ fn addresses(r: &mut Reader, topology: &Topology) {
         let count = members
             .entry((&workload.vpc, &workload.subnet))
             .or_default();
-        *count += 1;
+        *count += 1 + workload.secondary.len();
         // Four at the start and the last are reserved.
         let room = (1_usize << (32 - subnet.cidr.net().prefix_len())) - 5;
-        if *count == room + 1 {
+        if *count > room && *count - workload.secondary.len() <= room + 1 {
             let message = format!("subnet `{}` has only {room} addresses", subnet.name.value);
             r.error(workload.subnet.span, message);
         }
-        let Some(address) = &workload.address else {
-            continue;
-        };
-        if !usable(subnet, address.value) {
-            r.error_help(
-                address.span,
-                format!(
-                    "{} is not an address that {} can give",
-                    address.value, subnet.cidr.value
-                ),
-                "the first four addresses of a subnet and the last are reserved",
-            );
-        }
-        if let Some(other) = taken.insert((&workload.vpc, address.value), &workload.name) {
-            r.error(
-                address.span,
-                format!("{} is taken by `{other}`", address.value),
-            );
+        for address in workload.address.iter().chain(&workload.secondary) {
+            if !usable(subnet, address.value) {
+                r.error_help(
+                    address.span,
+                    format!(
+                        "{} is not an address that {} can give",
+                        address.value, subnet.cidr.value
+                    ),
+                    "the first four addresses of a subnet and the last are reserved",
+                );
+            }
+            if let Some(other) = taken.insert((&workload.vpc, address.value), &workload.name) {
+                r.error(
+                    address.span,
+                    format!("{} is taken by `{other}`", address.value),
+                );
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use weft_model::Mtu;
 
 use super::{
     Check, Destination, HostSpec, ItemName, LabName, Topology, Transport, Underlay, WorkloadSpec,
-    balancing, link, options, peering,
+    acl, balancing, link, options, peering,
     read::{Fields, Reader},
     source::{At, Diagnostic, Span},
     vpc, watch,
@@ -17,6 +17,7 @@ const KEYS: &[&str] = &[
     "name",
     "underlay",
     "hosts",
+    "prefix_lists",
     "vpcs",
     "peerings",
     "workloads",
@@ -26,12 +27,13 @@ const KEYS: &[&str] = &[
     "load_balancers",
     "checks",
 ];
-const WORKLOAD_KEYS: [&str; 11] = [
+const WORKLOAD_KEYS: [&str; 12] = [
     "host",
     "vpc",
     "subnet",
     "groups",
     "address",
+    "secondary_addresses",
     "run",
     "source_dest_check",
     "limits",
@@ -48,6 +50,11 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
     let name = r.required::<LabName>(&fields, "name", "a topology");
     let underlay = underlay(&mut r, &fields);
     let hosts = hosts(&mut r, &fields);
+    let prefix_lists = r
+        .entries(fields.get("prefix_lists"), "prefix_lists")
+        .iter()
+        .filter_map(|(key, node)| acl::prefix_list(&mut r, key, node))
+        .collect();
     let vpcs = r
         .entries(fields.get("vpcs"), "vpcs")
         .iter()
@@ -91,6 +98,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         name: name.unwrap_or_else(|| At::new(LabName("unnamed".into()), root.span)),
         underlay,
         hosts,
+        prefix_lists,
         vpcs,
         peerings,
         workloads,
@@ -164,6 +172,10 @@ fn workload(r: &mut Reader, key: &At<String>, node: &Node) -> Option<WorkloadSpe
         .filter_map(|node| r.value(node, "groups"))
         .collect();
     let address = r.optional(&fields, "address");
+    let secondary = Reader::list(fields.get("secondary_addresses"))
+        .iter()
+        .filter_map(|node| r.value(node, "secondary_addresses"))
+        .collect();
     let source_dest_check = r.flag(&fields, "source_dest_check", true);
     let run = run(r, &fields);
     let options = options::options(r, &fields);
@@ -174,6 +186,7 @@ fn workload(r: &mut Reader, key: &At<String>, node: &Node) -> Option<WorkloadSpe
         subnet: subnet?,
         groups,
         address,
+        secondary,
         source_dest_check,
         run,
         options,

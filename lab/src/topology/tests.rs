@@ -210,3 +210,87 @@ fn any_of_icmp_is_ipv4_and_an_ipv6_prefix_is_refused() {
     );
     assert!(d.message.contains("use icmpv6"), "{}", d.message);
 }
+
+const BOUNDED: &str = "\
+name: bounded
+hosts:
+  h1: {zone: a}
+prefix_lists:
+  offices: {max_entries: 5, entries: [192.0.2.0/24]}
+vpcs:
+  v:
+    cidr: 10.0.0.0/16
+    subnets:
+      s: {cidr: 10.0.1.0/24, zone: a, network_acl: strict}
+    route_tables:
+      main:
+        routes:
+          - {prefix_list: offices, blackhole: true}
+    network_acls:
+      strict:
+        ingress:
+          - {number: 100, action: allow, protocol: tcp, ports: 80, from: any}
+          - {number: 110, action: deny, protocol: icmp, from: any}
+    security_groups:
+      web:
+        ingress:
+          - {protocol: tcp, ports: 443, prefix_list: offices}
+workloads:
+  w: {host: h1, vpc: v, subnet: s, groups: web, address: 10.0.1.9, secondary_addresses: 10.0.1.10}
+";
+
+#[test]
+fn an_entry_for_any_is_one_per_family_that_its_protocol_has() {
+    let t = parse(BOUNDED).unwrap_or_else(|e| panic!("{e}"));
+    let acl = &t.vpcs[0].acls[0];
+    let entries: Vec<String> = acl
+        .ingress
+        .iter()
+        .map(|e| format!("{} {}", e.number, e.prefix))
+        .collect();
+    assert_eq!(entries, ["100 0.0.0.0/0", "100 ::/0", "110 0.0.0.0/0"]);
+    assert!(acl.egress.is_empty());
+    assert_eq!(t.prefix_lists[0].max_entries, 5);
+    assert_eq!(t.workloads[0].secondary.len(), 1);
+}
+
+#[test]
+fn what_is_wrong_with_acls_and_lists_is_told_with_its_place() {
+    for (from, to, message) in [
+        (
+            "network_acl: strict",
+            "network_acl: strikt",
+            "no network ACL `strikt`",
+        ),
+        (
+            "{prefix_list: offices, b",
+            "{prefix_list: office, b",
+            "no prefix list `office`",
+        ),
+        (
+            "443, prefix_list: offices",
+            "443, prefix_list: home",
+            "no prefix list `home`",
+        ),
+        ("number: 110", "number: 100", "has an entry 100 already"),
+        ("number: 110", "number: 40000", "1 to 32766"),
+        ("action: deny", "action: drop", "neither allow nor deny"),
+        ("ports: 80", "ports: [80, 81]", "one range of ports"),
+        ("[192.0.2.0/24]", "[192.0.2.0/24, '::/0']", "of one family"),
+        ("max_entries: 5", "max_entries: 0", "has 1 entries"),
+        ("10.0.1.10}", "10.0.1.9}", "is taken by"),
+        ("10.0.1.10}", "10.0.2.9}", "not an address"),
+        (
+            "{prefix_list: offices, b",
+            "{destination: 10.9.0.0/16, prefix_list: offices, b",
+            "instead of",
+        ),
+    ] {
+        assert!(BOUNDED.contains(from), "{from}");
+        let rejected = parse(&BOUNDED.replacen(from, to, 1)).unwrap_err();
+        let [only] = &rejected.diagnostics[..] else {
+            panic!("{to}: {rejected}");
+        };
+        assert!(only.message.contains(message), "{to}: {}", only.message);
+    }
+}

@@ -6,24 +6,26 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use weft_model::{IcmpMatch, PortMatch, PortRange, Prefix, Protocol};
 
 use super::{
-    GroupSpec, Ipv6, ItemName, PeerSpec, RouteSpec, RouteTableSpec, RuleSpec, SubnetSpec,
-    TargetSpec, VpcSpec, options,
+    DestinationSpec, GroupSpec, Ipv6, ItemName, PeerSpec, RouteSpec, RouteTableSpec, RuleSpec,
+    SubnetSpec, TargetSpec, VpcSpec, acl, options,
     read::{Fields, Reader},
     source::{At, Span},
     yaml::Node,
 };
 
-const VPC_KEYS: [&str; 6] = [
+const VPC_KEYS: [&str; 8] = [
     "cidr",
     "ipv6",
     "subnets",
     "route_tables",
+    "main_route_table",
+    "network_acls",
     "security_groups",
     "dns",
 ];
-const SUBNET_KEYS: [&str; 4] = ["cidr", "zone", "ipv6", "route_table"];
+const SUBNET_KEYS: [&str; 5] = ["cidr", "zone", "ipv6", "route_table", "network_acl"];
 const GROUP_KEYS: [&str; 3] = ["description", "ingress", "egress"];
-const ROUTE_KEYS: [&str; 4] = ["destination", "via", "peering", "blackhole"];
+const ROUTE_KEYS: [&str; 5] = ["destination", "prefix_list", "via", "peering", "blackhole"];
 
 pub(super) fn vpc(r: &mut Reader, key: &At<String>, node: &Node) -> Option<VpcSpec> {
     let fields = r.fields(node, key.span, "a VPC", &VPC_KEYS);
@@ -47,6 +49,12 @@ pub(super) fn vpc(r: &mut Reader, key: &At<String>, node: &Node) -> Option<VpcSp
         .iter()
         .filter_map(|(key, node)| route_table(r, key, node))
         .collect();
+    let acls = r
+        .entries(fields.get("network_acls"), "network_acls")
+        .iter()
+        .filter_map(|(key, node)| acl::acl(r, key, node))
+        .collect();
+    let main_table = r.optional(&fields, "main_route_table");
     let groups = r
         .entries(fields.get("security_groups"), "security_groups")
         .iter()
@@ -60,6 +68,8 @@ pub(super) fn vpc(r: &mut Reader, key: &At<String>, node: &Node) -> Option<VpcSp
         ipv6,
         subnets,
         route_tables,
+        main_table,
+        acls,
         groups,
     })
 }
@@ -94,6 +104,7 @@ fn subnet(r: &mut Reader, key: &At<String>, node: &Node, has6: bool) -> Option<S
     Some(SubnetSpec {
         ipv6: ipv6(r, &fields, default6),
         route_table: r.optional(&fields, "route_table"),
+        acl: r.optional(&fields, "network_acl"),
         name: name?,
         cidr: cidr?,
         zone: zone?,
@@ -112,7 +123,7 @@ fn route_table(r: &mut Reader, key: &At<String>, node: &Node) -> Option<RouteTab
 
 fn route(r: &mut Reader, node: &Node) -> Option<RouteSpec> {
     let fields = r.fields(node, node.span, "a route", &ROUTE_KEYS);
-    let destination = r.required(&fields, "destination", "a route");
+    let destination = destination(r, &fields);
     let via = r.optional::<ItemName>(&fields, "via");
     let peering = r.optional::<ItemName>(&fields, "peering");
     let blackhole = r.flag(&fields, "blackhole", false);
@@ -135,6 +146,21 @@ fn route(r: &mut Reader, node: &Node) -> Option<RouteSpec> {
         destination: destination?,
         target,
     })
+}
+
+fn destination(r: &mut Reader, fields: &Fields<'_>) -> Option<At<DestinationSpec>> {
+    match r.optional::<ItemName>(fields, "prefix_list") {
+        Some(list) if fields.get("destination").is_none() => Some(list.map(DestinationSpec::List)),
+        Some(list) => {
+            let message = "`prefix_list` stands instead of `destination`";
+            r.error(list.span, message);
+            None
+        }
+        None => {
+            let prefix = r.required(fields, "destination", "a route");
+            prefix.map(|prefix: At<Prefix>| prefix.map(DestinationSpec::Prefix))
+        }
+    }
 }
 
 fn group(r: &mut Reader, key: &At<String>, node: &Node) -> Option<GroupSpec> {
@@ -165,9 +191,18 @@ fn rules(r: &mut Reader, node: Option<&Node>, end: &str, group: &At<ItemName>) -
 
 /// One entry of the file is as many rules as it lists ports and peers.
 fn rule(r: &mut Reader, node: &Node, end: &str, group: &At<ItemName>, rules: &mut Vec<RuleSpec>) {
-    let known = ["protocol", "ports", "type", "code", end, "description"];
+    let known = [
+        "protocol",
+        "ports",
+        "type",
+        "code",
+        end,
+        "prefix_list",
+        "description",
+    ];
     let fields = r.fields(node, node.span, "a rule", &known);
-    if fields.get(end).is_none() {
+    let lists = fields.get("prefix_list");
+    if fields.get(end).is_none() && lists.is_none() {
         let help = format!("`{end}` is a CIDR, a group's name, `self`, `any`, or a list of these");
         r.error_help(node.span, format!("a rule needs `{end}`"), help);
     }
@@ -175,10 +210,13 @@ fn rule(r: &mut Reader, node: &Node, end: &str, group: &At<ItemName>, rules: &mu
         .optional::<String>(&fields, "description")
         .map(|d| d.value);
     let traffic = traffic(r, &fields);
-    let peers: Vec<(Span, PeerSpec)> = Reader::list(fields.get(end))
+    let mut peers: Vec<(Span, PeerSpec)> = Reader::list(fields.get(end))
         .iter()
         .flat_map(|n| peers(r, n, end, group))
         .collect();
+    let lists = Reader::list(lists).iter();
+    let lists = lists.filter_map(|n| r.value(n, "prefix_list"));
+    peers.extend(lists.map(|list: At<ItemName>| (list.span, PeerSpec::List(list))));
     for traffic in traffic {
         for (span, peer) in &peers {
             if let Some(wrong) = wrong_family(traffic, peer) {
@@ -209,7 +247,7 @@ fn wrong_family(traffic: PortMatch, peer: &PeerSpec) -> Option<&'static str> {
     }
 }
 
-fn traffic(r: &mut Reader, fields: &Fields<'_>) -> Vec<PortMatch> {
+pub(super) fn traffic(r: &mut Reader, fields: &Fields<'_>) -> Vec<PortMatch> {
     let protocol = fields.get("protocol").and_then(|n| r.text(n, "protocol"));
     let word = protocol.as_ref().map_or("all", |p| p.value.as_str());
     match word {

@@ -2,6 +2,7 @@
 // All of it is test code: a broken expectation is the message.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
+mod acls;
 mod balancing;
 mod changes;
 mod explain;

@@ -9,7 +9,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use weft_model::{HostName, InterfaceId, Prefix, RouteTableId, RouteTarget, RuleId, SubnetId};
+use weft_model::{
+    AclNumber, HostName, InterfaceId, NetworkAclId, Prefix, RouteTableId, RouteTarget, RuleId,
+    SubnetId,
+};
 
 use crate::config::Direction;
 
@@ -36,6 +39,15 @@ pub enum Step {
         interface: InterfaceId,
         /// The rule that allowed the connection.
         rule: RuleId,
+    },
+    /// The network ACL of the subnet whose boundary it crosses allows it.
+    Acl {
+        /// Which way, as the subnet sees it.
+        direction: Direction,
+        /// The ACL.
+        acl: NetworkAclId,
+        /// The entry.
+        entry: AclNumber,
     },
     /// The destination is in the sender's subnet: no route is asked.
     SameSubnet(SubnetId),
@@ -73,6 +85,7 @@ impl Step {
         match self {
             Self::Group { .. } => "security-group",
             Self::Tracked { .. } => "connection",
+            Self::Acl { .. } => "network-acl",
             Self::SameSubnet(_) => "subnet",
             Self::Route { .. } => "route",
             Self::Interface { .. } => "interface",
@@ -84,6 +97,7 @@ impl Step {
     pub fn object(&self) -> String {
         match self {
             Self::Group { rule, .. } | Self::Tracked { rule, .. } => rule.to_string(),
+            Self::Acl { acl, entry, .. } => format!("{acl} {entry}"),
             Self::SameSubnet(subnet) => subnet.to_string(),
             Self::Route {
                 table, destination, ..
@@ -109,6 +123,11 @@ impl fmt::Display for Step {
             Self::Tracked {
                 interface, rule, ..
             } => write!(f, "part of a connection of {interface} that {rule} allowed"),
+            Self::Acl {
+                direction,
+                acl,
+                entry,
+            } => write!(f, "{} entry {entry} of {acl} allows it", way(*direction)),
             Self::SameSubnet(subnet) => write!(f, "within {subnet}, past the route table"),
             Self::Route {
                 table,

@@ -5,7 +5,7 @@ mod tests;
 
 use weft_datapath::{DropRecord, Ends, Half, RecentDrops};
 use weft_engine::{Drop, DropObject, DropReason};
-use weft_model::SecurityGroupId;
+use weft_model::{AclNumber, NetworkAclId, SecurityGroupId};
 use weft_proto::host::v1 as wire;
 
 pub(super) fn answer(recent: &RecentDrops) -> wire::RecentDropsResponse {
@@ -72,6 +72,12 @@ fn what(drop: &Drop, groups: &[SecurityGroupId]) -> String {
     match (drop.reason, object) {
         (DropReason::GroupIngress, _) => no_rule("ingress", groups),
         (DropReason::GroupEgress, _) => no_rule("egress", groups),
+        (DropReason::AclIngress, DropObject::AclEntry { acl, entry }) => {
+            no_entry("ingress", acl, entry)
+        }
+        (DropReason::AclEgress, DropObject::AclEntry { acl, entry }) => {
+            no_entry("egress", acl, entry)
+        }
         (DropReason::NoRoute, table) => format!("{table} has no route to it"),
         (DropReason::Blackhole, DropObject::Route { table, destination }) => {
             format!("the route {destination} of {table} leads nowhere")
@@ -89,6 +95,13 @@ fn what(drop: &Drop, groups: &[SecurityGroupId]) -> String {
             format!("{address} isn't the interface's address to send from")
         }
         (reason, object) => format!("{} ({object})", sentence(reason)),
+    }
+}
+
+fn no_entry(direction: &str, acl: NetworkAclId, entry: Option<AclNumber>) -> String {
+    match entry {
+        Some(number) => format!("{direction} entry {number} of {acl} denies it"),
+        None => format!("no {direction} entry of {acl} allows it, so * denies it"),
     }
 }
 

@@ -169,6 +169,136 @@ pub fn update(
     Ok(std::iter::once(change).chain(gone).collect())
 }
 
+/// Addresses to give an interface beside those it has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Assignment {
+    /// These.
+    pub addresses: Vec<IpAddr>,
+    /// And as many of the lowest free IPv4 ones.
+    pub ipv4_count: u32,
+    /// And as many of the lowest free IPv6 ones.
+    pub ipv6_count: u32,
+}
+
+/// Gives an interface more addresses.
+///
+/// # Errors
+/// When it doesn't exist or has changed since the etag, an address can't be its, or too few are
+/// free.
+pub fn assign(
+    cloud: &Cloud,
+    settings: &Settings,
+    id: InterfaceId,
+    assignment: &Assignment,
+    etag: Option<Revision>,
+) -> Result<Vec<Change>, OpError> {
+    let before = found(cloud.interface(id), id)?;
+    let subnet = found(cloud.subnet(before.subnet), before.subnet)?;
+    let limit = settings.quotas.addresses_per_interface;
+    let within = || format!("interface {id}");
+    for count in [assignment.ipv4_count, assignment.ipv6_count] {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        check_quota(count, limit, "addresses of a family", within)?;
+    }
+    let (mut ipv4, mut ipv6) = (before.secondary_ipv4.clone(), before.ipv6.clone());
+    let mut violations = Vec::new();
+    for (i, address) in assignment.addresses.iter().enumerate() {
+        if before.addresses().any(|own| own == *address) {
+            let field = format!("addresses[{i}]");
+            violations.push(Violation::new(
+                field,
+                format!("{address} is its own already"),
+            ));
+        }
+        match address {
+            IpAddr::V4(a) => ipv4.push(*a),
+            IpAddr::V6(a) => ipv6.push(*a),
+        }
+    }
+    refuse(violations)?;
+    for _ in 0..assignment.ipv4_count {
+        ipv4.push(next_free4(cloud, subnet, &ipv4)?);
+    }
+    for _ in 0..assignment.ipv6_count {
+        ipv6.push(next_free6(cloud, subnet, &ipv6)?);
+    }
+    let update_with = Update {
+        secondary_ipv4: Some(ipv4),
+        ipv6: Some(ipv6),
+        ..Update::default()
+    };
+    update(cloud, settings, id, update_with, etag)
+}
+
+/// The lowest free address that isn't among those already chosen.
+fn next_free4(cloud: &Cloud, subnet: &Subnet, chosen: &[Ipv4Addr]) -> Result<Ipv4Addr, OpError> {
+    let mut from = None;
+    loop {
+        let free = cloud.free_address4(subnet, from);
+        let free = free.ok_or_else(|| OpError::Exhausted {
+            what: "IPv4 address",
+            within: format!("subnet {} ({})", subnet.id, subnet.ipv4),
+        })?;
+        if !chosen.contains(&free) {
+            return Ok(free);
+        }
+        from = Some(Ipv4Addr::from_bits(free.to_bits().saturating_add(1)));
+    }
+}
+
+/// The same for IPv6.
+fn next_free6(cloud: &Cloud, subnet: &Subnet, chosen: &[Ipv6Addr]) -> Result<Ipv6Addr, OpError> {
+    let mut from = None;
+    loop {
+        let free = cloud.free_address6(subnet, from);
+        let free = free.ok_or_else(|| OpError::Exhausted {
+            what: "IPv6 address",
+            within: format!("subnet {}", subnet.id),
+        })?;
+        if !chosen.contains(&free) {
+            return Ok(free);
+        }
+        from = Some(Ipv6Addr::from_bits(free.to_bits().saturating_add(1)));
+    }
+}
+
+/// Takes addresses away from an interface.
+///
+/// # Errors
+/// When it doesn't exist or has changed since the etag, or an address isn't its, or is its primary
+/// one.
+pub fn unassign(
+    cloud: &Cloud,
+    settings: &Settings,
+    id: InterfaceId,
+    addresses: &[IpAddr],
+    etag: Option<Revision>,
+) -> Result<Vec<Change>, OpError> {
+    let before = found(cloud.interface(id), id)?;
+    let reason = |address: IpAddr| {
+        if address == IpAddr::V4(before.ipv4) {
+            return Some(format!(
+                "{address} is its primary address, which stays for life"
+            ));
+        }
+        let own = before.addresses().any(|own| own == address);
+        (!own).then(|| format!("{address} is none of {id}"))
+    };
+    let violations = addresses.iter().enumerate().filter_map(|(i, &address)| {
+        Some(Violation::new(format!("addresses[{i}]"), reason(address)?))
+    });
+    refuse(violations.collect())?;
+    let stays = |address: IpAddr| !addresses.contains(&address);
+    let ipv4 = before.secondary_ipv4.iter().copied();
+    let ipv6 = before.ipv6.iter().copied();
+    let update_with = Update {
+        secondary_ipv4: Some(ipv4.filter(|&a| stays(a.into())).collect()),
+        ipv6: Some(ipv6.filter(|&a| stays(a.into())).collect()),
+        ..Update::default()
+    };
+    update(cloud, settings, id, update_with, etag)
+}
+
 /// Deletes an interface, unplugging it. Routes to it stay and drop what they match; elastic
 /// addresses on it come off.
 ///

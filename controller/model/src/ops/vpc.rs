@@ -131,6 +131,75 @@ pub fn update(
     Ok(changes)
 }
 
+/// A block to give a VPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Block {
+    /// An IPv4 one.
+    Ipv4(Block4),
+    /// An IPv6 one.
+    Ipv6(VpcBlock6),
+    /// An IPv6 one of the region's pool.
+    AnyIpv6,
+}
+
+/// Gives a VPC one more block, and its route tables a local route for it.
+///
+/// # Errors
+/// As an update that adds it to the others; or no /56 is free.
+pub fn associate(
+    cloud: &Cloud,
+    settings: &Settings,
+    id: VpcId,
+    block: Block,
+    etag: Option<Revision>,
+) -> Result<Vec<Change>, OpError> {
+    let vpc = found(cloud.vpc(id), id)?;
+    let mut added = Update::default();
+    match block {
+        Block::Ipv4(block) => {
+            let secondary = vpc.secondary.iter().copied();
+            added.secondary = Some(secondary.chain([block]).collect());
+        }
+        Block::Ipv6(block) => added.ipv6 = Some(vpc.ipv6.iter().copied().chain([block]).collect()),
+        Block::AnyIpv6 => {
+            let block = pooled6(cloud, settings)?;
+            added.ipv6 = Some(vpc.ipv6.iter().copied().chain([block]).collect());
+        }
+    }
+    update(cloud, settings, id, added, etag)
+}
+
+/// Takes a block away from a VPC.
+///
+/// # Errors
+/// When it doesn't exist or has changed since the etag, or the block isn't its, is its primary one
+/// or in use.
+pub fn disassociate(
+    cloud: &Cloud,
+    settings: &Settings,
+    id: VpcId,
+    block: Prefix,
+    etag: Option<Revision>,
+) -> Result<Vec<Change>, OpError> {
+    let vpc = found(cloud.vpc(id), id)?;
+    if block == Prefix::from(vpc.primary) {
+        let reason = format!("{block} is the VPC's primary block, which can't change");
+        return Err(OpError::invalid("cidr_block", reason));
+    }
+    if !blocks(vpc).contains(&block) {
+        let reason = format!("{block} is no block of VPC {id}");
+        return Err(OpError::invalid("cidr_block", reason));
+    }
+    let secondary = vpc.secondary.iter().copied();
+    let ipv6 = vpc.ipv6.iter().copied();
+    let rest = Update {
+        secondary: Some(secondary.filter(|&b| Prefix::from(b) != block).collect()),
+        ipv6: Some(ipv6.filter(|&b| Prefix::from(b) != block).collect()),
+        ..Update::default()
+    };
+    update(cloud, settings, id, rest, etag)
+}
+
 /// Deletes a VPC with its main route table, its default security group and its default network
 /// ACL.
 ///
@@ -229,17 +298,20 @@ fn blocks6(cloud: &Cloud, settings: &Settings, draft: &Draft) -> Result<Vec<VpcB
     if !draft.ipv6.is_empty() || !draft.assign_ipv6 {
         return Ok(draft.ipv6.clone());
     }
+    Ok(vec![pooled6(cloud, settings)?])
+}
+
+fn pooled6(cloud: &Cloud, settings: &Settings) -> Result<VpcBlock6, OpError> {
     let pool = settings.ipv6_pool.ok_or_else(|| {
         let reason = "the controller has no IPv6 pool to take a /56 from; name the block in \
                       vpc.ipv6_cidr_blocks, or start it with --region-pool";
         OpError::invalid("assign_ipv6", reason)
     })?;
     let block = cloud.free_vpc_block6(pool);
-    let block = block.ok_or_else(|| OpError::Exhausted {
+    block.ok_or_else(|| OpError::Exhausted {
         what: "IPv6 /56",
         within: format!("the pool {pool}"),
-    })?;
-    Ok(vec![block])
+    })
 }
 
 /// The blocks by themselves: unicast, apart from each other, and not too many.

@@ -1,13 +1,17 @@
 //! Network interfaces.
 
+use std::net::IpAddr;
+
+use tonic::Status;
 use weft_model::{
     Attachment, Interface, InterfaceId, PortOptions,
-    ops::interface::{Draft as Parts, Update},
+    ops::interface::{Assignment, Draft as Parts, Update},
 };
 
 use weft_proto::convert::v1::{read_limits, read_metadata, read_timeouts, read_user_data};
 
 use super::prelude::*;
+use crate::core::Request;
 
 /// Addresses or groups in one request at most; the quotas are far below.
 const ITEMS: usize = 256;
@@ -217,7 +221,61 @@ fn read_attachment(
     })
 }
 
+async fn assign(
+    north: &North,
+    request: wire::AssignAddressesRequest,
+) -> Result<wire::InterfaceResponse, Status> {
+    let (interface, assignment, etag, id) = methods::read(|fields| {
+        let interface = fields.required::<InterfaceId>("interface", &request.interface);
+        let addresses = fields.all::<IpAddr>("addresses", ITEMS, &request.addresses);
+        let etag = methods::read_etag(fields, &request.etag);
+        let id = methods::read_request_id(fields, &request.request_id);
+        if request.addresses.is_empty() && request.ipv4_count == 0 && request.ipv6_count == 0 {
+            fields.refuse(
+                "addresses",
+                "or a count is required: there is nothing to assign",
+            );
+        }
+        let assignment = Assignment {
+            addresses: addresses?,
+            ipv4_count: request.ipv4_count,
+            ipv6_count: request.ipv6_count,
+        };
+        Ok((interface?, assignment, etag?, id?))
+    })?;
+    let request = id.map(|id| Request::new(id, "interface.assign_addresses", &request));
+    methods::write::<Interfaces>(north, request, move |cloud, settings, _| {
+        ops::interface::assign(cloud, settings, interface, &assignment, etag)
+    })
+    .await
+}
+
+async fn unassign(
+    north: &North,
+    request: wire::UnassignAddressesRequest,
+) -> Result<wire::InterfaceResponse, Status> {
+    let (interface, addresses, etag, id) = methods::read(|fields| {
+        let interface = fields.required::<InterfaceId>("interface", &request.interface);
+        let addresses = fields.all::<IpAddr>("addresses", ITEMS, &request.addresses);
+        let etag = methods::read_etag(fields, &request.etag);
+        let id = methods::read_request_id(fields, &request.request_id);
+        if request.addresses.is_empty() {
+            fields.refuse("addresses", "is required: name the addresses to take away");
+        }
+        Ok((interface?, addresses?, etag?, id?))
+    })?;
+    let request = id.map(|id| Request::new(id, "interface.unassign_addresses", &request));
+    methods::write::<Interfaces>(north, request, move |cloud, settings, _| {
+        ops::interface::unassign(cloud, settings, interface, &addresses, etag)
+    })
+    .await
+}
+
 service!(
     Interfaces, interfaces_server::Interfaces, Interface interface interfaces,
-    CreateInterfaceRequest UpdateInterfaceRequest InterfaceResponse ListInterfacesResponse {}
+    CreateInterfaceRequest UpdateInterfaceRequest InterfaceResponse ListInterfacesResponse
+    {
+        assign_addresses(AssignAddressesRequest) => assign;
+        unassign_addresses(UnassignAddressesRequest) => unassign;
+    }
 );

@@ -1,11 +1,13 @@
 //! VPCs.
 
+use tonic::Status;
 use weft_model::{
-    Vpc, VpcDns,
-    ops::vpc::{Draft, Update},
+    Prefix, Vpc, VpcDns,
+    ops::vpc::{Block, Draft, Update},
 };
 
 use super::prelude::*;
+use crate::core::Request;
 
 /// Blocks in one request at most; the quota is far below.
 const BLOCKS: usize = 256;
@@ -157,7 +159,59 @@ impl Exposed for Vpcs {
     }
 }
 
+fn read_block(
+    fields: &mut Fields,
+    request: &wire::AssociateCidrRequest,
+) -> Result<Block, Reported> {
+    match (request.cidr_block.as_str(), request.assign_ipv6) {
+        ("", true) => Ok(Block::AnyIpv6),
+        (_, true) => Err(fields.refuse("assign_ipv6", "stands instead of a cidr_block: give one")),
+        (v6, false) if v6.contains(':') => fields.required("cidr_block", v6).map(Block::Ipv6),
+        (v4, false) => fields.required("cidr_block", v4).map(Block::Ipv4),
+    }
+}
+
+async fn associate(
+    north: &North,
+    request: wire::AssociateCidrRequest,
+) -> Result<wire::VpcResponse, Status> {
+    let (vpc, block, etag, id) = methods::read(|fields| {
+        let vpc = fields.required::<VpcId>("vpc", &request.vpc);
+        let block = read_block(fields, &request);
+        let etag = methods::read_etag(fields, &request.etag);
+        let id = methods::read_request_id(fields, &request.request_id);
+        Ok((vpc?, block?, etag?, id?))
+    })?;
+    let request = id.map(|id| Request::new(id, "vpc.associate_cidr", &request));
+    methods::write::<Vpcs>(north, request, move |cloud, settings, _| {
+        ops::vpc::associate(cloud, settings, vpc, block, etag)
+    })
+    .await
+}
+
+async fn disassociate(
+    north: &North,
+    request: wire::DisassociateCidrRequest,
+) -> Result<wire::VpcResponse, Status> {
+    let (vpc, block, etag, id) = methods::read(|fields| {
+        let vpc = fields.required::<VpcId>("vpc", &request.vpc);
+        let block = fields.required::<Prefix>("cidr_block", &request.cidr_block);
+        let etag = methods::read_etag(fields, &request.etag);
+        let id = methods::read_request_id(fields, &request.request_id);
+        Ok((vpc?, block?, etag?, id?))
+    })?;
+    let request = id.map(|id| Request::new(id, "vpc.disassociate_cidr", &request));
+    methods::write::<Vpcs>(north, request, move |cloud, settings, _| {
+        ops::vpc::disassociate(cloud, settings, vpc, block, etag)
+    })
+    .await
+}
+
 service!(
     Vpcs, vpcs_server::Vpcs, Vpc vpc vpcs,
-    CreateVpcRequest UpdateVpcRequest VpcResponse ListVpcsResponse {}
+    CreateVpcRequest UpdateVpcRequest VpcResponse ListVpcsResponse
+    {
+        associate_cidr(AssociateCidrRequest) => associate;
+        disassociate_cidr(DisassociateCidrRequest) => disassociate;
+    }
 );

@@ -93,9 +93,12 @@ async fn names(api: &Api) -> Result<Vec<(String, String)>, ApiError> {
     let groups = api.list_security_groups().await?.into_iter();
     let tables = api.list_route_tables().await?.into_iter();
     let tables = tables.map(|table| (table.id, name_of(table.meta.as_ref()).to_owned()));
+    let acls = api.list_network_acls().await?.into_iter();
+    let acls = acls.map(|acl| (acl.id, name_of(acl.meta.as_ref()).to_owned()));
     let all = groups
         .map(|group| (group.id, group.group_name))
-        .chain(tables);
+        .chain(tables)
+        .chain(acls);
     Ok(all.filter(|(_, name)| !name.is_empty()).collect())
 }
 

@@ -12,6 +12,7 @@ use crate::{
     config::{AclVerdict, Direction},
     drop::{Drop, DropObject, DropReason},
     flow::{Abroad, Hop},
+    trace::Step,
 };
 
 impl Packet<'_> {
@@ -63,7 +64,16 @@ impl Packet<'_> {
         let verdict = acl.map_or(AclVerdict::DENIED, |acl| {
             acl.judge(direction, peer, traffic(self.ip))
         });
-        if verdict.allowed {
+        if let AclVerdict {
+            allowed: true,
+            entry: Some(entry),
+        } = verdict
+        {
+            self.view.config.note(|| Step::Acl {
+                direction,
+                acl: id,
+                entry,
+            });
             return Ok(());
         }
         let reason = match direction {
