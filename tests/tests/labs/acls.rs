@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use weft_tests::{Lab, Mode, User, both_modes, eventually};
+use weft_tests::{Lab, User, both_modes, eventually};
 
 both_modes!(boundaries_lists_and_addresses_hold, boundaries);
 
@@ -176,7 +176,7 @@ fn addresses_come_and_go(lab: &Lab) {
     eventually("the device lost it", Duration::from_secs(10), || {
         (!has("near", "10.20.1.88")).then_some(())
     });
-    assert_eq!(reach(lab, "client", "10.20.1.88", "5000"), "timeout");
+    assert_ne!(reach(lab, "client", "10.20.1.88", "5000"), "reached");
     let assigned = lab.json(&["interface", "assign", &interface, "--ipv4-count", "2"]);
     assert_eq!(assigned["secondary_ipv4"].as_array().unwrap().len(), 2);
 }

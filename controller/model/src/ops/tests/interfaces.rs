@@ -311,3 +311,47 @@ fn interfaces_of_a_region_are_limited() {
         }
     ));
 }
+
+#[test]
+fn addresses_are_assigned_by_name_and_by_number_and_taken_away() {
+    let mut world = World::new();
+    let vpc = world.vpc("10.0.0.0/16");
+    let subnet = world.subnet(vpc, "10.0.1.0/28");
+    let id = world.interface(interface::Draft::new(subnet));
+    let assignment = interface::Assignment {
+        addresses: vec!["10.0.1.5".parse().unwrap()],
+        ipv4_count: 2,
+        ipv6_count: 1,
+    };
+    world.ok(|w, _| interface::assign(&w.cloud, &w.settings, id, &assignment, None));
+    let has = |world: &World| -> Vec<String> {
+        let interface = world.cloud.interface(id).unwrap();
+        let secondary = interface.secondary_ipv4.iter();
+        secondary.map(ToString::to_string).collect()
+    };
+    assert_eq!(has(&world), ["10.0.1.5", "10.0.1.6", "10.0.1.7"]);
+    assert_eq!(world.cloud.interface(id).unwrap().ipv6.len(), 2);
+    let again = interface::Assignment {
+        ipv4_count: 0,
+        ipv6_count: 0,
+        ..assignment
+    };
+    let (field, _) =
+        world.invalid(|w, _| interface::assign(&w.cloud, &w.settings, id, &again, None));
+    assert_eq!(field, "addresses[0]");
+    let gone = ["10.0.1.6".parse().unwrap()];
+    world.ok(|w, _| interface::unassign(&w.cloud, &w.settings, id, &gone, None));
+    assert_eq!(has(&world), ["10.0.1.5", "10.0.1.7"]);
+    for wrong in ["10.0.1.6", "10.0.1.4"] {
+        let wrong = [wrong.parse().unwrap()];
+        let (field, _) =
+            world.invalid(|w, _| interface::unassign(&w.cloud, &w.settings, id, &wrong, None));
+        assert_eq!(field, "addresses[0]");
+    }
+    let too_many = interface::Assignment {
+        ipv4_count: 40,
+        ..interface::Assignment::default()
+    };
+    let error = world.err(|w, _| interface::assign(&w.cloud, &w.settings, id, &too_many, None));
+    assert!(matches!(error, OpError::Exhausted { .. }), "{error}");
+}

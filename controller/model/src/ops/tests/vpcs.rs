@@ -291,3 +291,56 @@ fn a_subnet_stays_while_it_has_interfaces() {
     let error = world.err(|w, _| subnet::update(&w.cloud, id, without6, None));
     assert!(matches!(error, OpError::InUse { .. }));
 }
+
+#[test]
+fn a_block_is_associated_with_its_local_routes_and_taken_away() {
+    let mut world = World::new();
+    let id = world.vpc("10.0.0.0/16");
+    let table = world.cloud.vpc(id).unwrap().main_route_table;
+    let routes = |world: &World| world.cloud.route_table(table).unwrap().routes.len();
+    let block = vpc::Block::Ipv4("10.1.0.0/16".parse().unwrap());
+    world.ok(|w, _| vpc::associate(&w.cloud, &w.settings, id, block, None));
+    world.ok(|w, _| vpc::associate(&w.cloud, &w.settings, id, vpc::Block::AnyIpv6, None));
+    assert_eq!(routes(&world), 4);
+    let (field, _) = world.invalid(|w, _| vpc::associate(&w.cloud, &w.settings, id, block, None));
+    assert_eq!(field, "vpc.secondary_cidr_blocks[1]");
+    for wrong in ["10.0.0.0/16", "10.2.0.0/16"] {
+        let wrong = prefix(wrong);
+        let (field, _) =
+            world.invalid(|w, _| vpc::disassociate(&w.cloud, &w.settings, id, wrong, None));
+        assert_eq!(field, "cidr_block");
+    }
+    let gone = prefix("10.1.0.0/16");
+    world.ok(|w, _| vpc::disassociate(&w.cloud, &w.settings, id, gone, None));
+    assert_eq!(routes(&world), 3);
+}
+
+#[test]
+fn another_table_of_the_vpc_becomes_the_main_one() {
+    use super::super::route_table;
+    let mut world = World::new();
+    let (id, other) = (world.vpc("10.0.0.0/16"), world.vpc("10.1.0.0/16"));
+    let old = world.cloud.vpc(id).unwrap().main_route_table;
+    let foreign = world.cloud.vpc(other).unwrap().main_route_table;
+    let draft = route_table::Draft {
+        vpc: id,
+        routes: vec![],
+        label: None,
+    };
+    let Some(Resource::RouteTable(new)) =
+        world.ok(|w, e| route_table::create(&w.cloud, &w.settings, draft, e))
+    else {
+        panic!("a table was made");
+    };
+    let main = |table| vpc::Update {
+        main_route_table: Some(table),
+        ..Default::default()
+    };
+    let (field, _) =
+        world.invalid(|w, _| vpc::update(&w.cloud, &w.settings, id, main(foreign), None));
+    assert_eq!(field, "vpc.main_route_table");
+    world.ok(|w, _| vpc::update(&w.cloud, &w.settings, id, main(new.id), None));
+    let error = world.err(|w, _| route_table::delete(&w.cloud, new.id, None));
+    assert!(matches!(error, OpError::Protected { .. }), "{error}");
+    world.ok(|w, _| route_table::delete(&w.cloud, old, None));
+}
