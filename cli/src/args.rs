@@ -70,7 +70,7 @@ pub(crate) enum Command {
         shell: clap_complete::Shell,
     },
     #[command(flatten)]
-    Api(ApiCommand),
+    Api(Box<ApiCommand>),
 }
 
 /// Commands that call the controller.

@@ -55,7 +55,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
             output::lines(String::from_utf8_lossy(&script).trim_end())?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Api(command) => dispatch::block_on(cli.endpoint, format, command),
+        Command::Api(command) => dispatch::block_on(cli.endpoint, format, *command),
     }
 }
 

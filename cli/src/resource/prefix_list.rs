@@ -14,7 +14,7 @@ use crate::{api::Api, error::CliError, output::Row};
 pub(crate) enum PrefixListCommand {
     /// Make a list for rules (`tcp:443:pl-0...`) and routes to refer to.
     #[command(
-        after_help = "Example:\n  weft prefix-list create --region r1 --family ipv4 --max-entries 10 --entry 192.0.2.0/24 --name offices"
+        after_help = "Example:\n  weft prefix-list create --region r1 --max-entries 10 --entry 192.0.2.0/24 --name offices"
     )]
     Create(CreateArgs),
     /// Show one.

@@ -45,20 +45,19 @@ fn a_packet_that_passes_names_each_rule_and_its_reply_the_connection() {
         let (client, server) = (&world.client, &world.server);
         let (hops, ending) = walk(&world.net, client, server, path, Transport::Tcp(80));
         assert_eq!(ending, Ending::Reached, "{path:?}: {hops:#?}");
-        let way = if path.cross_subnet { "route" } else { "subnet" };
-        assert_eq!(
-            kinds(&hops[0]),
-            ["security-group", way, "interface"],
-            "{path:?}"
-        );
-        assert_eq!(kinds(&hops[1]), ["security-group"], "{path:?}");
+        // Only a packet that crosses a boundary meets the ACLs of both subnets.
+        let (way, acl) = match path.cross_subnet {
+            true => ("route", &["network-acl"][..]),
+            false => ("subnet", &[][..]),
+        };
+        let out = |first| [&[first, way, "interface"][..], acl].concat();
+        assert_eq!(kinds(&hops[0]), out("security-group"), "{path:?}");
+        let judged = [acl, &["security-group"][..]].concat();
+        assert_eq!(kinds(&hops[1]), judged, "{path:?}");
         // The server's groups let nothing out: what passes is the connection.
-        assert_eq!(
-            kinds(&hops[2]),
-            ["connection", way, "interface"],
-            "{path:?}"
-        );
-        assert_eq!(kinds(&hops[3]), ["connection"], "{path:?}");
+        assert_eq!(kinds(&hops[2]), out("connection"), "{path:?}");
+        let known = [&["connection"][..], acl].concat();
+        assert_eq!(kinds(&hops[3]), known, "{path:?}");
         let back: Vec<bool> = hops.iter().map(|hop| hop.back).collect();
         assert_eq!(back, [false, false, true, true], "{path:?}");
     }
