@@ -50,46 +50,14 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
     let name = r.required::<LabName>(&fields, "name", "a topology");
     let underlay = underlay(&mut r, &fields);
     let hosts = hosts(&mut r, &fields);
-    let prefix_lists = r
-        .entries(fields.get("prefix_lists"), "prefix_lists")
-        .iter()
-        .filter_map(|(key, node)| acl::prefix_list(&mut r, key, node))
-        .collect();
-    let vpcs = r
-        .entries(fields.get("vpcs"), "vpcs")
-        .iter()
-        .filter_map(|(key, node)| vpc::vpc(&mut r, key, node))
-        .collect();
-    let peerings = r
-        .entries(fields.get("peerings"), "peerings")
-        .iter()
-        .filter_map(|(key, node)| peering::peering(&mut r, key, node))
-        .collect();
-    let workloads = r
-        .entries(fields.get("workloads"), "workloads")
-        .iter()
-        .filter_map(|(key, node)| workload(&mut r, key, node))
-        .collect();
-    let private_zones = r
-        .entries(fields.get("private_zones"), "private_zones")
-        .iter()
-        .filter_map(|(key, node)| options::private_zone(&mut r, key, node))
-        .collect();
-    let flow_logs = r
-        .entries(fields.get("flow_logs"), "flow_logs")
-        .iter()
-        .filter_map(|(key, node)| watch::flow_log(&mut r, key, node))
-        .collect();
-    let target_groups = r
-        .entries(fields.get("target_groups"), "target_groups")
-        .iter()
-        .filter_map(|(key, node)| balancing::target_group(&mut r, key, node))
-        .collect();
-    let balancers = r
-        .entries(fields.get("load_balancers"), "load_balancers")
-        .iter()
-        .filter_map(|(key, node)| balancing::balancer(&mut r, key, node))
-        .collect();
+    let prefix_lists = named(&mut r, &fields, "prefix_lists", acl::prefix_list);
+    let vpcs = named(&mut r, &fields, "vpcs", vpc::vpc);
+    let peerings = named(&mut r, &fields, "peerings", peering::peering);
+    let workloads = named(&mut r, &fields, "workloads", workload);
+    let private_zones = named(&mut r, &fields, "private_zones", options::private_zone);
+    let flow_logs = named(&mut r, &fields, "flow_logs", watch::flow_log);
+    let target_groups = named(&mut r, &fields, "target_groups", balancing::target_group);
+    let balancers = named(&mut r, &fields, "load_balancers", balancing::balancer);
     let drafts: Vec<_> = Reader::list(fields.get("checks"))
         .iter()
         .filter_map(|node| check(&mut r, node))
@@ -117,6 +85,21 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         return Ok(topology);
     }
     Err(r.errors)
+}
+
+/// Reads a mapping from names to bodies, leaving out what is wrong.
+fn named<T>(
+    r: &mut Reader,
+    fields: &Fields<'_>,
+    key: &str,
+    read: impl Fn(&mut Reader, &At<String>, &Node) -> Option<T>,
+) -> Vec<T> {
+    let entries = r.entries(fields.get(key), key);
+    let read: Vec<T> = entries
+        .iter()
+        .filter_map(|(name, node)| read(r, name, node))
+        .collect();
+    read
 }
 
 fn underlay(r: &mut Reader, fields: &Fields<'_>) -> Underlay {
