@@ -1,16 +1,22 @@
 //! The engine: one per worker thread.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use weft_model::Mac;
-use weft_packet::offload::Offload;
+use weft_model::{InterfaceId, Mac};
+use weft_packet::{
+    headers::{Body, Headers},
+    offload::Offload,
+    vxlan,
+};
 
 use crate::{
     Config, Counters, DnsQuestion, DropReason, Frame, Limits, Now, PortIndex, Sink, Verdict,
     WallClock,
     balance::Finding,
-    flow::{Flow, FlowReport},
+    config::Direction,
+    flow::{Flow, FlowKey, FlowReport},
     pipeline::Core,
+    watch::{LogRecord, Meter},
 };
 
 /// The pipeline with the flows of the ports that its worker owns.
@@ -78,10 +84,22 @@ impl Engine {
         frame: Frame<'_>,
         sink: &mut impl Sink,
     ) -> Verdict {
-        match &self.config {
-            Some(config) => self.core.leave(config, now, port, frame, sink),
-            None => self.unconfigured(),
+        let Some(config) = &self.config else {
+            return self.unconfigured();
+        };
+        let Frame { bytes, offload } = frame;
+        let frame = Frame {
+            bytes: &mut *bytes,
+            offload,
+        };
+        let verdict = self.core.leave(config, now, port, frame, sink);
+        if let Verdict::Drop(drop) = &verdict {
+            let place = (port, Direction::Egress);
+            self.core
+                .books
+                .reject(config, now, place, bytes, drop.reason);
         }
+        verdict
     }
 
     /// The ingress half of a frame from a port of the same host, on the worker of the port that
@@ -93,10 +111,22 @@ impl Engine {
         frame: Frame<'_>,
         _sink: &mut impl Sink,
     ) -> Verdict {
-        match &self.config {
-            Some(config) => self.core.arrive(config, now, port, frame),
-            None => self.unconfigured(),
+        let Some(config) = &self.config else {
+            return self.unconfigured();
+        };
+        let Frame { bytes, offload } = frame;
+        let frame = Frame {
+            bytes: &mut *bytes,
+            offload,
+        };
+        let verdict = self.core.arrive(config, now, port, frame);
+        if let Verdict::Drop(drop) = &verdict {
+            let place = (port, Direction::Ingress);
+            self.core
+                .books
+                .reject(config, now, place, bytes, drop.reason);
         }
+        verdict
     }
 
     /// The ingress half of a VXLAN packet from the underlay address `source`: `payload` is the UDP
@@ -109,10 +139,19 @@ impl Engine {
         offload: Offload,
         _sink: &mut impl Sink,
     ) -> Verdict {
-        match &self.config {
-            Some(config) => self.core.emerge(config, now, source, payload, offload),
-            None => self.unconfigured(),
+        let Some(config) = &self.config else {
+            return self.unconfigured();
+        };
+        let verdict = self.core.emerge(config, now, source, payload, offload);
+        if let Verdict::Drop(drop) = &verdict
+            && let Some((port, inner)) = receiver(config, payload)
+        {
+            let place = (port, Direction::Ingress);
+            self.core
+                .books
+                .reject(config, now, place, inner, drop.reason);
         }
+        verdict
     }
 
     /// Ends idle flows, looking at no more than `budget` of them.
@@ -144,8 +183,54 @@ impl Engine {
         flows.map(move |flow: &Flow| flow.report(now))
     }
 
+    /// The connection that a frame at its port is of: one that the port is about to send, or one as
+    /// it is delivered.
+    pub fn flow_of(
+        &self,
+        now: Now,
+        port: PortIndex,
+        direction: Direction,
+        frame: &[u8],
+    ) -> Option<FlowReport> {
+        let headers = Headers::parse(frame).ok()?;
+        let Body::Ip(ip) = &headers.body else {
+            return None;
+        };
+        let key = FlowKey::of(port, direction, ip)?;
+        let flows = &self.core.flows;
+        let at = flows.find(now, &key, flows.hash(&key))?;
+        Some(flows.get(at).report(now))
+    }
+
+    /// Says which of the host's ports are this engine's: those of one worker of so many.
+    pub fn set_share(&mut self, worker: usize, workers: usize) {
+        self.core.books.set_share(worker, workers);
+    }
+
+    /// The records of flow logs whose windows ended, and how many were lost for want of room. With
+    /// `flush` the windows end now.
+    pub fn take_records(&mut self, now: Now, flush: bool) -> (Vec<LogRecord>, u64) {
+        if let Some(config) = self.config.as_deref().filter(|_| flush) {
+            self.core.flush(config, now);
+        }
+        self.core.books.take_records()
+    }
+
+    /// What every interface used since this was asked last.
+    pub fn take_meters(&mut self) -> BTreeMap<InterfaceId, Meter> {
+        self.core.books.take_meters()
+    }
+
     fn unconfigured(&mut self) -> Verdict {
         self.core.counters.drops.add(DropReason::PortUnknown);
         Verdict::Drop(DropReason::PortUnknown.into())
     }
+}
+
+/// The port that a tunnel packet is for, and its frame.
+fn receiver<'a>(config: &Config, payload: &'a [u8]) -> Option<(PortIndex, &'a [u8])> {
+    let vni = vxlan::parse(payload).ok()?;
+    let inner = payload.get(vxlan::HEADER..)?;
+    let headers = Headers::parse(inner).ok()?;
+    Some((config.endpoint(vni, headers.dst)?, inner))
 }

@@ -3,6 +3,7 @@
 mod class;
 mod entry;
 mod key;
+mod marks;
 mod report;
 mod table;
 mod tcp;
@@ -12,8 +13,10 @@ mod translation;
 
 pub use self::report::{FlowReport, FlowStatus};
 pub(crate) use self::{
+    class::since_tick,
     entry::{Abroad, Flags, Flow, Holder, Hop, NextHop, Opening},
     key::{FlowKey, is_query_reply},
+    marks::{Carried, Piece, logged_flags},
     table::{FlowTable, Full},
     tcp::is_opening,
 };

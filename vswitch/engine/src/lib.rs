@@ -24,6 +24,7 @@ pub mod testing;
 pub mod time;
 pub mod trace;
 pub mod verdict;
+pub mod watch;
 
 mod hash;
 mod mutation;

@@ -59,7 +59,7 @@ impl Default for Timeouts {
 /// The bounds of one engine's tables and answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Flows that ports share; each takes about 160 bytes. Floors come on top.
+    /// Flows that ports share; each takes about 200 bytes. Floors come on top.
     pub flows: usize,
     /// Flows that a port may always have, however full the table is: a flood from many ports costs
     /// a quiet one nothing. The table holds at most `flows` and a floor for every port.

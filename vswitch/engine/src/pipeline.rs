@@ -40,6 +40,7 @@ use crate::{
     service::{limit::TokenBucket, reserved::Services},
     time::Now,
     verdict::Verdict,
+    watch::Books,
 };
 
 /// All of an engine but its configuration, which a packet only reads.
@@ -52,6 +53,7 @@ pub(crate) struct Core {
     pub(crate) checker: Checker,
     pub(crate) reserved: Services,
     meters: PerPort<Meter>,
+    pub(crate) books: Books,
     /// ICMP errors that each port may still be sent.
     errors: Vec<Option<(PortIndex, TokenBucket)>>,
     limits: Limits,
@@ -111,6 +113,7 @@ impl Core {
             checker: Checker::default(),
             reserved: Services::new(seed),
             meters: PerPort::default(),
+            books: Books::new(),
             errors: Vec::new(),
             limits,
             scratch: Vec::new(),
@@ -128,7 +131,17 @@ impl Core {
         let is_live = |port| config.is_some_and(|config| config.port(port).is_some());
         self.flows.sweep(now, budget, is_live);
         self.fragments.expire(now, budget);
+        if let Some(config) = config {
+            let table = (&mut self.flows, &self.abroad);
+            self.books.turn(config, now, table, budget);
+        }
         self.counters.flows = self.flows.counters;
+    }
+
+    /// Enters all that passed so far in the books, and closes their windows.
+    pub(crate) fn flush(&mut self, config: &Config, now: Now) {
+        let table = (&mut self.flows, &self.abroad);
+        self.books.flush(config, now, table);
     }
 
     /// Counts a drop, at the port where it is known.

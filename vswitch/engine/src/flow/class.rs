@@ -25,6 +25,11 @@ impl Tick {
     }
 }
 
+/// The moment of a tick that isn't over for long.
+pub(crate) const fn since_tick(now: Now, tick: Tick) -> Now {
+    Now(now.0.saturating_sub(Tick::of(now).nanoseconds_since(tick)))
+}
+
 /// Which timeout applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]

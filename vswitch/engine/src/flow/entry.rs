@@ -116,6 +116,18 @@ impl Flags {
     }
 }
 
+/// What a packet did to how far its connection got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Step {
+    /// Nothing.
+    Same,
+    /// It is further.
+    Further,
+    /// It is a conversation now.
+    Settled,
+}
+
 /// A connection.
 #[derive(Debug, Clone)]
 #[repr(C, align(64))]
@@ -289,7 +301,7 @@ impl Flow {
         }
     }
 
-    /// A packet of it passed. True where that made it a settled conversation.
+    /// A packet of it passed: how far that got it.
     #[inline]
     pub(crate) fn pass(
         &mut self,
@@ -297,7 +309,7 @@ impl Flow {
         direction: Direction,
         bytes: usize,
         tcp_flags: Option<u8>,
-    ) -> bool {
+    ) -> Step {
         self.seen = Tick::of(now);
         let tally = match direction {
             Direction::Egress => &mut self.egress,
@@ -316,10 +328,10 @@ impl Flow {
         if before != (self.flags, self.tcp) {
             return self.settle();
         }
-        false
+        Step::Same
     }
 
-    fn settle(&mut self) -> bool {
+    fn settle(&mut self) -> Step {
         let conversation = self.flags.has(Flags::REPLIED) && !self.tcp.is_opening();
         let newly = conversation && !self.flags.has(Flags::SETTLED);
         self.flags.set(
@@ -327,7 +339,7 @@ impl Flow {
             conversation || self.flags.has(Flags::SETTLED),
         );
         self.classify();
-        newly
+        if newly { Step::Settled } else { Step::Further }
     }
 
     fn classify(&mut self) {

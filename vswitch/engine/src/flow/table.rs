@@ -10,8 +10,9 @@ use weft_model::IdleTimeouts;
 
 use super::{
     class::{Tick, Timers},
-    entry::{Flags, Flow, Opening},
+    entry::{Flags, Flow, Opening, Step},
     key::FlowKey,
+    marks::{Marks, Piece},
     translation::Translations,
 };
 use crate::{
@@ -96,6 +97,7 @@ pub(crate) struct FlowTable {
     flows: Vec<Flow>,
     links: Vec<Link>,
     translations: Translations,
+    marks: Marks,
     free: u32,
     shares: Vec<Option<Share>>,
     limit: usize,
@@ -125,6 +127,7 @@ impl FlowTable {
             flows: Vec::new(),
             links: Vec::new(),
             translations: Translations::default(),
+            marks: Marks::default(),
             free: NIL,
             shares: Vec::new(),
             limit: limits.flows.min(ALIAS as usize - 1),
@@ -295,9 +298,45 @@ impl FlowTable {
         bytes: usize,
         tcp_flags: Option<u8>,
     ) {
-        if self.flows[at].pass(now, direction, bytes, tcp_flags) {
+        let step = self.flows[at].pass(now, direction, bytes, tcp_flags);
+        if step != Step::Same {
+            self.advance(at, step, direction, tcp_flags);
+        }
+    }
+
+    /// A packet changed how far the flow got.
+    #[inline(never)]
+    fn advance(
+        &mut self,
+        at: usize,
+        step: Step,
+        direction: crate::config::Direction,
+        tcp_flags: Option<u8>,
+    ) {
+        self.marks.note(at, direction, tcp_flags);
+        if step == Step::Settled {
             self.unlink(at);
         }
+    }
+
+    /// How many places there are, taken or free.
+    pub(crate) fn places(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// What is new of the flow in a place since this was asked last.
+    pub(crate) fn news(&mut self, at: usize) -> Option<Piece> {
+        let outside = self.outside(at).copied();
+        let flow = self.flows.get(at)?;
+        if flow.flags.has(Flags::FREE) {
+            return None;
+        }
+        self.marks.take(at, flow, outside)
+    }
+
+    /// What was new of flows that ended, and ports of which some of that is lost.
+    pub(crate) fn ended(&mut self) -> (Vec<Piece>, Vec<PortIndex>) {
+        self.marks.ended()
     }
 
     /// Makes room for a flow and puts it there.
@@ -323,6 +362,7 @@ impl FlowTable {
         self.slots
             .insert_unique(spread(hash), slot, |slot| spread(slot.hash));
         self.link(at);
+        self.marks.begin(at, opening.direction, opening.tcp_flags);
         self.share_mut(port).flows += 1;
         self.counters.created += 1;
         self.counters.live += 1;
@@ -333,6 +373,8 @@ impl FlowTable {
     pub(crate) fn remove(&mut self, at: usize) {
         let key = self.flows[at].key;
         let hash = self.hash(&key);
+        let outside = self.outside(at).copied();
+        self.marks.end(at, &self.flows[at], outside);
         self.forget(Slot::own(hash, at));
         self.unbind(at);
         self.unlink(at);

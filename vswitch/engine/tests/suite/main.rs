@@ -5,6 +5,7 @@ mod acls;
 mod balancing;
 mod drops;
 mod explain;
+mod flow_logs;
 mod fragments;
 mod groups;
 mod icmp;
