@@ -1,6 +1,7 @@
 //! The handle on all workers.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io,
     sync::{
@@ -8,17 +9,26 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
 use weft_engine::{Config, Limits, PortIndex, balance::Finding, config::owner, flow::FlowReport};
+use weft_engine::{
+    Config, Limits, PortIndex,
+    config::owner,
+    flow::FlowReport,
+    watch::{LogRecord, Meter},
+};
 use weft_model::{InterfaceId, Mac};
 
 use crate::{
     device::Device,
     underlay::{self, UnderlayError, Vtep},
-    worker::{Command, Parts, RecentDrops, Ring, Worker, WorkerSnapshot},
+    worker::{
+        CapturedFrame, Command, FlowEvent, Parts, Points, RecentDrops, Ring, Watch, WatchFilter,
+        WatchRing, Watcher, Worker, WorkerSnapshot,
+    },
 };
 
 /// The most workers: 8 already saturate what one UDP port pair of NIC queues gives, and one bit
@@ -30,6 +40,10 @@ const COMMANDS: usize = 256;
 const FINDINGS: usize = 4096;
 /// A worker answers between two batches, which take milliseconds; past this it hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Events that wait for a reader, for each worker: of a flood it gets a sample.
+const EVENTS: usize = 1_024;
+/// Packets that wait for a capture's reader, for each worker.
+const PACKETS: usize = 1_024;
 
 /// How the datapath is to be.
 #[derive(Debug, Clone)]
@@ -77,6 +91,7 @@ pub struct Datapath {
     rings: Arc<[Ring]>,
     workers: Vec<Handle>,
     findings: Mutex<Option<Receiver<Finding>>>,
+    epoch: u64,
 }
 
 impl Datapath {
@@ -97,6 +112,7 @@ impl Datapath {
             rings: rings.into(),
             workers: Vec::with_capacity(count),
             findings: Mutex::new(Some(found)),
+            epoch: unix_nanoseconds(),
         };
         for (id, sockets) in sockets.into_iter().enumerate() {
             let (commands, inbox) = sync_channel(COMMANDS);
@@ -208,6 +224,87 @@ impl Datapath {
         Ok(RecentDrops::merge(answers, limit))
     }
 
+    /// Shows connections as they begin, or every packet, and drops, from now on.
+    ///
+    /// # Errors
+    /// A worker hangs.
+    pub fn observe(
+        &self,
+        filter: &WatchFilter,
+        packets: bool,
+    ) -> Result<Watch<FlowEvent>, WorkerError> {
+        let rings: Vec<_> = (0..self.workers.len())
+            .map(|_| Arc::new(WatchRing::new(EVENTS)))
+            .collect();
+        for (id, ring) in rings.iter().enumerate() {
+            let watcher = Watcher::Observer {
+                filter: filter.clone(),
+                packets,
+                ring: Arc::clone(ring),
+            };
+            self.ask(id, |done| Command::Watch { watcher, done })?;
+        }
+        Ok(Watch::new(rings))
+    }
+
+    /// Copies packets from now on, the first `most` bytes of each.
+    ///
+    /// # Errors
+    /// A worker hangs.
+    pub fn capture(
+        &self,
+        filter: &WatchFilter,
+        points: Points,
+        most: usize,
+    ) -> Result<Watch<CapturedFrame>, WorkerError> {
+        let rings: Vec<_> = (0..self.workers.len())
+            .map(|_| Arc::new(WatchRing::new(PACKETS)))
+            .collect();
+        for (id, ring) in rings.iter().enumerate() {
+            let watcher = Watcher::Capture {
+                filter: filter.clone(),
+                points,
+                most,
+                ring: Arc::clone(ring),
+            };
+            self.ask(id, |done| Command::Watch { watcher, done })?;
+        }
+        Ok(Watch::new(rings))
+    }
+
+    /// The records of flow logs whose windows ended, and how many were lost; with `flush` the windows
+    /// end now.
+    ///
+    /// # Errors
+    /// A worker hangs.
+    pub fn take_records(&self, flush: bool) -> Result<(Vec<LogRecord>, u64), WorkerError> {
+        let mut all = (Vec::new(), 0);
+        for (records, lost) in self.ask_all(|done| Command::Records { flush, done })? {
+            all.0.extend(records);
+            all.1 += lost;
+        }
+        Ok(all)
+    }
+
+    /// What every interface used since this was asked last.
+    ///
+    /// # Errors
+    /// A worker hangs.
+    pub fn take_meters(&self) -> Result<BTreeMap<InterfaceId, Meter>, WorkerError> {
+        let mut all: BTreeMap<InterfaceId, Meter> = BTreeMap::new();
+        for meters in self.ask_all(|done| Command::Meters { done })? {
+            for (interface, meter) in meters {
+                all.entry(interface).or_default().add(&meter);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The Unix time, in nanoseconds, when the workers' clock began.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     fn owner(&self, mac: Mac) -> usize {
         owner(mac, self.workers.len())
     }
@@ -242,6 +339,11 @@ impl Datapath {
         self.rings[id].wake();
         Ok(answer)
     }
+}
+
+fn unix_nanoseconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_nanos() as u64)
 }
 
 fn receive<T>(id: usize, answer: &Receiver<T>) -> Result<T, WorkerError> {

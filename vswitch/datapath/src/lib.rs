@@ -13,4 +13,7 @@ mod worker;
 
 pub use datapath::{Datapath, DatapathOptions, MAX_WORKERS, StartError, WorkerError};
 pub use underlay::{SendCounters, UnderlayError, Vtep};
-pub use worker::{DropRecord, Ends, Half, RecentDrops, WorkerCounters, WorkerSnapshot};
+pub use worker::{
+    CapturedFrame, DropRecord, Ends, FlowEvent, Half, Point, Points, RecentDrops, Seen, Watch,
+    WatchFilter, WorkerCounters, WorkerSnapshot,
+};

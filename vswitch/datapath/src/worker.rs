@@ -9,6 +9,7 @@ mod lane;
 mod poll;
 mod ring;
 mod taps;
+mod watch;
 
 use std::{
     os::fd::OwnedFd,
@@ -26,11 +27,16 @@ use weft_engine::{
 };
 use weft_packet::{gro::Coalescer, offload::Offload, vxlan};
 
-pub(crate) use self::{command::Command, ring::Ring};
+pub(crate) use self::{
+    command::Command,
+    ring::Ring,
+    watch::{WatchRing, Watcher},
+};
 pub use self::{
     command::WorkerSnapshot,
     counters::WorkerCounters,
     drops::{DropRecord, Ends, Half, RecentDrops},
+    watch::{CapturedFrame, FlowEvent, Point, Points, Seen, Watch, WatchFilter},
 };
 use self::{
     drops::Place,
@@ -96,6 +102,7 @@ impl Worker {
         poll.add_underlay(&parts.sockets.receive)?;
         let current = parts.config.load_full();
         let mut engine = Engine::new(parts.limits, parts.seed);
+        engine.set_share(parts.id, parts.rings.len());
         engine.set_config(Arc::clone(&current));
         Ok(Self {
             id: parts.id,
@@ -155,6 +162,7 @@ impl Worker {
         for finding in self.engine.take_findings() {
             if self.findings.try_send(finding).is_err() {
                 self.lane.counters.findings_lost += 1;
+                self.lane.watch.prune();
             }
         }
     }
@@ -208,6 +216,17 @@ impl Worker {
                 let now = Now(self.started.elapsed().as_nanos() as u64);
                 let _ = done.send(self.lane.drops.recent(now, interface, limit));
             }
+            Command::Watch { watcher, done } => {
+                self.lane.watch.add(watcher);
+                let _ = done.send(());
+            }
+            Command::Records { flush, done } => {
+                let now = Now(self.started.elapsed().as_nanos() as u64);
+                let _ = done.send(self.engine.take_records(now, flush));
+            }
+            Command::Meters { done } => {
+                let _ = done.send(self.engine.take_meters());
+            }
             Command::Stop => self.stopping = true,
         }
     }
@@ -238,8 +257,13 @@ impl Worker {
                     break;
                 }
             };
+            let room = &mut room[..length];
+            if self.lane.watch.is_on() {
+                let config = &self.current;
+                self.lane.watch.keep(now, config, Some(port), room);
+            }
             let frame = Frame {
-                bytes: &mut room[..length],
+                bytes: room,
                 offload,
             };
             let verdict = self.engine.from_port(now, port, frame, &mut self.lane);
@@ -260,6 +284,10 @@ impl Worker {
         length: usize,
         offload: Offload,
     ) {
+        if self.lane.watch.is_on() {
+            let after = self.outbox.pending(length);
+            self.lane.watch.left(&self.engine, from, after, &verdict);
+        }
         match verdict {
             Verdict::Encapsulate(encap) => self.outbox.commit(encap, length, offload),
             Verdict::Deliver(port) => {
@@ -287,9 +315,18 @@ impl Worker {
                 .hand_over(target, Origin::Local { port }, offload, bytes);
             return;
         }
+        if self.lane.watch.is_on() {
+            self.lane.watch.keep(now, &self.current, None, bytes);
+        }
         let frame = Frame { bytes, offload };
         let verdict = self.engine.to_port(now, port, frame, &mut self.lane);
         let bytes = self.outbox.pending(length);
+        if self.lane.watch.is_on() {
+            let place = (Place::Ingress(port), None);
+            self.lane
+                .watch
+                .arrived(&self.engine, place, bytes, &verdict);
+        }
         match verdict {
             Verdict::Deliver(port) => self.lane.write(port, bytes, offload),
             Verdict::Drop(drop) => {
@@ -380,16 +417,19 @@ fn wall_clock(now: Now) -> WallClock {
 /// The ingress half of what came from the tunnel or from another worker.
 fn take_payload(
     (engine, lane, outbox): (&mut Engine, &mut Lane, &mut Outbox),
-    config: &Config,
+    config: &Arc<Config>,
     now: Now,
     origin: Origin,
     payload: &mut [u8],
     offload: Offload,
 ) {
-    let (verdict, skip, place) = match origin {
+    if lane.watch.is_on() {
+        lane.watch.keep(now, config, None, payload);
+    }
+    let (verdict, skip, place, source) = match origin {
         Origin::Tunnel { source } => {
             let verdict = engine.from_tunnel(now, source, payload, offload, lane);
-            (verdict, vxlan::HEADER, Place::Tunnel)
+            (verdict, vxlan::HEADER, Place::Tunnel, Some(source))
         }
         Origin::Local { port } => {
             let frame = Frame {
@@ -397,9 +437,13 @@ fn take_payload(
                 offload,
             };
             let verdict = engine.to_port(now, port, frame, lane);
-            (verdict, 0, Place::Ingress(port))
+            (verdict, 0, Place::Ingress(port), None)
         }
     };
+    if lane.watch.is_on() {
+        let after = payload.get(skip..).unwrap_or_default();
+        lane.watch.arrived(engine, (place, source), after, &verdict);
+    }
     match verdict {
         Verdict::Deliver(port) => lane.write(port, &payload[skip..], offload),
         Verdict::Drop(drop) => lane.drops.note(now, config, place, payload, drop),

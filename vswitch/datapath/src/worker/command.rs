@@ -1,11 +1,15 @@
 //! What other threads ask of a worker.
 
-use std::{fs::File, io, sync::mpsc::SyncSender};
+use std::{collections::BTreeMap, fs::File, io, sync::mpsc::SyncSender};
 
-use weft_engine::{Counters, PortIndex, flow::FlowReport};
+use weft_engine::{
+    Counters, PortIndex,
+    flow::FlowReport,
+    watch::{LogRecord, Meter},
+};
 use weft_model::InterfaceId;
 
-use super::{RecentDrops, WorkerCounters};
+use super::{RecentDrops, Watcher, WorkerCounters};
 use crate::underlay::SendCounters;
 
 /// Done between two batches, in order.
@@ -36,6 +40,20 @@ pub(crate) enum Command {
         interface: Option<InterfaceId>,
         limit: usize,
         done: SyncSender<RecentDrops>,
+    },
+    /// Let somebody look at what passes.
+    Watch {
+        watcher: Watcher,
+        done: SyncSender<()>,
+    },
+    /// Give what flow logs hold; with `flush` what they would hold at the end of their windows.
+    Records {
+        flush: bool,
+        done: SyncSender<(Vec<LogRecord>, u64)>,
+    },
+    /// Give what interfaces used since this was asked last.
+    Meters {
+        done: SyncSender<BTreeMap<InterfaceId, Meter>>,
     },
     /// End the thread.
     Stop,

@@ -100,6 +100,28 @@ pub(super) enum Place {
     Tunnel,
 }
 
+impl Place {
+    pub(super) const fn half(self) -> Half {
+        match self {
+            Self::Egress(_) => Half::Egress,
+            Self::Ingress(_) => Half::Ingress,
+            Self::Tunnel => Half::Tunnel,
+        }
+    }
+}
+
+/// The port that a frame there belongs to.
+pub(super) fn port_of(config: &Config, place: Place, bytes: &[u8]) -> Option<PortIndex> {
+    match place {
+        Place::Egress(port) | Place::Ingress(port) => Some(port),
+        Place::Tunnel => {
+            let vni = vxlan::parse(bytes).ok()?;
+            let headers = Headers::parse(bytes.get(vxlan::HEADER..)?).ok()?;
+            config.endpoint(vni, headers.dst)
+        }
+    }
+}
+
 /// A ring of records. It is allocated once.
 pub(super) struct Drops {
     records: Vec<DropRecord>,
@@ -188,13 +210,7 @@ impl Drops {
             Place::Tunnel => (Half::Tunnel, bytes.get(vxlan::HEADER..).unwrap_or_default()),
         };
         let headers = Headers::parse(frame).ok();
-        let port = match place {
-            Place::Egress(port) | Place::Ingress(port) => Some(port),
-            Place::Tunnel => headers.and_then(|headers| {
-                let vni = vxlan::parse(bytes).ok()?;
-                config.endpoint(vni, headers.dst)
-            }),
-        };
+        let port = port_of(config, place, bytes);
         let port = port.and_then(|port| config.port(port));
         DropRecord {
             at: now,
@@ -207,7 +223,7 @@ impl Drops {
     }
 }
 
-fn ends(headers: &Headers) -> Option<Ends> {
+pub(super) fn ends(headers: &Headers) -> Option<Ends> {
     match &headers.body {
         Body::Ip(ip) => Some(Ends {
             protocol: Some(Protocol(ip.protocol)),

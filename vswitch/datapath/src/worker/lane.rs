@@ -11,6 +11,7 @@ use super::{
     drops::Drops,
     ring::{Origin, Ring, Rings},
     taps::{Output, Taps},
+    watch::Watchers,
 };
 use crate::underlay::{MAX_FRAME, Outbox};
 
@@ -24,6 +25,7 @@ pub(super) struct Lane {
     pub(super) rings: Rings,
     pub(super) counters: WorkerCounters,
     pub(super) drops: Drops,
+    pub(super) watch: Watchers,
     made: Made,
 }
 
@@ -40,6 +42,7 @@ impl Lane {
             rings: Rings::new(id, rings),
             counters: WorkerCounters::default(),
             drops: Drops::new(),
+            watch: Watchers::default(),
             made: Made {
                 bytes: Vec::with_capacity(MADE_BYTES),
                 frames: Vec::with_capacity(MADE_FRAMES),
@@ -84,6 +87,9 @@ impl Lane {
 
 impl Sink for Lane {
     fn to_port(&mut self, port: PortIndex, frame: &[u8]) {
+        if self.watch.is_on() {
+            self.watch.made(port, frame);
+        }
         self.write(port, frame, Offload::NONE);
     }
 
@@ -97,6 +103,9 @@ impl Sink for Lane {
     }
 
     fn to_tunnel(&mut self, encap: Encap, frame: &[u8]) {
+        if self.watch.is_on() {
+            self.watch.split(&encap, frame);
+        }
         let made = &mut self.made;
         let start = made.bytes.len();
         if made.frames.len() == MADE_FRAMES || start + frame.len() > MADE_BYTES {
