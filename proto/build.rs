@@ -58,6 +58,8 @@ const PRINTED: &[&str] = &[
     ".weft.v1.HealthCheck",
     ".weft.v1.Target",
     ".weft.v1.TargetGroup",
+    ".weft.host.v1.Event",
+    ".weft.host.v1.ReadFlowLogResponse",
     ".weft.host.v1.StatusResponse",
     ".weft.host.v1.Controller",
     ".weft.host.v1.Worker",

@@ -17,7 +17,7 @@ use weft_model::Mtu;
 
 use crate::{
     agent::Agent,
-    health,
+    health, books::{self, Books},
     holdings::Holdings,
     host::Host,
     inspect::{self, Inspector},
@@ -129,6 +129,8 @@ fn start(options: &Options) -> Result<Arc<Host>, Error> {
     })
     .map_err(system("starting the ports' thread"))?;
     Ok(Arc::new(Host::new(holdings, datapath, ports, findings)))
+    let books = Books::new(options.flow_log_dir());
+    Ok(Arc::new(Host::new(holdings, datapath, ports, books)))
 }
 
 async fn serve(options: &Options, host: &Arc<Host>) -> Result<(), Error> {
@@ -150,6 +152,7 @@ async fn serve(options: &Options, host: &Arc<Host>) -> Result<(), Error> {
     tracing::info!(host = %options.host, vtep = %options.vtep, "started");
     tokio::select! {
         ended = agent.run() => Ok(ended?),
+        ended = books::keep(host) => Ok(ended?),
         served = inspect::serve(&socket, inspector) => {
             served.map_err(system("serving the inspection socket"))
         }

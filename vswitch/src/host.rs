@@ -8,6 +8,7 @@ use weft_engine::Config;
 use weft_proto::sync::v1 as wire;
 
 use crate::{health::Findings, holdings::Holdings, ports::Ports};
+use crate::{books::Books, holdings::Holdings, ports::Ports};
 
 /// How the stream from the controller is doing.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,7 @@ pub(crate) struct Host {
     pub(crate) ports: Ports,
     /// What the health checks have found.
     pub(crate) findings: watch::Receiver<Findings>,
+    books: Mutex<Books>,
 }
 
 /// A panic elsewhere leaves plain values that are still the best there is.
@@ -41,6 +43,7 @@ impl Host {
         datapath: Arc<Datapath>,
         ports: Ports,
         findings: watch::Receiver<Findings>,
+        books: Books,
     ) -> Self {
         Self {
             holdings: Mutex::new(holdings),
@@ -48,6 +51,7 @@ impl Host {
             datapath,
             ports,
             findings,
+            books: Mutex::new(books),
         }
     }
 
@@ -85,6 +89,11 @@ impl Host {
 
     pub(crate) fn config(&self) -> Arc<Config> {
         self.datapath.config()
+    }
+
+    /// What is written down; its holder may wait for a disk.
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+        lock(&self.books)
     }
 
     pub(crate) fn link(&self) -> Link {

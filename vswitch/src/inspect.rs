@@ -1,5 +1,9 @@
 //! The local inspection API on a Unix socket in the run directory.
 
+mod capture;
+mod filter;
+mod flow_log;
+mod observe;
 mod recent;
 
 use std::{collections::BTreeMap, io, path::Path, sync::Arc, time::Instant};
@@ -144,6 +148,32 @@ impl Inspect for Inspector {
         let recent = tokio::task::block_in_place(list)
             .map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(Response::new(recent::answer(&recent)))
+    }
+
+    type ObserveStream = observe::Events;
+
+    async fn observe(
+        &self,
+        request: Request<wire::ObserveRequest>,
+    ) -> Result<Response<Self::ObserveStream>, Status> {
+        observe::start(&self.host, request.into_inner()).map(Response::new)
+    }
+
+    type CaptureStream = capture::Packets;
+
+    async fn capture(
+        &self,
+        request: Request<wire::CaptureRequest>,
+    ) -> Result<Response<Self::CaptureStream>, Status> {
+        capture::start(&self.host, self.vtep, request.into_inner()).map(Response::new)
+    }
+
+    async fn read_flow_log(
+        &self,
+        request: Request<wire::ReadFlowLogRequest>,
+    ) -> Result<Response<wire::ReadFlowLogResponse>, Status> {
+        let read = || flow_log::read(&self.host, &request.into_inner());
+        tokio::task::block_in_place(read).map(Response::new)
     }
 
     async fn flows(

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod books;
 mod daemon;
 mod health;
 mod holdings;

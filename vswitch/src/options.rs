@@ -33,6 +33,10 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
 
+    /// Where flow logs are written [default: flow-logs in the run directory]
+    #[arg(long, value_name = "DIR")]
+    pub flow_log_dir: Option<PathBuf>,
+
     /// Worker threads, 1 to 64 [default: one per core, at most 8]
     #[arg(long, value_name = "N", value_parser = workers)]
     pub workers: Option<usize>,
@@ -61,6 +65,11 @@ impl Options {
             Some(dir) => dir.clone(),
             None => PathBuf::from("/run/weft").join(self.host.as_str()),
         }
+    }
+
+    pub(crate) fn flow_log_dir(&self) -> PathBuf {
+        let dir = self.flow_log_dir.clone();
+        dir.unwrap_or_else(|| self.run_dir().join("flow-logs"))
     }
 
     pub(crate) fn workers(&self) -> usize {

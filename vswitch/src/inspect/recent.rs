@@ -52,7 +52,7 @@ fn describe(record: &DropRecord) -> wire::RecentDrop {
     }
 }
 
-fn half(half: Half) -> &'static str {
+pub(super) fn half(half: Half) -> &'static str {
     match half {
         Half::Egress => "egress",
         Half::Ingress => "ingress",
@@ -60,12 +60,12 @@ fn half(half: Half) -> &'static str {
     }
 }
 
-fn text(thing: Option<impl ToString>) -> String {
+pub(super) fn text(thing: Option<impl ToString>) -> String {
     thing.map_or_else(String::new, |thing| thing.to_string())
 }
 
 /// Why, and because of what, so that it's clear what to change.
-fn what(drop: &Drop, groups: &[SecurityGroupId]) -> String {
+pub(super) fn what(drop: &Drop, groups: &[SecurityGroupId]) -> String {
     let Some(object) = drop.object else {
         return sentence(drop.reason).to_owned();
     };
