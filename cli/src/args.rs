@@ -55,6 +55,10 @@ pub(crate) enum Command {
     /// Bring up, check and take down clouds in namespaces on this machine.
     #[command(subcommand)]
     Lab(weft_lab::LabCommand),
+    /// Show connections and drops with what let them pass or stopped them: now, or as they happen.
+    Observe(crate::watch::observe::ObserveArgs),
+    /// Copy a workload's packets, each with what became of it: to the terminal, a file or Wireshark.
+    Capture(crate::watch::capture::CaptureArgs),
     /// Ask a host's vswitch, on that host: ports, connections, and why packets were dropped.
     Inspect(crate::inspect::InspectArgs),
     /// Say what becomes of a packet, by which rule and route, and where that is written.
@@ -136,6 +140,8 @@ pub(crate) enum ApiCommand {
     /// Target groups, their targets and how those are doing.
     #[command(subcommand)]
     TargetGroup(TargetGroupCommand),
+    /// Say what interfaces sent and got, hour by hour.
+    Meter(crate::meter::MeterArgs),
     /// Wait until every host concerned has applied a revision.
     Wait(WaitArgs),
     /// Print the version of this binary and of the controller.

@@ -6,8 +6,10 @@ use crate::{
     api::{self, Api, Endpoint},
     args::ApiCommand,
     error::CliError,
+    meter,
     output::Format,
-    resource, system,
+    resource::{self, flow_log::FlowLogCommand},
+    system, watch,
 };
 
 /// Runs one command against the controller.
@@ -17,6 +19,10 @@ pub(crate) fn block_on(
     command: ApiCommand,
 ) -> Result<ExitCode, CliError> {
     api::runtime()?.block_on(async move {
+        // What hosts wrote is with the hosts.
+        if let ApiCommand::FlowLog(FlowLogCommand::Tail(args)) = command {
+            return watch::tail::run(&endpoint, format, &args).await;
+        }
         if let ApiCommand::Version = command {
             return system::version(&endpoint, format).await;
         }
@@ -51,6 +57,7 @@ async fn run(api: &Api, command: ApiCommand) -> Result<(), CliError> {
         ApiCommand::LoadBalancer(command) => resource::load_balancer::run(api, command).await,
         ApiCommand::Listener(command) => resource::listener::run(api, command).await,
         ApiCommand::TargetGroup(command) => resource::target_group::run(api, command).await,
+        ApiCommand::Meter(args) => meter::run(api, args).await,
         ApiCommand::Wait(args) => system::wait(api, args).await,
         ApiCommand::Version => Ok(()),
     }

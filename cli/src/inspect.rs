@@ -142,7 +142,7 @@ impl Row for Port {
 }
 
 /// An address with its port, if there is one.
-fn end(address: &str, port: u32) -> String {
+pub(crate) fn end(address: &str, port: u32) -> String {
     match (port, address.contains(':')) {
         (0, _) => address.to_owned(),
         (_, true) => format!("[{address}]:{port}"),

@@ -8,9 +8,11 @@ mod doctor;
 mod error;
 mod explain;
 mod inspect;
+mod meter;
 mod output;
 mod resource;
 mod system;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -41,6 +43,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
             };
             Ok(weft_lab::run(command, &global))
         }
+        Command::Observe(args) => watch::observe::run(&cli.endpoint, format, &args),
+        Command::Capture(args) => watch::capture::run(&cli.endpoint, &args),
         Command::Inspect(args) => inspect::run(cli.endpoint.lab.as_deref(), format, args),
         Command::Explain(args) => explain::block_on(&cli.endpoint, format, args),
         Command::Bench(args) => {

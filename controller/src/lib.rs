@@ -4,6 +4,7 @@
 
 pub mod core;
 mod drains;
+mod metering;
 mod north;
 pub mod options;
 mod server;

@@ -41,6 +41,9 @@ const STREAMS: u32 = 256;
 /// at once; what remains waits for a commit at most.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// How far behind the meters on disk may be: what a crash makes hosts tell again.
+const METERS_SAVED: Duration = Duration::from_secs(5);
+
 /// Why the controller can't run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -167,6 +170,7 @@ impl Server {
             .collect();
         tracing::info!(?addresses, revision = %view.revision, "serving");
         let hub = Hub::new(&view.cloud, view.revision, Timings::default());
+        hub.metering().keep_in(&options.data, &options.account);
         let (core, failure) = Core::start(
             Arc::new(RwLock::new(view)),
             Box::new(store),
@@ -207,6 +211,7 @@ impl Server {
             tokio::spawn(hub.clone().watch_lost()),
             tokio::spawn(drains::end_when_due(Arc::clone(&core))),
         ];
+        let saving = tokio::spawn(save_meters(hub.clone()));
         let mut serving = Box::pin(
             tonic::transport::Server::builder()
                 .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
@@ -240,7 +245,20 @@ impl Server {
         }
         watching.iter().for_each(JoinHandle::abort);
         close(core).await;
+        saving.abort();
+        hub.metering().save();
         failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Keeps what was metered on disk, a little behind.
+async fn save_meters(hub: Hub) {
+    let mut beats = tokio::time::interval(METERS_SAVED);
+    loop {
+        beats.tick().await;
+        let hub = hub.clone();
+        // The file is small, and a stopping runtime may cut this off: what is there stays whole.
+        let _ = tokio::task::spawn_blocking(move || hub.metering().save()).await;
     }
 }
 

@@ -43,6 +43,17 @@ pub fn controller_url(lab: &str) -> Result<String, LabError> {
     commands::select(Some(lab)).map(|dir| dir.controller_uri())
 }
 
+/// Every host of a living lab with its vswitch's run directory.
+///
+/// # Errors
+/// When there is no such lab, or its topology can't be read.
+pub fn run_dirs(lab: &str) -> Result<Vec<(weft_model::HostName, std::path::PathBuf)>, LabError> {
+    let dir = commands::select(Some(lab))?;
+    let topology = commands::stored(&dir)?;
+    let hosts = topology.hosts.into_iter().map(|host| host.name.value);
+    Ok(hosts.map(|host| (host.clone(), dir.run(&host))).collect())
+}
+
 /// The run directory of a host's vswitch in a living lab: its inspection socket is there.
 ///
 /// # Errors

@@ -5,6 +5,8 @@ use weft_proto::v1::{
     CreateFlowLogRequest, FlowLog, UpdateFlowLogRequest, flow_logs_client::FlowLogsClient,
 };
 
+use crate::watch::tail::TailArgs;
+
 use super::{DeleteArgs, ListArgs, ShowArgs, WriteArgs};
 use crate::{api::Api, error::CliError, output::Row};
 
@@ -20,6 +22,11 @@ pub(crate) enum FlowLogCommand {
     Show(ShowArgs),
     /// List all.
     List(ListArgs),
+    /// Print the last lines that hosts wrote, and those to come.
+    #[command(
+        after_help = "Examples:\n  weft flow-log tail fl-0... --lab quickstart --flush   everything up to now\n  weft flow-log tail fl-0... --lab quickstart --follow"
+    )]
+    Tail(TailArgs),
     /// Change the name of one.
     Update(UpdateArgs),
     /// Delete one; what it wrote stays on the hosts.
@@ -85,6 +92,8 @@ pub(crate) async fn run(api: &Api, command: FlowLogCommand) -> Result<(), CliErr
         FlowLogCommand::Create(args) => create(api, args).await,
         FlowLogCommand::Show(args) => super::show::<FlowLog>(api, args).await,
         FlowLogCommand::List(args) => super::list::<FlowLog>(api, args).await,
+        // It asks hosts, not the controller, and is dispatched before there is a connection.
+        FlowLogCommand::Tail(_) => Ok(()),
         FlowLogCommand::Update(args) => update(api, args).await,
         FlowLogCommand::Delete(args) => super::delete::<FlowLog>(api, args).await,
     }

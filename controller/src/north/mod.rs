@@ -5,6 +5,7 @@ mod explain;
 mod kind;
 mod kinds;
 mod mask;
+mod metering;
 mod methods;
 mod operations;
 mod page;
@@ -26,6 +27,7 @@ use self::{
         LoadBalancers, NetworkAcls, Peerings, PrefixLists, PrivateZones, PublicPools, Regions,
         RouteTables, SecurityGroups, Subnets, TargetGroups, Vpcs, Zones,
     },
+    metering::Meters,
     operations::Operations,
 };
 use crate::{core::Core, south::Hub};
@@ -87,6 +89,7 @@ pub(crate) fn routes(core: Arc<Core>, hub: Hub) -> Routes {
         listeners_server::ListenersServer(Listeners);
         target_groups_server::TargetGroupsServer(TargetGroups);
         peerings_server::PeeringsServer(Peerings);
+        metering_server::MeteringServer(Meters);
         operations_server::OperationsServer(Operations);
         explain_server::ExplainServer(Explain);
     }

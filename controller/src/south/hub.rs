@@ -19,6 +19,8 @@ use weft_model::{
 use weft_planner::{Edits, Item, Planner, queue::Hello};
 use weft_proto::sync::v1::{self as wire, sync_server::SyncServer};
 
+use crate::metering::Metering;
+
 use super::{
     Counters, HostStatus, MESSAGE_LIMIT, Timings,
     session::{Ending, Link, Session},
@@ -54,6 +56,7 @@ struct Shared {
     revision: watch::Sender<Revision>,
     closing: watch::Sender<bool>,
     timings: Timings,
+    metering: Metering,
     turned_away: AtomicU64,
     silent: AtomicU64,
 }
@@ -92,6 +95,7 @@ impl Hub {
             revision: watch::Sender::new(revision),
             closing: watch::Sender::new(false),
             timings,
+            metering: Metering::default(),
             turned_away: AtomicU64::new(0),
             silent: AtomicU64::new(0),
         }))
@@ -224,6 +228,9 @@ impl Hub {
     pub(super) fn desired_bodies(&self, host: &HostName) -> Vec<wire::Resource> {
         let items = self.plans().planner.desired(host);
         items.iter().map(|item| item.body.clone()).collect()
+    /// What interfaces used.
+    pub fn metering(&self) -> &Metering {
+        &self.0.metering
     }
 
     pub(super) fn note_silence(&self) {

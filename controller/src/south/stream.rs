@@ -75,7 +75,12 @@ async fn serve(
         held = hello.held.len(),
         "connected"
     );
+    let host = hello
+        .host
+        .parse()
+        .map_err(|_| Status::internal("a host without a name"))?;
     let mut stream = Stream {
+        host: (host, hello.instance),
         beats: beats(&hub),
         host,
         sequence: 0,
@@ -105,6 +110,8 @@ fn beats(hub: &Hub) -> Interval {
 }
 
 struct Stream {
+    /// Its name, and which process of it.
+    host: (HostName, u64),
     hub: Hub,
     host: HostName,
     session: Arc<Session>,
@@ -207,6 +214,9 @@ impl Stream {
             }
             Some(FromHost::Probe(answer)) => {
                 self.link.probes.answered(answer);
+            Some(FromHost::Meters(report)) => {
+                let (host, instance) = &self.host;
+                self.hub.metering().absorb(host, *instance, &report.used);
                 Ok(())
             }
             Some(FromHost::Health(report)) => {

@@ -11,6 +11,7 @@ use tonic::{
     Streaming,
     transport::{Channel, Endpoint, Uri},
 };
+use weft_engine::watch::{Meter, Reach};
 use weft_model::InterfaceId;
 use weft_proto::convert::sync::write_health;
 use weft_proto::sync::v1::{
@@ -26,6 +27,10 @@ use crate::{
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How often the controller hears what interfaces used.
+const METERS: Duration = Duration::from_secs(5);
+/// Lines of one report: some 100 KiB.
+const REPORTED: usize = 1_000;
 /// A controller that says nothing for this long, neither update nor heartbeat, is lost.
 const SILENCE: Duration = Duration::from_secs(8);
 /// HTTP/2 pings find a dead connection sooner than the silence of a busy controller.
@@ -91,6 +96,9 @@ impl<'a> Session<'a> {
     ) -> Result<(), SessionError> {
         let mut beats = interval(HEARTBEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut meters = interval(METERS);
+        meters.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = BTreeMap::new();
         let mut sequence = 0;
         let mut lost = Instant::now() + SILENCE;
         loop {
@@ -105,6 +113,7 @@ impl<'a> Session<'a> {
                     sequence += 1;
                     send(out, FromHost::Heartbeat(wire::Heartbeat { sequence })).await?;
                 }
+                _ = meters.tick() => self.tell_meters(&mut told, out).await?,
                 changed = self.board.changed() => {
                     changed.map_err(|_| SessionError::Closed)?;
                     self.report(out).await?;
@@ -148,6 +157,25 @@ impl<'a> Session<'a> {
             // Heartbeats have done their work by coming; newer controllers may have newer words.
             Some(ToHost::Heartbeat(_)) | None => Ok(()),
         }
+    }
+
+    /// Tells the sums that grew since they were told on this connection.
+    async fn tell_meters(
+        &self,
+        told: &mut BTreeMap<InterfaceId, Meter>,
+        out: &mpsc::Sender<wire::FromHost>,
+    ) -> Result<(), SessionError> {
+        let mut news = Vec::new();
+        for (&interface, meter) in self.agent.host.books().meters() {
+            if told.insert(interface, *meter) != Some(*meter) {
+                news.extend(used(interface, meter));
+            }
+        }
+        for some in news.chunks(REPORTED) {
+            let used = some.to_vec();
+            send(out, FromHost::Meters(wire::MeterReport { used })).await?;
+        }
+        Ok(())
     }
 
     /// Tells what changed since the last report on this connection.
@@ -214,4 +242,20 @@ fn report(interface: InterfaceId, state: &PortState) -> wire::PortReport {
         status: status.into(),
         reason,
     }
+}
+
+fn used(interface: InterfaceId, meter: &Meter) -> impl Iterator<Item = wire::Used> {
+    let meter = *meter;
+    Reach::ALL.into_iter().map(move |reach| {
+        let usage = meter.of(reach);
+        wire::Used {
+            interface: interface.to_string(),
+            reach: reach.text().to_owned(),
+            sent_packets: usage.egress.packets,
+            sent_bytes: usage.egress.bytes,
+            received_packets: usage.ingress.packets,
+            received_bytes: usage.ingress.bytes,
+            connections: usage.connections,
+        }
+    })
 }
