@@ -228,6 +228,8 @@ impl Hub {
     pub(super) fn desired_bodies(&self, host: &HostName) -> Vec<wire::Resource> {
         let items = self.plans().planner.desired(host);
         items.iter().map(|item| item.body.clone()).collect()
+    }
+
     /// What interfaces used.
     pub fn metering(&self) -> &Metering {
         &self.0.metering

@@ -214,6 +214,8 @@ impl Stream {
             }
             Some(FromHost::Probe(answer)) => {
                 self.link.probes.answered(answer);
+                Ok(())
+            }
             Some(FromHost::Meters(report)) => {
                 let (host, instance) = &self.host;
                 self.hub.metering().absorb(host, *instance, &report.used);

@@ -12,3 +12,4 @@ mod lifecycle;
 mod prose;
 mod services;
 mod traffic;
+mod watch;
