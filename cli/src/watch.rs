@@ -136,6 +136,6 @@ async fn interface(endpoint: &Endpoint, named: &str) -> Result<Interface, CliErr
 /// Until this process is told to end.
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -53,10 +53,22 @@ pub(crate) async fn run(
     for answer in &answers {
         print(answer)?;
     }
-    while args.follow {
+    if args.follow {
+        follow(&mut clients, args, answers).await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what comes, until interrupted.
+async fn follow(
+    clients: &mut [Client],
+    args: &TailArgs,
+    mut answers: Vec<ReadFlowLogResponse>,
+) -> Result<(), CliError> {
+    loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            () = interrupted() => break,
+            () = interrupted() => return Ok(()),
         }
         for (client, answer) in clients.iter_mut().zip(&mut answers) {
             // A vswitch that began anew counts from nothing.
@@ -69,7 +81,6 @@ pub(crate) async fn run(
             print(answer)?;
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn read(

@@ -2,7 +2,7 @@
 //! flood of one port costs its own records and nobody else's.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     net::IpAddr,
     sync::Arc,
 };
@@ -102,16 +102,17 @@ impl Window {
 
     /// The port's use; a port that is gone has one if it had before.
     fn port(&mut self, config: &Config, index: PortIndex) -> Option<&mut Use> {
-        if !self.ports.contains_key(&index) {
-            let facts = Arc::new(PortFacts::of(config.port(index)?));
-            let fresh = Use {
-                facts,
-                records: 0,
-                skipped: false,
-            };
-            self.ports.insert(index, fresh);
+        match self.ports.entry(index) {
+            Entry::Occupied(known) => Some(known.into_mut()),
+            Entry::Vacant(place) => {
+                let facts = Arc::new(PortFacts::of(config.port(index)?));
+                Some(place.insert(Use {
+                    facts,
+                    records: 0,
+                    skipped: false,
+                }))
+            }
         }
-        self.ports.get_mut(&index)
     }
 
     /// The records of a log, once the window is over.
