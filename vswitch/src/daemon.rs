@@ -17,7 +17,8 @@ use weft_model::Mtu;
 
 use crate::{
     agent::Agent,
-    health, books::{self, Books},
+    books::{self, Books},
+    health,
     holdings::Holdings,
     host::Host,
     inspect::{self, Inspector},
@@ -128,9 +129,10 @@ fn start(options: &Options) -> Result<Arc<Host>, Error> {
         datapath: Arc::clone(&datapath),
     })
     .map_err(system("starting the ports' thread"))?;
-    Ok(Arc::new(Host::new(holdings, datapath, ports, findings)))
     let books = Books::new(options.flow_log_dir());
-    Ok(Arc::new(Host::new(holdings, datapath, ports, books)))
+    Ok(Arc::new(Host::new(
+        holdings, datapath, ports, findings, books,
+    )))
 }
 
 async fn serve(options: &Options, host: &Arc<Host>) -> Result<(), Error> {

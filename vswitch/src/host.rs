@@ -7,8 +7,7 @@ use weft_datapath::{Datapath, WorkerError};
 use weft_engine::Config;
 use weft_proto::sync::v1 as wire;
 
-use crate::{health::Findings, holdings::Holdings, ports::Ports};
-use crate::{books::Books, holdings::Holdings, ports::Ports};
+use crate::{books::Books, health::Findings, holdings::Holdings, ports::Ports};
 
 /// How the stream from the controller is doing.
 #[derive(Debug, Clone, Default)]

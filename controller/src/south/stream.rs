@@ -75,12 +75,8 @@ async fn serve(
         held = hello.held.len(),
         "connected"
     );
-    let host = hello
-        .host
-        .parse()
-        .map_err(|_| Status::internal("a host without a name"))?;
     let mut stream = Stream {
-        host: (host, hello.instance),
+        instance: hello.instance,
         beats: beats(&hub),
         host,
         sequence: 0,
@@ -110,8 +106,8 @@ fn beats(hub: &Hub) -> Interval {
 }
 
 struct Stream {
-    /// Its name, and which process of it.
-    host: (HostName, u64),
+    /// Which process of the host.
+    instance: u64,
     hub: Hub,
     host: HostName,
     session: Arc<Session>,
@@ -217,8 +213,8 @@ impl Stream {
                 Ok(())
             }
             Some(FromHost::Meters(report)) => {
-                let (host, instance) = &self.host;
-                self.hub.metering().absorb(host, *instance, &report.used);
+                let metering = self.hub.metering();
+                metering.absorb(&self.host, self.instance, &report.used);
                 Ok(())
             }
             Some(FromHost::Health(report)) => {

@@ -13,9 +13,9 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use weft_engine::{Config, Limits, PortIndex, balance::Finding, config::owner, flow::FlowReport};
 use weft_engine::{
     Config, Limits, PortIndex,
+    balance::Finding,
     config::owner,
     flow::FlowReport,
     watch::{LogRecord, Meter},

@@ -151,6 +151,7 @@ impl Worker {
                 self.engine.set_clock(wall_clock(now));
                 self.engine.attend(now, &mut self.lane);
                 self.check_targets(now);
+                self.lane.watch.prune();
             }
         }
     }
@@ -162,7 +163,6 @@ impl Worker {
         for finding in self.engine.take_findings() {
             if self.findings.try_send(finding).is_err() {
                 self.lane.counters.findings_lost += 1;
-                self.lane.watch.prune();
             }
         }
     }
