@@ -32,7 +32,7 @@ use crate::{
 /// Arguments of `weft capture`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  weft capture web-1 --lab quickstart --count 20\n  weft capture web-1 --lab quickstart --where tap,overlay,underlay -w web-1.pcapng\n  weft capture web-1 --lab quickstart --verdict dropped -w - | wireshark -k -i -\n\nOf the underlay, the outer IP and UDP headers are rebuilt: their source port isn't the one on the wire."
+    after_help = "Examples:\n  weft capture web-1 --lab quickstart --count 20\n  weft capture web-1 --lab quickstart --where tap,overlay,underlay -w web-1.pcapng\n\nWith `-w -` it is written to standard output: pipe it to `wireshark -k -i -` or `tcpdump -r -`.\nOf the underlay, the outer IP and UDP headers are rebuilt: their source port isn't the one on the wire."
 )]
 pub(crate) struct CaptureArgs {
     /// The workload or interface: its name or id.

@@ -24,7 +24,7 @@ use crate::{
 /// Arguments of `weft observe`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  weft observe --lab quickstart                                connections now, and the latest drops\n  weft observe --lab quickstart --follow --verdict dropped     drops as they happen\n  weft observe --lab quickstart -f -w web-1 --port 80 -o json  one line of JSON per event"
+    after_help = "Examples:\n  weft observe --lab quickstart                                 connections now, and the latest drops\n  weft observe --lab quickstart --follow --verdict dropped      drops as they happen\n  weft observe --lab quickstart -f -w web-1 --port 80 -o json   one line of JSON per event"
 )]
 pub(crate) struct ObserveArgs {
     /// Only at this workload's or interface's port: its name or id.
