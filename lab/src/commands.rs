@@ -3,6 +3,7 @@
 mod check;
 mod down;
 mod exec;
+mod fault;
 mod graph;
 mod list;
 mod matrix;
@@ -20,7 +21,7 @@ use crate::{
     runtime::{
         client::Control,
         dirs::{LabDir, Labs},
-        supervisor,
+        relay, supervisor,
         wire::Request,
     },
     scenario::{self, Setting},
@@ -93,6 +94,9 @@ pub enum LabCommand {
         #[arg(default_value = "TERM")]
         signal: String,
     },
+    /// Make hosts and cables fail, and be well again.
+    #[command(subcommand)]
+    Fault(fault::FaultCommand),
     /// Check a topology and create nothing.
     Validate(SourceArgs),
     /// Print a built-in topology, to read or to start from.
@@ -110,6 +114,17 @@ pub enum LabCommand {
     /// Packets for `check`.
     #[command(hide = true)]
     Probe,
+    /// A bad cable between two devices.
+    #[command(hide = true)]
+    Cable {
+        /// The device on one side.
+        one: String,
+        /// The device on the other.
+        two: String,
+        /// What is wrong with it, as JSON.
+        #[arg(long)]
+        fault: String,
+    },
 }
 
 /// What to bring up.
@@ -191,6 +206,11 @@ pub(crate) fn dispatch(command: LabCommand, global: &Global) -> Result<u8, LabEr
         LabCommand::Logs { process } => list::logs(process.as_deref(), global).map(|()| 0),
         LabCommand::Signal { process, signal } => {
             list::signal(process, &signal, global).map(|()| 0)
+        }
+        LabCommand::Fault(command) => fault::fault(command, global).map(|()| 0),
+        LabCommand::Cable { one, two, fault } => {
+            let fault = serde_json::from_str(&fault).map_err(std::io::Error::from)?;
+            Ok(relay::run([&one, &two], &fault).map(|()| 0)?)
         }
         LabCommand::Validate(source) => validate(&source).map(|()| 0),
         LabCommand::Render(source) => render(&source).map(|()| 0),

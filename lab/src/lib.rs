@@ -4,6 +4,7 @@ pub mod api;
 pub mod apply;
 mod commands;
 mod error;
+pub mod fault;
 mod print;
 pub mod probe;
 pub mod runtime;

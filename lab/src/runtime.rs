@@ -6,11 +6,13 @@
 
 pub mod client;
 pub mod dirs;
+mod faults;
 pub mod launch;
 mod link;
 pub(crate) mod netns;
 mod process;
 mod proxy;
+pub(crate) mod relay;
 mod sessions;
 mod stage;
 pub mod supervisor;

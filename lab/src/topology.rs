@@ -3,6 +3,7 @@
 
 mod acl;
 mod balancing;
+mod fault;
 mod link;
 mod options;
 mod parse;
@@ -21,6 +22,7 @@ use std::{
     str::FromStr,
 };
 
+pub use fault::FaultSpec;
 pub use source::{At, Diagnostic, Rejected, Span};
 pub(crate) use vpc::all_egress;
 use weft_model::{
@@ -142,6 +144,8 @@ pub struct Topology {
     pub target_groups: Vec<TargetGroupSpec>,
     /// The load balancers.
     pub balancers: Vec<BalancerSpec>,
+    /// What goes wrong, and when.
+    pub faults: Vec<FaultSpec>,
     /// What must hold.
     pub checks: Vec<Check>,
 }

@@ -1,12 +1,13 @@
 //! `weft lab graph`: the topology as a tree, as JSON, or for Graphviz.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::Serialize;
 
-use super::{Global, select, stored};
+use super::{Global, fault::faults, select, stored};
 use crate::{
     error::LabError,
+    fault::Fault,
     print::{self, Format},
     topology::{Topology, VpcSpec, WorkloadSpec},
 };
@@ -19,27 +20,34 @@ struct Node<'t> {
     vpc: &'t str,
     subnet: &'t str,
     groups: Vec<&'t str>,
+    /// What is wrong with its host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
 }
 
+type Faults = BTreeMap<String, Fault>;
+
 pub(super) fn graph(dot: bool, global: &Global) -> Result<(), LabError> {
-    let topology = stored(&select(global.lab.as_deref())?)?;
+    let dir = select(global.lab.as_deref())?;
+    let topology = stored(&dir)?;
+    let faults = faults(&dir)?;
     if global.format == Format::Json {
         let nodes: Vec<Node<'_>> = topology
             .workloads
             .iter()
-            .map(|w| node(&topology, w))
+            .map(|w| node(&topology, w, &faults))
             .collect();
         return Ok(print::json(&nodes)?);
     }
     let text = if dot {
-        for_graphviz(&topology)
+        for_graphviz(&topology, &faults)
     } else {
-        tree(&topology)
+        tree(&topology) + &wrong(&faults)
     };
     Ok(print::line(text.trim_end())?)
 }
 
-fn node<'t>(topology: &Topology, w: &'t WorkloadSpec) -> Node<'t> {
+fn node<'t>(topology: &Topology, w: &'t WorkloadSpec, faults: &Faults) -> Node<'t> {
     let zone = topology.subnet_of(w).map(|s| s.zone.to_string());
     Node {
         workload: w.name.as_str(),
@@ -48,7 +56,17 @@ fn node<'t>(topology: &Topology, w: &'t WorkloadSpec) -> Node<'t> {
         vpc: w.vpc.as_str(),
         subnet: w.subnet.as_str(),
         groups: w.groups.iter().map(|g| g.as_str()).collect(),
+        fault: faults.get(w.host.as_str()).map(ToString::to_string),
     }
+}
+
+/// What is wrong with hosts.
+fn wrong(faults: &Faults) -> String {
+    let mut out = String::new();
+    for (host, fault) in faults {
+        put(&mut out, format_args!("! {host}: {fault}"));
+    }
+    out
 }
 
 /// Writes a line; writing to a string can't fail.
@@ -112,7 +130,7 @@ fn subnets(out: &mut String, topology: &Topology, vpc: &VpcSpec) {
     }
 }
 
-fn for_graphviz(topology: &Topology) -> String {
+fn for_graphviz(topology: &Topology, faults: &Faults) -> String {
     let mut out = String::from("graph weft {\n  node [shape=box];\n  underlay [shape=ellipse];\n");
     for (n, host) in topology.hosts.iter().enumerate() {
         let name = &host.name.value;
@@ -140,9 +158,12 @@ fn for_graphviz(topology: &Topology) -> String {
                 format_args!("    \"host {name}\" -- \"{}\";", w.name.value),
             );
         }
+        let cable = faults.get(name.as_str()).map_or_else(String::new, |fault| {
+            format!(" [label=\"{fault}\", color=red, fontcolor=red]")
+        });
         put(
             &mut out,
-            format_args!("  }}\n  underlay -- \"host {name}\";"),
+            format_args!("  }}\n  underlay -- \"host {name}\"{cable};"),
         );
     }
     out.push_str("}\n");

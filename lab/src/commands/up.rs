@@ -20,7 +20,7 @@ use crate::{
         client::stop,
         dirs::{LabDir, Labs},
         launch::{Mode, launch},
-        wire::{Answer, Expected, HostPlace, Request, Stage, WorkloadPlace},
+        wire::{Answer, Expected, HostPlace, Request, Stage, Timed, WorkloadPlace},
     },
     topology::{Rejected, Topology},
 };
@@ -154,6 +154,14 @@ impl Job<'_> {
             self.dir,
             &Request::Commands {
                 commands: self.commands(),
+            },
+        )?;
+        let faults = self.topology.timeline().into_iter();
+        let timed = faults.map(|(at_us, host, fault)| Timed { at_us, host, fault });
+        ask(
+            self.dir,
+            &Request::Plan {
+                faults: timed.collect(),
             },
         )?;
         let path = self.dir.topology();

@@ -7,8 +7,8 @@ use std::{
     os::fd::{AsRawFd as _, OwnedFd},
 };
 
-use netlink_packet_route::address::AddressHeaderFlags;
-use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth};
+use netlink_packet_route::{address::AddressHeaderFlags, route::RouteType};
+use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
 use super::{netns, wire::HostPlace};
 
@@ -72,8 +72,7 @@ pub(super) fn bridge(mtu: u32, gateway: IpAddr, length: u8) -> io::Result<()> {
 
 /// A cable from the bridge to a host's namespace; called in the bridge's namespace.
 pub(super) fn cable(place: &HostPlace, host: &OwnedFd, mtu: u32, length: u8) -> io::Result<()> {
-    let number = number(place.vtep);
-    let (here, there) = (format!("h{number}"), format!("p{number}"));
+    let (here, there) = (port(place), format!("p{}", number(place.vtep)));
     let fd = host.as_raw_fd();
     netlink(|handle| {
         let (here, there) = (here.clone(), there.clone());
@@ -114,4 +113,80 @@ fn number(vtep: IpAddr) -> u16 {
         IpAddr::V6(v6) => [v6.octets()[14], v6.octets()[15]],
     };
     u16::from_be_bytes(bytes)
+}
+
+/// The device in the lab's namespace that a host's cable ends at.
+pub(super) fn port(place: &HostPlace) -> String {
+    format!("h{}", number(place.vtep))
+}
+
+/// The two ends of the piece that a relay puts between a host's cable and the bridge.
+fn splices(port: &str) -> (String, String) {
+    (format!("b{port}"), format!("r{port}"))
+}
+
+/// Plugs a device in, or out.
+pub(super) fn set_up(device: &str, up: bool) -> io::Result<()> {
+    netlink(|handle| async move {
+        let link = LinkUnspec::new_with_index(index(device)?);
+        let link = if up { link.up() } else { link.down() };
+        handle.link().change(link.build()).execute().await
+    })
+}
+
+/// Takes a cable out of the bridge and puts another piece in between; gives the device that a relay
+/// is to join with the cable's.
+pub(super) fn splice(port: &str) -> io::Result<String> {
+    let (near, far) = splices(port);
+    if index(&near).is_ok() {
+        return Ok(far);
+    }
+    let (here, there) = (near.clone(), far.clone());
+    netlink(|handle| async move {
+        let bridge = index(BRIDGE)?;
+        let unplug = LinkUnspec::new_with_index(index(port)?)
+            .nocontroller()
+            .build();
+        handle.link().change(unplug).execute().await?;
+        let veth = LinkVeth::new(&here, &there).build();
+        handle.link().add(veth).execute().await?;
+        let plug = LinkUnspec::new_with_name(&here)
+            .controller(bridge)
+            .up()
+            .build();
+        handle.link().change(plug).execute().await?;
+        let up = LinkUnspec::new_with_name(&there).up().build();
+        handle.link().change(up).execute().await
+    })?;
+    Ok(far)
+}
+
+/// Puts a cable back into the bridge.
+pub(super) fn plug_in(port: &str) -> io::Result<()> {
+    let (near, _) = splices(port);
+    netlink(|handle| async move {
+        if let Ok(near) = index(&near) {
+            handle.link().del(near).execute().await?;
+        }
+        let plug = LinkUnspec::new_with_index(index(port)?)
+            .controller(index(BRIDGE)?)
+            .build();
+        handle.link().change(plug).execute().await
+    })
+}
+
+/// Makes an address unreachable from the calling thread's namespace, or reachable again.
+pub(super) fn blackhole(address: IpAddr, on: bool) -> io::Result<()> {
+    netlink(|handle| async move {
+        let length = if address.is_ipv4() { 32 } else { 128 };
+        let route = RouteMessageBuilder::<IpAddr>::new()
+            .destination_prefix(address, length)
+            .map_err(|e| rtnetlink::Error::NamespaceError(e.to_string()))?
+            .kind(RouteType::BlackHole)
+            .build();
+        if on {
+            return handle.route().add(route).execute().await;
+        }
+        handle.route().del(route).execute().await
+    })
 }

@@ -20,7 +20,7 @@ use nix::{
 };
 
 use super::{
-    netns,
+    faults, netns,
     process::{command, signal_group, spawn},
     stage,
     supervisor::{Lab, shut_down},
@@ -43,13 +43,14 @@ pub(super) fn serve(lab: &Arc<Lab>, connection: &UnixStream) -> io::Result<()> {
     Ok(())
 }
 
-fn handle(lab: &Lab, request: Request) -> Answer {
+fn handle(lab: &Arc<Lab>, request: Request) -> Answer {
     let done = match request {
         Request::Status => {
             let state = lab.state();
             return Answer::Status {
                 processes: state.processes.status(),
                 stage: state.stage.clone(),
+                faults: state.faults.clone(),
             };
         }
         Request::Pending { expected } => match stage::pending(lab, &expected) {
@@ -58,6 +59,8 @@ fn handle(lab: &Lab, request: Request) -> Answer {
         },
         Request::Stage(stage) => stage::apply(lab, stage),
         Request::Commands { commands } => stage::commands(lab, &commands),
+        Request::Fault { host, fault } => faults::set(lab, &host, fault),
+        Request::Plan { faults } => faults::plan(lab, faults),
         Request::Signal { process, signal } => signal_process(lab, &process, signal),
         Request::Forward { .. } | Request::Spawn(_) => {
             Err(io::Error::other("no program runs here"))

@@ -9,6 +9,8 @@ use std::{
     sync::Arc,
 };
 
+use weft_model::HostName;
+
 use super::{
     dirs::LabDir,
     link, netns,
@@ -25,6 +27,12 @@ pub(super) struct Staged {
 }
 
 impl Staged {
+    /// A host and its namespace.
+    pub(super) fn host(&self, name: &HostName) -> Option<(HostPlace, Arc<OwnedFd>)> {
+        let (place, netns) = self.hosts.get(name.as_str())?;
+        Some((place.clone(), Arc::clone(netns)))
+    }
+
     /// The namespace of a workload, or of a host as `host:NAME`.
     pub(super) fn netns(&self, workload: &str) -> Option<Arc<OwnedFd>> {
         if let Some(host) = workload.strip_prefix("host:") {
@@ -66,7 +74,7 @@ pub(super) fn apply(lab: &Lab, stage: Stage) -> io::Result<()> {
 }
 
 /// The name of a host's process.
-fn vswitch_name(host: &str) -> String {
+pub(super) fn vswitch_name(host: &str) -> String {
     format!("vswitch-{host}")
 }
 
@@ -97,6 +105,8 @@ fn drop_absent(dir: &LabDir, state: &mut State, stage: &Stage) {
         .collect();
     for place in gone.iter().filter(|p| !hosts.contains(p)) {
         state.processes.remove(&vswitch_name(place.name.as_str()));
+        state.processes.remove(&format!("cable-{}", place.name));
+        state.faults.remove(place.name.as_str());
         state.staged.hosts.remove(place.name.as_str());
         netns::remove(&host_path(dir, place));
     }
@@ -132,13 +142,27 @@ fn add_host(dir: &LabDir, state: &mut State, stage: &Stage, place: &HostPlace) -
             .hosts
             .insert(name.to_owned(), (place.clone(), netns));
     }
+    if state.faults.get(name).is_some_and(|fault| fault.killed) {
+        return Ok(());
+    }
+    start_vswitch(dir, state, stage, place)
+}
+
+/// Runs the host's vswitch from now on.
+pub(super) fn start_vswitch(
+    dir: &LabDir,
+    state: &mut State,
+    stage: &Stage,
+    place: &HostPlace,
+) -> io::Result<()> {
+    let name = place.name.as_str();
     let netns = state.staged.hosts.get(name).map(|(_, fd)| Arc::clone(fd));
     let spec = vswitch(dir, stage, place, netns)?;
     state.processes.ensure(&vswitch_name(name), spec)
 }
 
 /// The running program, by the path that leads to it even where its file was replaced.
-fn weft(arguments: Vec<String>) -> io::Result<Vec<String>> {
+pub(super) fn weft(arguments: Vec<String>) -> io::Result<Vec<String>> {
     let program = std::env::current_exe()?;
     let mut argv = vec![program.display().to_string()];
     argv.extend(arguments);

@@ -2,7 +2,7 @@
 //! when it ends.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::{self, File},
     io::{self, Write as _},
     net::SocketAddr,
@@ -31,6 +31,7 @@ use nix::{
 use super::{
     dirs::LabDir, link, netns, process::Processes, proxy, sessions, stage::Staged, wire::Stage,
 };
+use crate::fault::Fault;
 
 /// The controller's port on the underlay's gateway address.
 pub const CONTROLLER_PORT: u16 = 7400;
@@ -67,6 +68,10 @@ pub(super) struct State {
     pub(super) sessions: HashMap<Pid, Sender<i32>>,
     pub(super) staged: Staged,
     pub(super) stage: Option<Stage>,
+    /// What is wrong, by host.
+    pub(super) faults: BTreeMap<String, Fault>,
+    /// Counts plans of faults: the newest holds.
+    pub(super) plan: u64,
 }
 
 impl Lab {

@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use weft_model::HostName;
 
+use crate::fault::Fault;
+
 /// The longest message: a lab of thousands of workloads fits, a runaway peer does not.
 pub const MAX_MESSAGE: usize = 8 << 20;
 
@@ -53,6 +55,17 @@ pub struct Expected {
     pub addresses: Vec<IpAddr>,
 }
 
+/// A fault and when it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timed {
+    /// Microseconds after the plan was made.
+    pub at_us: u64,
+    /// The host.
+    pub host: HostName,
+    /// All that is wrong with it from then on.
+    pub fault: Fault,
+}
+
 /// A program for a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
@@ -92,6 +105,18 @@ pub enum Request {
     Forward {
         /// The signal's number.
         signal: i32,
+    },
+    /// All that is wrong with a host from now on.
+    Fault {
+        /// The host.
+        host: HostName,
+        /// Nothing, by default.
+        fault: Fault,
+    },
+    /// Faults to come, whole: they replace those planned before.
+    Plan {
+        /// In the order of their times.
+        faults: Vec<Timed>,
     },
     /// To a process of the lab.
     Signal {
@@ -136,6 +161,8 @@ pub enum Answer {
         processes: Vec<ProcessStatus>,
         /// What is staged.
         stage: Option<Stage>,
+        /// What is wrong, by host.
+        faults: BTreeMap<String, Fault>,
     },
     /// To `Pending`: one line for each device that lacks something.
     Pending {

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use super::{
     DEFAULT_ACL, DEFAULT_GROUP, Destination, DestinationSpec, GroupSpec, Ipv6, ItemName,
     MAIN_TABLE, PeerSpec, RouteSpec, SubnetSpec, TargetSpec, Topology, VpcSpec, WorkloadSpec,
-    balancing, options,
+    balancing, fault, options,
     parse::{Draft, Family},
     peering,
     read::{Reader, nearest},
@@ -45,6 +45,7 @@ pub(super) fn resolve(r: &mut Reader, topology: &mut Topology, drafts: &[Draft])
     options::check_zones(r, topology);
     watch::flow_logs(r, topology);
     balancing::resolve(r, topology);
+    fault::known_hosts(r, topology);
     for draft in drafts {
         expand(r, topology, draft);
     }

@@ -6,7 +6,7 @@ use weft_model::Mtu;
 
 use super::{
     Check, Destination, HostSpec, ItemName, LabName, Topology, Transport, Underlay, WorkloadSpec,
-    acl, balancing, link, options, peering,
+    acl, balancing, fault, link, options, peering,
     read::{Fields, Reader},
     source::{At, Diagnostic, Span},
     vpc, watch,
@@ -25,6 +25,7 @@ const KEYS: &[&str] = &[
     "flow_logs",
     "target_groups",
     "load_balancers",
+    "faults",
     "checks",
 ];
 const WORKLOAD_KEYS: [&str; 12] = [
@@ -58,6 +59,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
     let flow_logs = named(&mut r, &fields, "flow_logs", watch::flow_log);
     let target_groups = named(&mut r, &fields, "target_groups", balancing::target_group);
     let balancers = named(&mut r, &fields, "load_balancers", balancing::balancer);
+    let faults = fault::faults(&mut r, fields.get("faults"));
     let drafts: Vec<_> = Reader::list(fields.get("checks"))
         .iter()
         .filter_map(|node| check(&mut r, node))
@@ -74,6 +76,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         flow_logs,
         target_groups,
         balancers,
+        faults,
         checks: Vec::new(),
     };
     // What failed to parse is absent from the topology; reporting references to it would bury the

@@ -7,6 +7,7 @@ mod balancing;
 mod changes;
 mod explain;
 mod failures;
+mod faults;
 mod leaks;
 mod lifecycle;
 mod prose;
