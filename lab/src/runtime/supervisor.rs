@@ -101,15 +101,16 @@ pub fn run(path: &Path) -> io::Error {
         },
         None => io::Error::other("not a lab's directory"),
     };
-    say(&Hello {
+    // Whoever doesn't hear it has gone.
+    let _ = say(&Hello {
         error: Some(error.to_string()),
     });
     error
 }
 
-fn say(hello: &Hello) {
-    let line = serde_json::to_string(hello).unwrap_or_default();
-    let _ = writeln!(io::stdout(), "{line}");
+fn say(hello: &Hello) -> io::Result<()> {
+    let line = serde_json::to_string(hello)?;
+    writeln!(io::stdout(), "{line}")
 }
 
 fn context(what: &str) -> impl FnOnce(io::Error) -> io::Error + '_ {
@@ -143,9 +144,9 @@ fn prepare(dir: &LabDir) -> io::Result<(UnixListener, Flock<File>)> {
 }
 
 /// Takes the lab's lock. Whoever looks whether the lab lives holds it for a moment, so it is tried
-/// for a while.
+/// for a while; and a supervisor whose starter was killed takes a moment to notice.
 fn hold(dir: &LabDir) -> io::Result<Flock<File>> {
-    const TRIES: u32 = 50;
+    const TRIES: u32 = 500;
     let mut file = File::create(dir.lock())?;
     for _ in 0..TRIES {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -186,7 +187,10 @@ fn serve(dir: LabDir, listener: &UnixListener, _lock: Flock<File>) -> io::Error 
     if let Err(error) = waiting {
         return error;
     }
-    say(&Hello { error: None });
+    // A starter that was killed meanwhile may have a successor, which waits for the lock.
+    if let Err(error) = say(&Hello { error: None }) {
+        return error;
+    }
     close_stdout();
     accept(&lab, listener)
 }
