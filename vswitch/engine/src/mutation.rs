@@ -5,6 +5,10 @@
 use std::cell::Cell;
 
 /// A fault.
+#[cfg_attr(
+    not(feature = "mutations"),
+    allow(unreachable_pub, reason = "exported with the feature")
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
     /// Connections of different protocols are taken for one.
