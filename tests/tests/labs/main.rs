@@ -10,6 +10,7 @@ mod failures;
 mod faults;
 mod leaks;
 mod lifecycle;
+mod peerings;
 mod prose;
 mod services;
 mod traffic;
