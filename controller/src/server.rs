@@ -232,6 +232,8 @@ impl Server {
                     let _ = stopped.clone().wait_for(|stopping| *stopping).await;
                 }),
         );
+        let absent = hub.clone();
+        tokio::spawn(async move { absent.give_up_absent().await });
         let failed = tokio::select! {
             ended = &mut serving => return ended.map_err(Error::Serve),
             error = &mut failure => Some(error.map_or(Error::Writer, Error::Store)),

@@ -10,7 +10,7 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 use weft_datapath::{
     Datapath, DatapathOptions, StartError, Vtep, WorkerError,
-    device::{LinkError, mtu_of},
+    device::{DeviceError, EdgeDevice, LinkError, mtu_of, networks_beside},
 };
 use weft_engine::{Limits, config::TablesOptions};
 use weft_model::Mtu;
@@ -18,6 +18,7 @@ use weft_model::Mtu;
 use crate::{
     agent::Agent,
     books::{self, Books},
+    edge::Edge,
     health,
     holdings::Holdings,
     host::Host,
@@ -61,6 +62,12 @@ pub enum Error {
     /// The datapath can't start.
     #[error(transparent)]
     Datapath(#[from] StartError),
+    /// The uplink isn't there.
+    #[error("--uplink: {0}")]
+    Uplink(LinkError),
+    /// The edge's device can't be had.
+    #[error(transparent)]
+    Edge(#[from] DeviceError),
     /// A worker hangs.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -120,9 +127,13 @@ fn start(options: &Options) -> Result<Arc<Host>, Error> {
         limits: Limits::default(),
         seed: random()?,
     };
+    if let Some(uplink) = &options.uplink {
+        holdings.deny_outside(networks_beside(uplink.as_str()).map_err(Error::Uplink)?);
+    }
     let datapath = Arc::new(Datapath::start(&datapath, holdings.publish())?);
     let found = datapath.findings().unwrap_or_else(|| mpsc::channel().1);
     let findings = health::gather(found).map_err(system("starting the health thread"))?;
+    let edge = edge(options, &datapath)?;
     let ports = Ports::start(PortsOptions {
         netns_dir: options.netns_dir.clone(),
         run_dir: options.run_dir(),
@@ -131,8 +142,19 @@ fn start(options: &Options) -> Result<Arc<Host>, Error> {
     .map_err(system("starting the ports' thread"))?;
     let books = Books::new(options.flow_log_dir());
     Ok(Arc::new(Host::new(
-        holdings, datapath, ports, findings, books,
+        holdings, datapath, ports, findings, books, edge,
     )))
+}
+
+/// The way to the internet, of a host that is an edge.
+fn edge(options: &Options, datapath: &Datapath) -> Result<Option<Edge>, Error> {
+    let Some(uplink) = &options.uplink else {
+        return Ok(None);
+    };
+    let mtu = inside_mtu(options)?.min(Mtu::INTERNET);
+    let device = EdgeDevice::open(uplink, mtu)?;
+    datapath.attach_edge(&device)?;
+    Ok(Some(Edge::new(device)))
 }
 
 async fn serve(options: &Options, host: &Arc<Host>) -> Result<(), Error> {

@@ -9,7 +9,10 @@ use weft_engine::{
     Config,
     config::{Tables, TablesOptions},
 };
-use weft_model::state::{Delta, StateKey, StateKind};
+use weft_model::{
+    Prefix,
+    state::{Delta, StateKey, StateKind},
+};
 use weft_proto::{
     convert::sync::{Received, read_update},
     sync::v1 as wire,
@@ -38,6 +41,11 @@ impl Holdings {
             tables: Tables::new(options),
             versions: HashMap::new(),
         }
+    }
+
+    /// Where nobody may send through this host as an edge.
+    pub(crate) fn deny_outside(&mut self, prefixes: Vec<Prefix>) {
+        self.tables.deny_outside(prefixes);
     }
 
     /// The configuration as it is.

@@ -7,7 +7,7 @@ use weft_datapath::{Datapath, WorkerError};
 use weft_engine::Config;
 use weft_proto::sync::v1 as wire;
 
-use crate::{books::Books, health::Findings, holdings::Holdings, ports::Ports};
+use crate::{books::Books, edge::Edge, health::Findings, holdings::Holdings, ports::Ports};
 
 /// How the stream from the controller is doing.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +29,7 @@ pub(crate) struct Host {
     /// What the health checks have found.
     pub(crate) findings: watch::Receiver<Findings>,
     books: Mutex<Books>,
+    edge: Option<Edge>,
 }
 
 /// A panic elsewhere leaves plain values that are still the best there is.
@@ -43,6 +44,7 @@ impl Host {
         ports: Ports,
         findings: watch::Receiver<Findings>,
         books: Books,
+        edge: Option<Edge>,
     ) -> Self {
         Self {
             holdings: Mutex::new(holdings),
@@ -51,6 +53,7 @@ impl Host {
             ports,
             findings,
             books: Mutex::new(books),
+            edge,
         }
     }
 
@@ -62,6 +65,9 @@ impl Host {
         let mut holdings = lock(&self.holdings);
         let applied = holdings.apply(update);
         self.datapath.publish(Arc::clone(&applied.config))?;
+        if let Some(edge) = &self.edge {
+            edge.follow(&applied.config);
+        }
         if applied.concerns_ports {
             self.ports.reconcile(applied.config);
         }

@@ -267,6 +267,8 @@ fn counters(snapshot: &WorkerSnapshot) -> std::collections::HashMap<String, u64>
         ("tap_refused", worker.tap_refused),
         ("handed_over", worker.handed_over),
         ("handover_full", worker.handover_full),
+        ("outward", worker.outward),
+        ("inward", worker.inward),
         ("made_full", worker.made_full),
         ("findings_lost", worker.findings_lost),
         ("icmp_errors", engine.icmp_errors),

@@ -6,6 +6,7 @@
 mod agent;
 mod books;
 mod daemon;
+mod edge;
 mod health;
 mod holdings;
 mod host;

@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf, str::FromStr};
 use clap::Args;
 use tonic::transport::Uri;
 use weft_datapath::MAX_WORKERS;
-use weft_model::{HostName, Mtu};
+use weft_model::{DeviceName, HostName, Mtu};
 
 /// Workers without `--workers`: more than this share one host's memory bandwidth anyway.
 const DEFAULT_WORKERS: usize = 8;
@@ -48,6 +48,10 @@ pub struct Options {
     /// The UDP port of every VTEP
     #[arg(long, value_name = "PORT", default_value_t = 4789)]
     pub vxlan_port: u16,
+
+    /// The device that leads to the internet: makes this host an edge, as `weft host --uplink` says
+    #[arg(long, value_name = "DEVICE")]
+    pub uplink: Option<DeviceName>,
 
     /// On SIGTERM, remove the ports' devices too: the default keeps them, with the workloads'
     /// connections, for the next vswitch

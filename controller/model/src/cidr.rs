@@ -132,6 +132,12 @@ impl From<Block4> for Prefix {
     }
 }
 
+impl From<PublicBlock4> for Prefix {
+    fn from(block: PublicBlock4) -> Self {
+        Self(IpNet::V4(block.0))
+    }
+}
+
 impl From<VpcBlock6> for Prefix {
     fn from(block: VpcBlock6) -> Self {
         Self(IpNet::V6(block.0))

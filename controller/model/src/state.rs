@@ -36,6 +36,35 @@ pub struct Tunnel {
     pub zone: ZoneName,
 }
 
+/// A live edge: a host that packets for the outside go to and come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// The host.
+    pub host: HostName,
+    /// Where its VXLAN packets come from and go to.
+    pub vtep: IpAddr,
+}
+
+/// An address that the outside knows, as an edge sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Public {
+    /// The address: of a pool, or an interface's own IPv6 one.
+    pub address: IpAddr,
+    /// The host that whoever has it is on.
+    pub host: HostName,
+    /// That host's VTEP.
+    pub vtep: IpAddr,
+    /// The MAC of the interface that has it.
+    pub mac: Mac,
+}
+
+/// Addresses that an edge takes packets for: what a routing daemon there announces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Served {
+    /// A pool's block, or an IPv6 block of a VPC with a gateway.
+    pub prefix: Prefix,
+}
+
 /// A VPC as a host sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VpcState {
@@ -186,6 +215,8 @@ pub struct Port {
     pub groups: Vec<SecurityGroupId>,
     /// Whether it may send and receive only what is its own.
     pub source_dest_check: bool,
+    /// The public addresses that stand for its private ones: (private, public).
+    pub public: Vec<(Ipv4Addr, Ipv4Addr)>,
     /// The namespace that the device is put in.
     pub netns: NetnsName,
     /// The device's name there.
@@ -355,6 +386,7 @@ macro_rules! states {
 
 states! {
     Tunnel(Tunnel), HostName, host, "tunnel";
+    Edge(Edge), HostName, host, "edge";
     Vpc(VpcState), VpcId, id, "vpc";
     Peering(PeeringState), PeeringId, id, "peering";
     Mapping(Mapping), InterfaceId, interface, "mapping";
@@ -367,6 +399,8 @@ states! {
     FlowLog(FlowLogState), FlowLogId, id, "flow-log";
     TargetGroup(TargetGroupState), TargetGroupId, id, "target-group";
     Balancer(BalancerState), BalancerId, id, "balancer";
+    Public(Public), IpAddr, address, "public";
+    Served(Served), Prefix, prefix, "served";
 }
 
 /// A change to a host's state.

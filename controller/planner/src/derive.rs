@@ -1,15 +1,18 @@
 //! The state that hosts hold, cut from the stored resources. The order of what has none (groups,
 //! routes) is made canonical, so that it alone never makes a new version.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use weft_model::{
     Attachment, Destination, DnsLabel, FlowLog, Host, Interface, NetworkAcl, NetworkAclId, Peer,
     Peering, Prefix, PrefixListId, PrivateZone, Route, RouteOrigin, RouteTable, RouteTableId,
     RouteTarget, Rule, SecurityGroup, SecurityGroupId, Subnet, Vpc, VpcId, ZoneInVpc,
     state::{
-        AclState, DnsZoneState, FlowLogState, GroupState, Mapping, PeeringState, Port, RouteState,
-        RouteTableState, SubnetState, Tunnel, VpcState,
+        AclState, DnsZoneState, Edge, FlowLogState, GroupState, Mapping, PeeringState, Port,
+        RouteState, RouteTableState, SubnetState, Tunnel, VpcState,
     },
 };
 
@@ -18,6 +21,13 @@ pub(crate) fn tunnel(host: &Host) -> Tunnel {
         host: host.name.clone(),
         vtep: host.vtep,
         zone: host.zone.clone(),
+    }
+}
+
+pub(crate) fn edge(host: &Host) -> Edge {
+    Edge {
+        host: host.name.clone(),
+        vtep: host.vtep,
     }
 }
 
@@ -138,7 +148,15 @@ fn dns_label(interface: &Interface) -> Option<DnsLabel> {
     name.as_str().to_ascii_lowercase().parse().ok()
 }
 
-pub(crate) fn port(interface: &Interface, place: &Attachment) -> Port {
+/// `elastic` are the elastic addresses put on it.
+pub(crate) fn port(
+    interface: &Interface,
+    place: &Attachment,
+    elastic: impl IntoIterator<Item = (Ipv4Addr, Ipv4Addr)>,
+) -> Port {
+    let own = interface.public_ipv4.map(|public| (interface.ipv4, public));
+    let mut public: Vec<_> = own.into_iter().chain(elastic).collect();
+    public.sort_unstable();
     Port {
         interface: interface.id,
         vpc: interface.vpc,
@@ -149,6 +167,7 @@ pub(crate) fn port(interface: &Interface, place: &Attachment) -> Port {
         ipv6: interface.ipv6.clone(),
         groups: sorted(&interface.groups),
         source_dest_check: interface.source_dest_check,
+        public,
         netns: place.netns.clone(),
         device: place.device.clone(),
         name: interface.meta.name.clone(),
@@ -178,8 +197,8 @@ pub(crate) fn sorted(groups: &[SecurityGroupId]) -> Vec<SecurityGroupId> {
 }
 
 /// The table with one route per destination. A route whose target isn't live (an interface that isn't
-/// plugged in, a peering that isn't active) drops what it matches; it doesn't fall through to a
-/// shorter prefix. A route for a list is one for each of its prefixes.
+/// plugged in, a peering that isn't active, a gateway that isn't attached) drops what it matches; it
+/// doesn't fall through to a shorter prefix. A route for a list is one for each of its prefixes.
 pub(crate) fn route_table<'a>(
     table: &RouteTable,
     listed: impl Fn(PrefixListId) -> &'a [Prefix],
@@ -198,11 +217,12 @@ pub(crate) fn route_table<'a>(
             }
         }
     }
-    let live = |target| match target {
-        // Hosts don't lead outside yet.
-        RouteTarget::InternetGateway(_) | RouteTarget::EgressGateway(_) => RouteTarget::Blackhole,
-        target if is_live(target) => target,
-        _ => RouteTarget::Blackhole,
+    let live = |target| {
+        if is_live(target) {
+            target
+        } else {
+            RouteTarget::Blackhole
+        }
     };
     let routes = winners.into_iter().map(|(destination, route)| RouteState {
         destination,

@@ -3,7 +3,9 @@
 //! A host holds: its ports; the VPCs that they are in, with all subnets, network ACLs, route tables,
 //! private zones, peerings and mappings; the security groups that they are in; of each VPC that these
 //! exchange packets with the outline, which is the VPC itself and its mappings; and the tunnels of the
-//! hosts with ports in any of them. The first port of a VPC on a host brings the VPC there, and the last one takes it away.
+//! hosts with ports in any of them. The first port of a VPC on a host brings the VPC there, and the
+//! last one takes it away. A host with any port holds the live edges, and an edge every address that
+//! the outside knows.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,6 +32,7 @@ use crate::{
 mod balancing;
 mod interfaces;
 mod lists;
+mod outside;
 mod reach;
 #[cfg(test)]
 mod reach_tests;
@@ -39,8 +42,8 @@ mod scale;
 mod tests;
 mod zones;
 
-use self::balancing::Balancing;
 pub use self::balancing::TargetReport;
+use self::{balancing::Balancing, outside::Outside};
 
 /// Where an interface was plugged in, to be undone when it no longer is.
 #[derive(Debug, Clone)]
@@ -82,6 +85,7 @@ pub struct Planner<B> {
     tables_to: BTreeMap<RouteTarget, BTreeSet<RouteTableId>>,
     peerings: BTreeMap<PeeringId, Peering>,
     links: Links,
+    outside: Outside,
 }
 
 /// Making, changing, asking.
@@ -104,6 +108,7 @@ impl<B> Planner<B> {
             balancing: Balancing::default(),
             peerings: BTreeMap::new(),
             links: Links::default(),
+            outside: Outside::default(),
         };
         for resource in cloud.resources() {
             planner.put(&resource, &mut Plan::muted());
@@ -131,7 +136,8 @@ impl<B> Planner<B> {
         let tunnels = peers.cloned().map(StateKey::Tunnel);
         let groups = self.presence.groups(host).map(StateKey::Group);
         let ports = self.presence.ports(host).map(StateKey::Port);
-        let own = tunnels.chain(groups).chain(ports);
+        let outside = self.outside_of(host);
+        let own = tunnels.chain(groups).chain(ports).chain(outside);
         let vpcs = self.presence.vpcs(host).filter_map(|id| self.vpcs.get(&id));
         let shared = vpcs.flat_map(|parts| &parts.shared);
         let held = self.presence.held(host).filter_map(|id| self.vpcs.get(&id));
@@ -157,15 +163,19 @@ impl<B> Planner<B> {
 impl<B> Planner<B> {
     fn put(&mut self, resource: &Resource, plan: &mut Plan<B>) {
         match resource {
-            Resource::Region(_)
-            | Resource::Zone(_)
-            | Resource::PublicPool(_)
-            | Resource::InternetGateway(_)
-            | Resource::EgressGateway(_)
-            | Resource::ElasticAddress(_) => {}
+            Resource::Region(_) | Resource::Zone(_) => {}
+            Resource::PublicPool(pool) => self.put_pool(pool, plan),
+            Resource::InternetGateway(gateway) => {
+                self.place_internet(gateway.id, gateway.vpc, plan);
+            }
+            Resource::EgressGateway(gateway) => {
+                self.place_egress(gateway.id, Some(gateway.vpc), plan);
+            }
+            Resource::ElasticAddress(elastic) => self.put_elastic(elastic, plan),
             Resource::Host(host) => {
                 let state = State::Tunnel(derive::tunnel(host));
                 self.set(&state, &Audience::Peers(&host.name), plan);
+                self.put_edge(host, plan);
             }
             Resource::Vpc(vpc) => self.put_vpc(vpc, plan),
             Resource::Peering(peering) => self.put_peering(peering, plan),
@@ -198,13 +208,13 @@ impl<B> Planner<B> {
 
     fn take(&mut self, key: &ResourceKey, plan: &mut Plan<B>) {
         match key {
-            ResourceKey::Region(_)
-            | ResourceKey::Zone(_)
-            | ResourceKey::PublicPool(_)
-            | ResourceKey::InternetGateway(_)
-            | ResourceKey::EgressGateway(_)
-            | ResourceKey::ElasticAddress(_) => {}
+            ResourceKey::Region(_) | ResourceKey::Zone(_) => {}
+            ResourceKey::PublicPool(id) => self.take_pool(*id, plan),
+            ResourceKey::InternetGateway(id) => self.place_internet(*id, None, plan),
+            ResourceKey::EgressGateway(id) => self.place_egress(*id, None, plan),
+            ResourceKey::ElasticAddress(id) => self.take_elastic(*id, plan),
             ResourceKey::Host(name) => {
+                self.take_edge(name, plan);
                 let key = StateKey::Tunnel(name.clone());
                 self.unset(&key, &Audience::Peers(name), plan);
             }
@@ -234,6 +244,7 @@ impl<B> Planner<B> {
     fn put_vpc(&mut self, vpc: &Vpc, plan: &mut Plan<B>) {
         let state = State::Vpc(derive::vpc(vpc));
         self.set(&state, &Audience::Holders(vpc.id), plan);
+        self.serve_vpc(vpc, plan);
         let parts = self.vpcs.entry(vpc.id).or_default();
         let before = parts.defaults.replace(Defaults::of(vpc));
         if before != parts.defaults {
@@ -243,6 +254,7 @@ impl<B> Planner<B> {
 
     fn take_vpc(&mut self, id: VpcId, plan: &mut Plan<B>) {
         self.unset(&StateKey::Vpc(id), &Audience::Holders(id), plan);
+        self.unserve_vpc(id, plan);
         if let Some(parts) = self.vpcs.get_mut(&id) {
             parts.defaults = None;
         }
@@ -332,7 +344,7 @@ impl<B> Planner<B> {
         if let Some(table) = self.tables.get(&id) {
             let vpc = table.vpc;
             let listed = |list| self.lists.prefixes(list);
-            let state = derive::route_table(table, listed, |target| self.is_live(target));
+            let state = derive::route_table(table, listed, |target| self.is_live(target, vpc));
             self.set(&State::RouteTable(state), &Audience::Vpc(vpc), plan);
         }
     }
@@ -346,14 +358,13 @@ impl<B> Planner<B> {
     }
 
     /// Whether packets to the target get anywhere.
-    fn is_live(&self, target: RouteTarget) -> bool {
+    fn is_live(&self, target: RouteTarget, vpc: VpcId) -> bool {
         match target {
             RouteTarget::Interface(id) => self.plugged.contains_key(&id),
             RouteTarget::Peering(id) => self.peerings.get(&id).is_some_and(Peering::is_active),
-            RouteTarget::Local
-            | RouteTarget::InternetGateway(_)
-            | RouteTarget::EgressGateway(_)
-            | RouteTarget::Blackhole => true,
+            RouteTarget::InternetGateway(id) => self.outside.has_internet(id, vpc),
+            RouteTarget::EgressGateway(id) => self.outside.has_egress(id, vpc),
+            RouteTarget::Local | RouteTarget::Blackhole => true,
         }
     }
 
@@ -391,6 +402,10 @@ enum Audience<'a> {
     Vpcs(&'a [VpcId]),
     /// The hosts that must find the VPC's interfaces.
     Holders(VpcId),
+    /// The hosts with any port.
+    Busy,
+    /// The edges.
+    Edges,
 }
 
 impl<B> Planner<B> {
@@ -403,7 +418,7 @@ impl<B> Planner<B> {
                 let parts = self.vpcs.entry(*vpc).or_default();
                 parts.outline.insert(item.key.clone());
             }
-            Audience::Host(_) | Audience::Peers(_) | Audience::Group(_) => {}
+            _ => {}
         }
         let before = self.items.get(&item.key).map(|before| before.version);
         if before == Some(item.version) {
@@ -427,7 +442,7 @@ impl<B> Planner<B> {
         let vpcs = match audience {
             Audience::Vpc(vpc) | Audience::Holders(vpc) => std::slice::from_ref(vpc),
             Audience::Vpcs(vpcs) => vpcs,
-            Audience::Host(_) | Audience::Peers(_) | Audience::Group(_) => &[],
+            _ => &[],
         };
         for vpc in vpcs {
             if let Some(parts) = self.vpcs.get_mut(vpc) {
@@ -450,6 +465,8 @@ impl<B> Planner<B> {
                 .flat_map(|vpc| self.presence.hosts_of_vpc(*vpc))
                 .for_each(tell),
             Audience::Holders(id) => self.presence.holders_of_vpc(*id).for_each(tell),
+            Audience::Busy => self.presence.busy_hosts().for_each(tell),
+            Audience::Edges => self.outside.edges().for_each(tell),
         }
     }
 }

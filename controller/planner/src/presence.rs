@@ -77,13 +77,21 @@ pub(crate) struct Presence {
 
 /// Changing; each says whether the host's view grew or shrank by it.
 impl Presence {
-    pub(crate) fn add_port(&mut self, host: &HostName, port: InterfaceId) {
-        self.on(host).ports.insert(port);
+    /// One more port on the host: whether it is the first there.
+    pub(crate) fn add_port(&mut self, host: &HostName, port: InterfaceId) -> bool {
+        let ports = &mut self.on(host).ports;
+        let first = ports.is_empty();
+        ports.insert(port);
+        first
     }
 
-    pub(crate) fn remove_port(&mut self, host: &HostName, port: InterfaceId) {
-        self.on(host).ports.remove(&port);
+    /// One port less on the host: whether it was the last there.
+    pub(crate) fn remove_port(&mut self, host: &HostName, port: InterfaceId) -> bool {
+        let ports = &mut self.on(host).ports;
+        ports.remove(&port);
+        let last = ports.is_empty();
         self.forget_if_empty(host);
+        last
     }
 
     /// One more port of the VPC on the host: whether it is the first there.

@@ -1,6 +1,9 @@
 //! A small cloud to test with, and the slow, obvious answer to what a host must hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr},
+};
 
 use weft_model::{
     AclAction, AclEntry, AclNumber, Attachment, Change, Family, Host, HostName, Interface,
@@ -9,7 +12,7 @@ use weft_model::{
     RouteTable, RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni,
     Vpc, VpcId,
     cloud::Cloud,
-    state::{State, StateKey},
+    state::{Public, Served, State, StateKey},
 };
 
 use crate::{derive, item::Item};
@@ -37,7 +40,7 @@ pub(crate) fn host(n: usize) -> Host {
     Host {
         name: host_name(n),
         zone: "z".parse().unwrap(),
-        vtep: std::net::Ipv4Addr::from_bits(0xc612_0000 + low).into(),
+        vtep: Ipv4Addr::from_bits(0xc612_0000 + low).into(),
         uplink: None,
         meta: Default::default(),
     }
@@ -179,7 +182,7 @@ pub(crate) fn interface(n: u64, v: u64, on: Option<usize>, groups: &[u64]) -> In
         vpc: vpc_id(v),
         subnet: subnet_id(v, 0),
         mac: Mac::local(n),
-        ipv4: std::net::Ipv4Addr::from_bits(0x0a00_0004 + low),
+        ipv4: Ipv4Addr::from_bits(0x0a00_0004 + low),
         secondary_ipv4: vec![],
         public_ipv4: None,
         ipv6: vec![],
@@ -258,6 +261,7 @@ pub(crate) fn naive_desired(cloud: &Cloud, host: &HostName) -> BTreeMap<StateKey
         states.push(State::Port(derive::port(
             port,
             port.attachment.as_ref().unwrap(),
+            elastic_on(cloud, port.id),
         )));
     }
     for id in groups {
@@ -279,6 +283,7 @@ pub(crate) fn naive_desired(cloud: &Cloud, host: &HostName) -> BTreeMap<StateKey
     }) {
         states.extend(naive_outline(cloud, other.id, host));
     }
+    states.extend(naive_outside(cloud, host, !ports.is_empty()));
     states
         .into_iter()
         .map(|state| (state.key(), state))
@@ -305,7 +310,13 @@ fn naive_vpc(cloud: &Cloud, id: VpcId) -> Vec<State> {
     let live = |target| match target {
         RouteTarget::Interface(id) => cloud.interface(id).is_some_and(|i| i.attachment.is_some()),
         RouteTarget::Peering(id) => cloud.peering(id).is_some_and(Peering::is_active),
-        _ => true,
+        RouteTarget::InternetGateway(gateway) => cloud
+            .internet_gateway(gateway)
+            .is_some_and(|g| g.vpc == Some(id)),
+        RouteTarget::EgressGateway(gateway) => {
+            cloud.egress_gateway(gateway).is_some_and(|g| g.vpc == id)
+        }
+        RouteTarget::Local | RouteTarget::Blackhole => true,
     };
     let lists = naive_lists(cloud);
     let mut states = Vec::new();
@@ -338,6 +349,54 @@ fn naive_outline(cloud: &Cloud, id: VpcId, host: &HostName) -> Vec<State> {
             && let Some(other) = cloud.host(&place.host)
         {
             states.push(State::Tunnel(derive::tunnel(other)));
+        }
+    }
+    states
+}
+
+fn elastic_on(cloud: &Cloud, interface: InterfaceId) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+    let own = cloud.interface(interface).and_then(|i| i.public_ipv4);
+    let pairs = cloud.public_pairs(interface).into_iter();
+    pairs.filter(|(_, public)| Some(*public) != own).collect()
+}
+
+fn naive_outside(cloud: &Cloud, host: &HostName, busy: bool) -> Vec<State> {
+    let edges = cloud.hosts().filter(|h| busy && h.uplink.is_some());
+    let mut states: Vec<_> = edges.map(|h| State::Edge(derive::edge(h))).collect();
+    if cloud.host(host).is_none_or(|host| host.uplink.is_none()) {
+        return states;
+    }
+    for pool in cloud.public_pools() {
+        let blocks = pool.blocks.iter().copied().map(Into::into);
+        states.extend(blocks.map(|prefix| State::Served(Served { prefix })));
+    }
+    let online = |vpc| {
+        let internet = cloud.internet_gateway_of(vpc).is_some();
+        (internet, internet || cloud.egress_gateway_of(vpc).is_some())
+    };
+    for vpc in cloud.vpcs().filter(|vpc| online(vpc.id).1) {
+        let blocks = vpc.ipv6.iter().copied().map(Into::into);
+        states.extend(blocks.map(|prefix| State::Served(Served { prefix })));
+    }
+    for interface in cloud.interfaces() {
+        let Some(at) = interface
+            .attachment
+            .as_ref()
+            .and_then(|at| cloud.host(&at.host))
+        else {
+            continue;
+        };
+        let (v4, v6) = online(interface.vpc);
+        let pairs = cloud.public_pairs(interface.id).into_iter().filter(|_| v4);
+        let own = interface.ipv6.iter().copied().filter(|_| v6);
+        let addresses = pairs.map(|(_, public)| IpAddr::V4(public));
+        for address in addresses.chain(own.map(IpAddr::V6)) {
+            states.push(State::Public(Public {
+                address,
+                host: at.name.clone(),
+                vtep: at.vtep,
+                mac: interface.mac,
+            }));
         }
     }
     states

@@ -242,7 +242,10 @@ fn told(hop: &Hop) -> String {
 fn write(asked: &Asked, walk: &Walk) -> wire::Explanation {
     let ending = walk.ask().err();
     wire::Explanation {
-        reached: matches!(ending, Some(Ending::Reached | Ending::Answered)),
+        reached: matches!(
+            ending,
+            Some(Ending::Reached | Ending::Answered | Ending::Left)
+        ),
         verdict: verdict(asked, walk, ending),
         hops: walk.hops().iter().map(hop).collect(),
     }
@@ -258,6 +261,7 @@ fn verdict(asked: &Asked, walk: &Walk, ending: Option<&Ending>) -> String {
     };
     match ending {
         Some(Ending::Reached) => format!("{words}: reaches, and the answer comes back"),
+        Some(Ending::Left) => format!("{words}: leaves the cloud; what answers is the internet's"),
         Some(Ending::Answered) => format!("{words}: answered by the sender's own switch"),
         Some(Ending::NoWayBack) => format!("{words}: arrives, but the answer doesn't: {}", place()),
         Some(Ending::UnknownHost(vtep)) => format!("{words}: goes to {vtep}, no known host's VTEP"),
@@ -306,6 +310,10 @@ fn end(outcome: &Outcome) -> wire::ExplainStep {
         Outcome::Tunnel { vtep, vni, .. } => {
             let text = format!("encapsulated to {vtep}, VNI {vni}");
             step("tunnel", vtep.to_string(), text)
+        }
+        Outcome::Outside { .. } => {
+            let text = "leaves the cloud by this edge's uplink".to_owned();
+            step("outside", String::new(), text)
         }
         Outcome::Answered => {
             let text = "answered by the port's own switch".to_owned();

@@ -217,8 +217,11 @@ impl Hub {
         if *self.0.closing.borrow() {
             return Err(Ending::Closing.status());
         }
-        let desired = plans.planner.desired(&host);
         let revision = *self.0.revision.borrow();
+        for (other, edits) in plans.planner.set_lost(&host, false) {
+            self.enqueue(&other, revision, edits);
+        }
+        let desired = plans.planner.desired(&host);
         let link = session.connect(&read, &hello.version, &desired, revision);
         plans.lost.remove(&host);
         Ok((host, session, link))
@@ -233,6 +236,30 @@ impl Hub {
     /// What interfaces used.
     pub fn metering(&self) -> &Metering {
         &self.0.metering
+    }
+
+    /// The host's stream ended: where it is an edge, nobody is to use it until it is back.
+    pub(super) fn lost(&self, host: &HostName) {
+        let mut plans = self.plans();
+        let connected = |session: Arc<Session>| session.is_connected();
+        // A controller that goes down says nothing of its hosts.
+        let closing = *self.0.closing.borrow();
+        if closing || self.session(host).is_none_or(connected) {
+            return;
+        }
+        let revision = *self.0.revision.borrow();
+        for (other, edits) in plans.planner.set_lost(host, true) {
+            self.enqueue(&other, revision, edits);
+        }
+    }
+
+    /// Gives up the hosts that have not come since the controller started: an edge may have died
+    /// while nobody watched, and until then the others are better left alone.
+    pub async fn give_up_absent(&self) {
+        tokio::time::sleep(self.0.timings.silence).await;
+        for host in self.sessions().into_keys() {
+            self.lost(&host);
+        }
     }
 
     pub(super) fn note_silence(&self) {

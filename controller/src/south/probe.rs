@@ -173,6 +173,7 @@ fn read(answer: wire::ProbeAnswer) -> Option<Output> {
             vni: answer.vni.try_into().ok()?,
             payload: bytes,
         },
+        Wire::Outside(_) => Outcome::Outside { frame: bytes },
         Wire::Answered(_) => Outcome::Answered,
         Wire::Dropped(step) => Outcome::Dropped {
             reason: step.reason,

@@ -176,6 +176,10 @@ impl Session {
         }
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        self.lock().queue.is_connected()
+    }
+
     pub(super) fn end(&self, ending: Ending) {
         let inner = self.lock();
         if let Some(link) = &inner.link {

@@ -75,6 +75,9 @@ async fn serve(
         held = hello.held.len(),
         "connected"
     );
+    // The hub has read the name already.
+    let host = hello.host.parse::<HostName>();
+    let host = host.map_err(|error| Status::invalid_argument(error.to_string()))?;
     let mut stream = Stream {
         instance: hello.instance,
         beats: beats(&hub),
@@ -125,6 +128,7 @@ impl Drop for Stream {
         if self.session.disconnect(&self.link) {
             self.hub.lose(&self.host);
         }
+        self.hub.lost(&self.host);
     }
 }
 

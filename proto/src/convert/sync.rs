@@ -83,7 +83,14 @@ fn read_key(fields: &mut Fields, key: &wire::Key) -> Result<StateKey, Reported> 
 /// What names the resource, as its sender wrote it: good for a refusal even where it can't be read.
 pub fn key_as_written(resource: &wire::Resource) -> wire::Key {
     use wire::resource::Body;
+    let public;
     let (kind, name) = match &resource.body {
+        Some(Body::Edge(body)) => (StateKind::Edge, &body.host),
+        Some(Body::Public(body)) => {
+            public = address_text(&body.address);
+            (StateKind::Public, &public)
+        }
+        Some(Body::Served(body)) => (StateKind::Served, &body.prefix),
         Some(Body::Tunnel(body)) => (StateKind::Tunnel, &body.host),
         Some(Body::Vpc(body)) => (StateKind::Vpc, &body.id),
         Some(Body::Mapping(body)) => (StateKind::Mapping, &body.interface),
@@ -103,6 +110,13 @@ pub fn key_as_written(resource: &wire::Resource) -> wire::Key {
         kind: kind.text().to_owned(),
         name: name.clone(),
     }
+}
+
+/// The address, where it is one.
+fn address_text(bytes: &[u8]) -> String {
+    Fields::read(|fields| read_address(fields, "address", bytes))
+        .map(|address| address.to_string())
+        .unwrap_or_default()
 }
 
 /// An update, read: what to apply, in order, and what must be refused since it can't be read.

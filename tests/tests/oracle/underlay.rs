@@ -244,7 +244,7 @@ impl<'a> Journey<'a> {
             }
             Verdict::Local(port) => self.queue.push_back(Step::ToPort(at, port, frame)),
             Verdict::Encapsulate(encap) => self.carry(at, encap, &frame),
-            Verdict::Consumed => {}
+            Verdict::Outside | Verdict::Consumed => {}
             Verdict::Drop(drop) => self.fate.drops.push(drop),
         }
     }

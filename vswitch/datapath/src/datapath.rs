@@ -23,7 +23,7 @@ use weft_engine::{
 use weft_model::{InterfaceId, Mac};
 
 use crate::{
-    device::Device,
+    device::{Device, EdgeDevice},
     underlay::{self, UnderlayError, Vtep},
     worker::{
         CapturedFrame, Command, FlowEvent, Parts, Points, RecentDrops, Ring, Watch, WatchFilter,
@@ -176,6 +176,19 @@ impl Datapath {
         let tap = File::from(device.descriptor().map_err(WorkerError::Attach)?);
         self.ask(self.owner(mac), |done| Command::Attach { port, tap, done })?
             .map_err(WorkerError::Attach)
+    }
+
+    /// Serves the device as this host's way to the internet.
+    ///
+    /// # Errors
+    /// No descriptors left, or the worker hangs.
+    pub fn attach_edge(&self, device: &EdgeDevice) -> Result<(), WorkerError> {
+        let tap = File::from(device.descriptor().map_err(WorkerError::Attach)?);
+        self.ask(self.owner(Mac::EDGE), |done| Command::AttachEdge {
+            tap,
+            done,
+        })?
+        .map_err(WorkerError::Attach)
     }
 
     /// Serves the port's device no longer; its worker has closed the descriptor on return.

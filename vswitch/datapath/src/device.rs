@@ -1,5 +1,6 @@
 //! The device of a port: a TAP in the workload's namespace, with its addresses and routes.
 
+mod edge;
 mod link;
 mod tap;
 
@@ -13,7 +14,10 @@ use std::{
 use weft_engine::config::{PortConfig, SubnetConfig};
 use weft_model::{DeviceName, Mac, Mtu};
 
-pub use self::link::{LinkError, mtu_of};
+pub use self::{
+    edge::EdgeDevice,
+    link::{LinkError, mtu_of, networks_beside},
+};
 use crate::netns::{self, Identity, NetnsError};
 
 /// Where a device is.

@@ -139,6 +139,7 @@ impl Worker {
                 match self.poll.event(position) {
                     Event::Woken => self.obey(),
                     Event::Underlay => self.serve_underlay(now),
+                    Event::Edge => self.serve_edge(now),
                     Event::Tap(port) => self.serve_tap(now, port),
                 }
             }
@@ -193,6 +194,9 @@ impl Worker {
         match command {
             Command::Attach { port, tap, done } => {
                 let _ = done.send(self.lane.taps.attach(port, tap, &self.poll));
+            }
+            Command::AttachEdge { tap, done } => {
+                let _ = done.send(self.lane.uplink.attach(tap, &self.poll));
             }
             Command::Detach { port, done } => {
                 self.lane.taps.detach(port, &self.poll);
@@ -294,7 +298,7 @@ impl Worker {
                 self.lane.write(port, self.outbox.pending(length), offload);
             }
             Verdict::Local(port) => self.hand_to_port(now, port, length, offload),
-            Verdict::Consumed => {}
+            Verdict::Outside | Verdict::Consumed => {}
             Verdict::Drop(drop) => {
                 let bytes = self.outbox.pending(length);
                 let place = Place::Egress(from);
@@ -333,7 +337,46 @@ impl Worker {
                 let place = Place::Ingress(port);
                 self.lane.drops.note(now, &self.current, place, bytes, drop);
             }
-            Verdict::Local(_) | Verdict::Encapsulate(_) | Verdict::Consumed => {}
+            Verdict::Local(_) | Verdict::Encapsulate(_) | Verdict::Outside | Verdict::Consumed => {}
+        }
+    }
+
+    /// What the internet sent to public addresses.
+    fn serve_edge(&mut self, now: Now) {
+        let mut bytes = 0;
+        for _ in 0..FRAMES_PER_TURN {
+            let room = self.outbox.room();
+            let (length, offload) = match self.lane.uplink.read(room) {
+                Input::Frame { length, offload } => (length, offload),
+                Input::Malformed => {
+                    self.lane.counters.tap_malformed += 1;
+                    continue;
+                }
+                Input::Empty => break,
+                Input::Gone => {
+                    self.lane.counters.taps_lost += 1;
+                    self.lane.uplink.detach(&self.poll);
+                    break;
+                }
+            };
+            self.lane.counters.inward += 1;
+            let mut frame = Frame {
+                bytes: &mut room[..length],
+                offload,
+            };
+            match self.engine.from_outside(&mut frame) {
+                Verdict::Encapsulate(encap) => self.outbox.commit(encap, length, offload),
+                Verdict::Drop(drop) => {
+                    let bytes = self.outbox.pending(length);
+                    let place = Place::Outside;
+                    self.lane.drops.note(now, &self.current, place, bytes, drop);
+                }
+                Verdict::Deliver(_) | Verdict::Local(_) | Verdict::Outside | Verdict::Consumed => {}
+            }
+            bytes += length;
+            if bytes >= BYTES_PER_TURN {
+                break;
+            }
         }
     }
 
@@ -447,7 +490,10 @@ fn take_payload(
     match verdict {
         Verdict::Deliver(port) => lane.write(port, &payload[skip..], offload),
         Verdict::Drop(drop) => lane.drops.note(now, config, place, payload, drop),
-        Verdict::Local(_) | Verdict::Encapsulate(_) | Verdict::Consumed => {}
+        Verdict::Outside => lane.write_outside(&payload[skip..], offload),
+        // An edge gives it on from one host to another.
+        Verdict::Encapsulate(encap) => outbox.forward(encap, &payload[skip..], offload),
+        Verdict::Local(_) | Verdict::Consumed => {}
     }
     lane.send_made(outbox);
 }

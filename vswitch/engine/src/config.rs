@@ -6,6 +6,7 @@
 mod acl;
 pub(crate) mod balancers;
 mod dns;
+mod edges;
 mod error;
 mod mapping;
 mod policy;
@@ -27,6 +28,7 @@ pub(crate) use self::dns::Zones;
 pub use self::{
     acl::{Acl, AclVerdict},
     dns::ZoneConfig,
+    edges::{Edges, Outside, PublicEntry},
     error::ApplyError,
     mapping::{HostSlot, MappingEntry},
     policy::{Direction, Policy, Traffic},
@@ -69,6 +71,8 @@ pub struct Config {
     flow_logs: Arc<Map<FlowLogId, Arc<FlowLogState>>>,
     /// Only where a packet is being explained.
     trace: Option<Arc<Trace>>,
+    edges: Arc<Edges>,
+    outside: Outside,
 }
 
 impl Config {
@@ -86,6 +90,8 @@ impl Config {
             timeouts: Arc::default(),
             flow_logs: Arc::default(),
             trace: None,
+            edges: Arc::default(),
+            outside: Outside::default(),
         }
     }
 
@@ -174,6 +180,16 @@ impl Config {
     /// The flow logs that may be about ports of this host, in no order.
     pub fn flow_logs(&self) -> impl Iterator<Item = &Arc<FlowLogState>> {
         self.flow_logs.values()
+    }
+
+    /// The live edges.
+    pub fn edges(&self) -> &Edges {
+        &self.edges
+    }
+
+    /// What this host knows as an edge.
+    pub fn outside(&self) -> &Outside {
+        &self.outside
     }
 
     pub(crate) fn vpc(&self, slot: VpcSlot) -> Option<&VpcConfig> {

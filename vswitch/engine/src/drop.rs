@@ -94,6 +94,10 @@ reasons! {
     ForeignSource = "foreign_source",
     /// The destination's host has no known VTEP.
     NoTunnel = "no_tunnel",
+    /// The internet gateway lets only addresses with a public one through, and this one has none.
+    NoPublicAddress = "no_public_address",
+    /// No edge to the internet is alive.
+    NoEdge = "no_edge",
     /// TTL or hop limit ran out.
     TtlExceeded = "ttl_exceeded",
     /// Larger than the MTU, and not to be fragmented.
@@ -134,6 +138,16 @@ reasons! {
     BalancerTargetGone = "balancer_target_gone",
     /// Of a load balancer's connection whose target is unhealthy.
     BalancerTargetUnhealthy = "balancer_target_unhealthy",
+    /// In the outside's VNI, from an underlay address that is no edge's.
+    EdgeUnknown = "edge_unknown",
+    /// From the outside, to an address that isn't public, or that nobody has.
+    NotPublic = "not_public",
+    /// A new connection from the outside, and the subnet's route back isn't to an internet gateway.
+    NoWayBack = "no_way_back",
+    /// A new connection from the outside, and the subnet's route back is to an egress-only gateway.
+    EgressOnly = "egress_only",
+    /// To the outside, by an address that belongs to the edge's own network.
+    OutsideDenied = "outside_denied",
 }
 
 impl DropReason {

@@ -154,6 +154,14 @@ impl Engine {
         verdict
     }
 
+    /// A frame from the internet, at an edge.
+    pub fn from_outside(&mut self, frame: &mut Frame<'_>) -> Verdict {
+        match &self.config {
+            Some(config) => self.core.inward(config, frame),
+            None => self.unconfigured(),
+        }
+    }
+
     /// Ends idle flows, looking at no more than `budget` of them.
     pub fn tick(&mut self, now: Now, budget: usize) {
         self.core.tick(self.config.as_deref(), now, budget);

@@ -83,6 +83,11 @@ pub enum Outcome {
         /// The UDP payload.
         payload: Vec<u8>,
     },
+    /// Out of the cloud, by this host's uplink.
+    Outside {
+        /// The frame.
+        frame: Vec<u8>,
+    },
     /// The port's own switch answered.
     Answered,
     /// Nobody got it.
@@ -220,6 +225,7 @@ impl Lone {
                 vni,
                 payload: [&vxlan::emit(vni)[..], &frame].concat(),
             },
+            Verdict::Outside => Outcome::Outside { frame },
             Verdict::Consumed => Outcome::Answered,
             Verdict::Drop(drop) => dropped(&drop),
         }
@@ -244,7 +250,8 @@ impl Lone {
         let after = match outcome {
             Outcome::Delivered { frame, .. }
             | Outcome::Forwarder { frame, .. }
-            | Outcome::Local { frame, .. } => ends(frame),
+            | Outcome::Local { frame, .. }
+            | Outcome::Outside { frame } => ends(frame),
             Outcome::Tunnel { payload, .. } => ends(inner(payload)),
             _ => None,
         };

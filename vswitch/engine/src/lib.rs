@@ -26,6 +26,7 @@ pub mod trace;
 pub mod verdict;
 pub mod watch;
 
+mod edge;
 mod hash;
 mod mutation;
 mod pipeline;

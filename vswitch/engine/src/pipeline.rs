@@ -9,6 +9,7 @@ mod fragments;
 mod ingress;
 mod judge;
 mod limits;
+mod outside;
 mod refuse;
 mod reserved;
 mod revise;
@@ -145,7 +146,12 @@ impl Core {
     }
 
     /// Counts a drop, at the port where it is known.
-    fn dropped(&mut self, config: &Config, port: Option<PortIndex>, drop: Drop) -> Verdict {
+    pub(crate) fn dropped(
+        &mut self,
+        config: &Config,
+        port: Option<PortIndex>,
+        drop: Drop,
+    ) -> Verdict {
         self.counters.drops.add(drop.reason);
         if let Some(port) = port.filter(|&port| config.port(port).is_some()) {
             self.counters.port_mut(port).drops.add(drop.reason);
@@ -155,7 +161,7 @@ impl Core {
     }
 }
 
-fn malformed(malformed: Malformed) -> Drop {
+pub(crate) fn malformed(malformed: Malformed) -> Drop {
     let reason = match malformed {
         Malformed::EthernetTruncated => DropReason::FrameTooShort,
         _ => DropReason::Malformed,
@@ -164,7 +170,7 @@ fn malformed(malformed: Malformed) -> Drop {
 }
 
 /// VLAN tags (IEEE 802.1Q and 802.1ad) have their own reason: people do configure them.
-fn unknown(ethertype: u16) -> Drop {
+pub(crate) fn unknown(ethertype: u16) -> Drop {
     let reason = match ethertype {
         0x8100 | 0x88a8 | 0x9100 => DropReason::Vlan,
         _ => DropReason::EthertypeUnknown,
@@ -173,7 +179,7 @@ fn unknown(ethertype: u16) -> Drop {
 }
 
 /// Whether nobody in particular is at the address: never forwarded.
-fn is_for_many(address: IpAddr) -> bool {
+pub(crate) fn is_for_many(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(a) => a.is_multicast() || a.is_broadcast() || a.is_unspecified(),
         IpAddr::V6(a) => a.is_multicast() || a.is_unspecified(),

@@ -26,6 +26,8 @@ pub enum Verdict {
     Local(PortIndex),
     /// Into the tunnel.
     Encapsulate(Encap),
+    /// Out of the cloud, by this host's uplink.
+    Outside,
     /// Answered or split: what there is to send went to the [`Sink`].
     Consumed,
     /// Nowhere.

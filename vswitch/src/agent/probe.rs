@@ -61,6 +61,7 @@ fn write(id: u64, output: Output) -> wire::ProbeAnswer {
         }
         Outcome::Local { interface, frame } => (Wire::Local(interface.to_string()), frame, 0),
         Outcome::Tunnel { vtep, vni, payload } => (Wire::Tunnel(octets(vtep)), payload, vni.get()),
+        Outcome::Outside { frame } => (Wire::Outside(true), frame, 0),
         Outcome::Answered => (Wire::Answered(true), Vec::new(), 0),
         Outcome::Dropped {
             reason,

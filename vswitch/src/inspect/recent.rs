@@ -57,6 +57,7 @@ pub(super) fn half(half: Half) -> &'static str {
         Half::Egress => "egress",
         Half::Ingress => "ingress",
         Half::Tunnel => "tunnel",
+        Half::Outside => "outside",
     }
 }
 

@@ -28,13 +28,14 @@ impl<B> Planner<B> {
         let before = self.plugged.insert(interface.id, now);
         let mapping = State::Mapping(derive::mapping(interface, place));
         self.set(&mapping, &Audience::Holders(interface.vpc), plan);
-        let port = State::Port(derive::port(interface, place));
-        self.set(&port, &Audience::Host(&place.host), plan);
+        self.outside.face(interface);
+        self.refresh_port(interface.id, plan);
         self.stand(interface.id, Some((interface, &place.host)), plan);
         match before {
             Some(before) => self.leave(interface, &before, &place.host, plan),
             None => self.refresh_tables_to(RouteTarget::Interface(interface.id), plan),
         }
+        self.refresh_public(interface.id, plan);
     }
 
     fn leave(
@@ -62,6 +63,8 @@ impl<B> Planner<B> {
         self.unset(&StateKey::Port(id), &Audience::Host(&before.host), plan);
         self.unset(&StateKey::Mapping(id), &Audience::Holders(before.vpc), plan);
         self.exit(id, &before, true, plan);
+        self.outside.unface(id);
+        self.refresh_public(id, plan);
         self.refresh_tables_to(RouteTarget::Interface(id), plan);
         self.stand(id, None, plan);
         self.forget_vpc_if_empty(before.vpc);
@@ -69,7 +72,11 @@ impl<B> Planner<B> {
 
     fn enter(&mut self, id: InterfaceId, place: &Plugged, plan: &mut Plan<B>) {
         let host = &place.host;
-        self.presence.add_port(host, id);
+        if self.presence.add_port(host, id) {
+            for edge in self.outside.live_edges() {
+                self.tell(host, &StateKey::Edge(edge.clone()), plan);
+            }
+        }
         for &group in &place.groups {
             if self.presence.join_group(host, group) {
                 self.tell(host, &StateKey::Group(group), plan);
@@ -82,8 +89,10 @@ impl<B> Planner<B> {
 
     fn exit(&mut self, id: InterfaceId, place: &Plugged, gone: bool, plan: &mut Plan<B>) {
         let host = &place.host;
-        if gone {
-            self.presence.remove_port(host, id);
+        if gone && self.presence.remove_port(host, id) {
+            for edge in self.outside.live_edges() {
+                plan.remove(host, StateKey::Edge(edge.clone()));
+            }
         }
         for &group in &place.groups {
             if self.presence.leave_group(host, group) {

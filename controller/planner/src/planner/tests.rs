@@ -3,7 +3,10 @@ mod routes;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use weft_model::{RouteOrigin, state::StateKind};
+use weft_model::{
+    Association, ElasticAddress, ElasticAddressId, InternetGateway, InternetGatewayId,
+    PublicPoolId, RouteOrigin, state::StateKind,
+};
 
 use super::*;
 use crate::{plan::Edit, testing::*};
@@ -117,7 +120,10 @@ fn the_first_port_brings_the_vpc_and_the_last_takes_it_away() {
     expected.retain(|kind| {
         !matches!(
             kind,
-            StateKind::Peering
+            StateKind::Edge
+                | StateKind::Public
+                | StateKind::Served
+                | StateKind::Peering
                 | StateKind::FlowLog
                 | StateKind::DnsZone
                 | StateKind::TargetGroup
@@ -292,6 +298,15 @@ enum Step {
     Vtep {
         n: usize,
         low: u8,
+        edge: bool,
+    },
+    Elastic {
+        e: u64,
+        on: Option<u64>,
+    },
+    Gateway {
+        v: u64,
+        attached: bool,
     },
     List {
         n: u64,
@@ -354,7 +369,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1..4_u64, 1..4_u64).prop_map(|(v, s)| Step::DropSubnet { v, s }),
         1 => (1..4_u64, any::<bool>()).prop_map(|(v, own)| Step::Main { v, own }),
         3 => (1..5_u64, any::<Option<bool>>()).prop_map(|(n, status)| Step::Peer { n, status }),
-        1 => (0..HOSTS, any::<u8>()).prop_map(|(n, low)| Step::Vtep { n, low }),
+        1 => (0..HOSTS, any::<u8>(), any::<bool>())
+            .prop_map(|(n, low, edge)| Step::Vtep { n, low, edge }),
+        2 => (0..3_u64, proptest::option::of(0..10_u64)).prop_map(|(e, on)| Step::Elastic { e, on }),
+        1 => (1..3_u64, any::<bool>()).prop_map(|(v, attached)| Step::Gateway { v, attached }),
         2 => (0..2_u64, proptest::collection::vec(0..4_u8, 0..3))
             .prop_map(|(n, hosts)| Step::List { n, hosts }),
         1 => (0..2_u64).prop_map(|n| Step::DropList { n }),
@@ -371,6 +389,21 @@ fn target(n: u64) -> RouteTarget {
     match n {
         0..5 => RouteTarget::Interface(eni(n)),
         n => RouteTarget::Peering(pcx(n - 5)),
+    }
+}
+
+/// An elastic address on nothing or on an interface's primary address.
+fn elastic(e: u64, on: Option<u64>) -> ElasticAddress {
+    let low = |n: u64| u32::try_from(n).unwrap();
+    ElasticAddress {
+        id: ElasticAddressId::from_bits(e),
+        pool: PublicPoolId::from_bits(1),
+        address: std::net::Ipv4Addr::from_bits(0xcb00_7101 + low(e)),
+        association: on.map(|n| Association::Interface {
+            interface: eni(n),
+            private: std::net::Ipv4Addr::from_bits(0x0a00_0004 + low(n)),
+        }),
+        meta: Default::default(),
     }
 }
 
@@ -435,8 +468,18 @@ fn change(cloud: &Cloud, step: &Step) -> Change {
             n,
             status: Some(active),
         } => put(cloud, peering(*n, sides(*n), *active)),
-        Step::Vtep { n, low } => {
+        Step::Elastic { e, on } => put(cloud, elastic(*e, *on)),
+        Step::Gateway { v, attached } => put(
+            cloud,
+            InternetGateway {
+                id: InternetGatewayId::from_bits(*v),
+                vpc: attached.then(|| vpc_id(*v)),
+                meta: Default::default(),
+            },
+        ),
+        Step::Vtep { n, low, edge } => {
             let mut host = host(*n);
+            host.uplink = edge.then(|| "up0".parse().unwrap());
             host.vtep = std::net::Ipv4Addr::new(192, 0, u8::try_from(*n).unwrap(), *low).into();
             put(cloud, host)
         }

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use weft_model::{
     LogInterval, Peer, PortOptions, Rule, Vni, VpcDns,
     state::{
-        AclState, DnsZoneState, FlowLogState, GroupState, Mapping, PeeringState, Port,
-        RouteTableState, State, SubnetState, Tunnel, VpcState,
+        AclState, DnsZoneState, Edge, FlowLogState, GroupState, Mapping, PeeringState, Port,
+        Public, RouteTableState, Served, State, SubnetState, Tunnel, VpcState,
     },
 };
 
@@ -40,6 +40,19 @@ pub(super) fn write(state: &State) -> Body {
             host: tunnel.host.to_string(),
             vtep: write_address(tunnel.vtep),
             zone: tunnel.zone.to_string(),
+        }),
+        State::Edge(edge) => Body::Edge(wire::Edge {
+            host: edge.host.to_string(),
+            vtep: write_address(edge.vtep),
+        }),
+        State::Public(public) => Body::Public(wire::Public {
+            address: write_address(public.address),
+            host: public.host.to_string(),
+            vtep: write_address(public.vtep),
+            mac: public.mac.octets().to_vec(),
+        }),
+        State::Served(served) => Body::Served(wire::Served {
+            prefix: served.prefix.to_string(),
         }),
         State::Vpc(vpc) => Body::Vpc(wire::Vpc {
             id: vpc.id.to_string(),
@@ -153,12 +166,26 @@ fn write_port(port: &Port) -> wire::Port {
         timeouts: Some((&port.options.timeouts).into()),
         user_data: port.options.user_data.bytes().to_vec(),
         metadata: Some((&port.options.metadata).into()),
+        public: port.public.iter().map(write_pair).collect(),
+    }
+}
+
+fn write_pair(&(private, public): &(Ipv4Addr, Ipv4Addr)) -> wire::PublicPair {
+    wire::PublicPair {
+        private_address: private.octets().to_vec(),
+        public_address: public.octets().to_vec(),
     }
 }
 
 pub(super) fn read(fields: &mut Fields, body: Option<&Body>) -> Result<State, Reported> {
     match fields.present("body", body)? {
         Body::Tunnel(tunnel) => read_tunnel(fields, tunnel).map(State::Tunnel),
+        Body::Edge(edge) => read_edge(fields, edge).map(State::Edge),
+        Body::Public(public) => read_public(fields, public).map(State::Public),
+        Body::Served(served) => {
+            let prefix = fields.required("prefix", &served.prefix)?;
+            Ok(State::Served(Served { prefix }))
+        }
         Body::Vpc(vpc) => read_vpc(fields, vpc).map(State::Vpc),
         Body::Mapping(mapping) => read_mapping(fields, mapping).map(State::Mapping),
         Body::SecurityGroup(group) => read_group(fields, group).map(State::Group),
@@ -183,6 +210,37 @@ fn read_tunnel(fields: &mut Fields, tunnel: &wire::Tunnel) -> Result<Tunnel, Rep
         vtep: vtep?,
         zone: zone?,
     })
+}
+
+fn read_edge(fields: &mut Fields, edge: &wire::Edge) -> Result<Edge, Reported> {
+    let host = fields.required("host", &edge.host);
+    let vtep = read_address(fields, "vtep", &edge.vtep);
+    Ok(Edge {
+        host: host?,
+        vtep: vtep?,
+    })
+}
+
+fn read_public(fields: &mut Fields, public: &wire::Public) -> Result<Public, Reported> {
+    let address = read_address(fields, "address", &public.address);
+    let host = fields.required("host", &public.host);
+    let vtep = read_address(fields, "vtep", &public.vtep);
+    let mac = read_mac(fields, "mac", &public.mac);
+    Ok(Public {
+        address: address?,
+        host: host?,
+        vtep: vtep?,
+        mac: mac?,
+    })
+}
+
+fn read_pair(
+    fields: &mut Fields,
+    pair: &wire::PublicPair,
+) -> Result<(Ipv4Addr, Ipv4Addr), Reported> {
+    let private = read_exact::<Ipv4Addr, 4>(fields, "private_address", &pair.private_address);
+    let public = read_exact::<Ipv4Addr, 4>(fields, "public_address", &pair.public_address);
+    Ok((private?, public?))
 }
 
 fn read_vpc(fields: &mut Fields, vpc: &wire::Vpc) -> Result<VpcState, Reported> {
@@ -335,6 +393,7 @@ fn read_port(fields: &mut Fields, port: &wire::Port) -> Result<Port, Reported> {
     let device = fields.required("device", &port.device);
     let name = fields.optional("name", &port.name);
     let options = read_options(fields, port);
+    let public = fields.each("public", MOST_ITEMS, &port.public, read_pair);
     Ok(Port {
         interface: interface?,
         vpc: vpc?,
@@ -347,6 +406,7 @@ fn read_port(fields: &mut Fields, port: &wire::Port) -> Result<Port, Reported> {
         source_dest_check: port.source_dest_check,
         netns: netns?,
         device: device?,
+        public: public?,
         name: name?,
         options: Box::new(options?),
     })

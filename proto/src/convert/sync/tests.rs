@@ -79,6 +79,7 @@ fn port() -> Port {
         mac: Mac::local(5),
         ipv4: "10.0.0.4".parse().unwrap(),
         secondary_ipv4: vec!["10.0.0.5".parse().unwrap()],
+        public: vec![("10.0.0.4".parse().unwrap(), "203.0.113.1".parse().unwrap())],
         ipv6: vec!["fd00::4".parse().unwrap()],
         groups: vec![GROUP],
         source_dest_check: true,

@@ -3,17 +3,20 @@
 //! Every setting is idempotent: a device that a former process left is brought to the wish.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use futures::TryStreamExt as _;
+use ipnet::IpNet;
 use netlink_packet_route::{
     address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope},
     link::LinkAttribute,
+    route::{RouteMessage, RouteScope},
 };
 use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
-use weft_model::Mac;
+use weft_model::{Mac, Mtu, Prefix};
 
 use super::DeviceSpec;
 
@@ -247,5 +250,80 @@ pub fn mtu_of(address: IpAddr) -> Result<u32, LinkError> {
             _ => None,
         });
         mtu.ok_or(LinkError::Absent)
+    })
+}
+
+/// Sets the edge's device up: nobody on it answers ARP, so each frame bears its own MAC.
+pub(super) fn raise_edge(name: &str, mac: Mac, mtu: Mtu) -> Result<(), LinkError> {
+    converse(|handle| async move {
+        let index = index_of(&handle, name).await?;
+        set_mac(&handle, index, mac).await?;
+        let link = LinkUnspec::new_with_index(index)
+            .mtu(mtu.get().into())
+            .txqueuelen(QUEUE)
+            .arp(false)
+            .up()
+            .build();
+        let set = handle.link().set(link).execute().await;
+        set.map_err(refused("set the link up"))
+    })
+}
+
+/// Makes these prefixes routes to the device, and takes others away.
+pub(super) fn route_edge(
+    name: &str,
+    wanted: &BTreeSet<Prefix>,
+    gone: &[Prefix],
+) -> Result<(), LinkError> {
+    converse(|handle| async move {
+        let index = index_of(&handle, name).await?;
+        for prefix in gone {
+            // Gone already is as good.
+            let _ = handle
+                .route()
+                .del(edge_route(index, *prefix))
+                .execute()
+                .await;
+        }
+        for prefix in wanted {
+            let add = handle.route().add(edge_route(index, *prefix)).replace();
+            add.execute().await.map_err(refused("add a public route"))?;
+        }
+        Ok(())
+    })
+}
+
+fn edge_route(index: u32, prefix: Prefix) -> RouteMessage {
+    match prefix.net() {
+        IpNet::V4(net) => RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(net.network(), net.prefix_len())
+            .output_interface(index)
+            .scope(RouteScope::Link)
+            .build(),
+        IpNet::V6(net) => RouteMessageBuilder::<Ipv6Addr>::new()
+            .destination_prefix(net.network(), net.prefix_len())
+            .output_interface(index)
+            .build(),
+    }
+}
+
+/// The networks of every device but this one, in the calling thread's namespace.
+///
+/// # Errors
+/// The device isn't there, or netlink fails.
+pub fn networks_beside(device: &str) -> Result<Vec<Prefix>, LinkError> {
+    converse(|handle| async move {
+        let but = index_of(&handle, device).await?;
+        let addresses = handle.address().get().execute();
+        let all: Vec<AddressMessage> = addresses
+            .try_collect()
+            .await
+            .map_err(refused("list addresses"))?;
+        let others = all.iter().filter(|message| message.header.index != but);
+        let networks = others.filter_map(|message| {
+            let (address, length) = address_of(message)?;
+            Prefix::new(IpNet::new(address, length).ok()?).ok()
+        });
+        Ok(networks.collect())
     })
 }

@@ -23,8 +23,19 @@ const OFFLOADS_UDP: u32 = libc::TUN_F_USO4 | libc::TUN_F_USO6;
 /// counted instead of growing the kernel's memory.
 const SEND_BUFFER: i32 = 16 << 20;
 
-/// In the namespace of the calling thread.
+/// In the namespace of the calling thread; it is kept when its last descriptor goes.
 pub(super) fn open(place: &Place) -> Result<OwnedFd, DeviceError> {
+    let fd = open_passing(place)?;
+    set_persistent(&fd, true).map_err(|source| DeviceError::Tap {
+        step: "keep",
+        place: place.clone(),
+        source,
+    })?;
+    Ok(fd)
+}
+
+/// In the namespace of the calling thread; it goes with its last descriptor.
+pub(super) fn open_passing(place: &Place) -> Result<OwnedFd, DeviceError> {
     let error = |step| {
         move |source| DeviceError::Tap {
             step,
@@ -36,7 +47,6 @@ pub(super) fn open(place: &Place) -> Result<OwnedFd, DeviceError> {
     set_offloads(&fd).map_err(error("set the offloads of"))?;
     ioctl_int(&fd, libc::TUNSETVNETHDRSZ, VIRTIO as i32).map_err(error("set the header of"))?;
     ioctl_int(&fd, libc::TUNSETSNDBUF, SEND_BUFFER).map_err(error("set the send buffer of"))?;
-    set_persistent(&fd, true).map_err(error("keep"))?;
     Ok(fd)
 }
 

@@ -202,12 +202,17 @@ impl Outbox {
 
     /// Queues a frame from elsewhere; its checksum is complete.
     pub(crate) fn copy(&mut self, encap: Encap, frame: &[u8]) {
+        self.forward(encap, frame, Offload::NONE);
+    }
+
+    /// Queues a frame from elsewhere, as far as its sender left it.
+    pub(crate) fn forward(&mut self, encap: Encap, frame: &[u8], offload: Offload) {
         let Some(room) = self.room().get_mut(..frame.len()) else {
             self.counters.malformed += 1;
             return;
         };
         room.copy_from_slice(frame);
-        self.commit(encap, frame.len(), Offload::NONE);
+        self.commit(encap, frame.len(), offload);
     }
 
     /// Queues the frame of this length in the room, with its checksums completed.

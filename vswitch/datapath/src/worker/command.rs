@@ -20,6 +20,11 @@ pub(crate) enum Command {
         tap: File,
         done: SyncSender<io::Result<()>>,
     },
+    /// Serve this device as the edge's.
+    AttachEdge {
+        tap: File,
+        done: SyncSender<io::Result<()>>,
+    },
     /// Close the port's TAP.
     Detach {
         port: PortIndex,

@@ -25,6 +25,10 @@ pub struct WorkerCounters {
     pub handed_over: u64,
     /// Frames that found that worker's queue full.
     pub handover_full: u64,
+    /// Frames that an edge gave to the internet.
+    pub outward: u64,
+    /// Frames that an edge had from the internet.
+    pub inward: u64,
     /// Frames of the engine's own making that found no room.
     pub made_full: u64,
     /// Findings of health checks that nobody took in time.

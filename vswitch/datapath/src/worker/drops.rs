@@ -30,6 +30,8 @@ pub enum Half {
     Ingress,
     /// Out of the tunnel, to a port or to none.
     Tunnel,
+    /// Into an edge, from the internet.
+    Outside,
 }
 
 /// Who sent a packet to whom.
@@ -98,6 +100,8 @@ pub(super) enum Place {
     Ingress(PortIndex),
     /// It came out of the tunnel: the bytes begin with the VXLAN header.
     Tunnel,
+    /// It came from the internet.
+    Outside,
 }
 
 impl Place {
@@ -106,6 +110,7 @@ impl Place {
             Self::Egress(_) => Half::Egress,
             Self::Ingress(_) => Half::Ingress,
             Self::Tunnel => Half::Tunnel,
+            Self::Outside => Half::Outside,
         }
     }
 }
@@ -114,6 +119,7 @@ impl Place {
 pub(super) fn port_of(config: &Config, place: Place, bytes: &[u8]) -> Option<PortIndex> {
     match place {
         Place::Egress(port) | Place::Ingress(port) => Some(port),
+        Place::Outside => None,
         Place::Tunnel => {
             let vni = vxlan::parse(bytes).ok()?;
             let headers = Headers::parse(bytes.get(vxlan::HEADER..)?).ok()?;
@@ -207,6 +213,7 @@ impl Drops {
         let (half, frame) = match place {
             Place::Egress(_) => (Half::Egress, bytes),
             Place::Ingress(_) => (Half::Ingress, bytes),
+            Place::Outside => (Half::Outside, bytes),
             Place::Tunnel => (Half::Tunnel, bytes.get(vxlan::HEADER..).unwrap_or_default()),
         };
         let headers = Headers::parse(frame).ok();

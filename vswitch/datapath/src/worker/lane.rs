@@ -10,7 +10,7 @@ use super::{
     WorkerCounters,
     drops::Drops,
     ring::{Origin, Ring, Rings},
-    taps::{Output, Taps},
+    taps::{Output, Taps, Uplink},
     watch::Watchers,
 };
 use crate::underlay::{MAX_FRAME, Outbox};
@@ -22,6 +22,7 @@ const MADE_BYTES: usize = 2 * MAX_FRAME;
 
 pub(super) struct Lane {
     pub(super) taps: Taps,
+    pub(super) uplink: Uplink,
     pub(super) rings: Rings,
     pub(super) counters: WorkerCounters,
     pub(super) drops: Drops,
@@ -39,6 +40,7 @@ impl Lane {
     pub(super) fn new(id: usize, rings: Arc<[Ring]>) -> Self {
         Self {
             taps: Taps::default(),
+            uplink: Uplink::default(),
             rings: Rings::new(id, rings),
             counters: WorkerCounters::default(),
             drops: Drops::new(),
@@ -53,6 +55,15 @@ impl Lane {
     pub(super) fn write(&mut self, port: PortIndex, frame: &[u8], offload: Offload) {
         match self.taps.write(port, frame, offload) {
             Output::Written => {}
+            Output::Full => self.counters.tap_full += 1,
+            Output::Refused => self.counters.tap_refused += 1,
+        }
+    }
+
+    /// Out of the cloud.
+    pub(super) fn write_outside(&mut self, frame: &[u8], offload: Offload) {
+        match self.uplink.write(frame, offload) {
+            Output::Written => self.counters.outward += 1,
             Output::Full => self.counters.tap_full += 1,
             Output::Refused => self.counters.tap_refused += 1,
         }

@@ -9,6 +9,7 @@ use weft_engine::PortIndex;
 const EVENTS: usize = 64;
 const WAKER: u64 = u64::MAX;
 const UNDERLAY: u64 = u64::MAX - 1;
+const EDGE: u64 = u64::MAX - 2;
 
 /// Who has something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub(super) enum Event {
     Woken,
     /// The receive socket.
     Underlay,
+    /// The internet, at an edge.
+    Edge,
     /// A port's workload.
     Tap(PortIndex),
 }
@@ -46,6 +49,10 @@ impl Poll {
         self.add(fd, u64::from(port.0))
     }
 
+    pub(super) fn add_edge(&self, fd: impl AsFd) -> io::Result<()> {
+        self.add(fd, EDGE)
+    }
+
     fn add(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
         let event = EpollEvent::new(EpollFlags::EPOLLIN, token);
         Ok(self.epoll.add(fd, event)?)
@@ -67,6 +74,7 @@ impl Poll {
         match self.events[position].data() {
             WAKER => Event::Woken,
             UNDERLAY => Event::Underlay,
+            EDGE => Event::Edge,
             token => Event::Tap(PortIndex(token as u32)),
         }
     }

@@ -40,6 +40,36 @@ struct Tap {
 #[derive(Default)]
 pub(super) struct Taps(Vec<Option<Tap>>);
 
+/// The edge's device: towards the internet.
+#[derive(Default)]
+pub(super) struct Uplink(Option<File>);
+
+impl Uplink {
+    pub(super) fn attach(&mut self, file: File, poll: &Poll) -> io::Result<()> {
+        poll.add_edge(&file)?;
+        self.0 = Some(file);
+        Ok(())
+    }
+
+    pub(super) fn detach(&mut self, poll: &Poll) {
+        if let Some(file) = self.0.take() {
+            poll.remove(&file);
+        }
+    }
+
+    /// Reads one frame to the start of `room`.
+    pub(super) fn read(&self, room: &mut [u8]) -> Input {
+        self.0
+            .as_ref()
+            .map_or(Input::Empty, |file| read(file, room))
+    }
+
+    pub(super) fn write(&self, frame: &[u8], offload: Offload) -> Output {
+        let file = self.0.as_ref();
+        file.map_or(Output::Refused, |file| write(file, frame, offload))
+    }
+}
+
 impl Taps {
     pub(super) fn len(&self) -> usize {
         self.0.iter().flatten().count()
@@ -76,38 +106,43 @@ impl Taps {
     /// Reads one frame to the start of `room`.
     #[inline]
     pub(super) fn read(&self, port: PortIndex, room: &mut [u8]) -> Input {
-        let Some(mut file) = self.get(port) else {
-            return Input::Empty;
-        };
-        let mut header = [0; VIRTIO];
-        let parts = &mut [IoSliceMut::new(&mut header), IoSliceMut::new(room)];
-        match file.read_vectored(parts) {
-            Ok(length) => match Offload::from_virtio(&header) {
-                Ok(offload) if length >= VIRTIO => Input::Frame {
-                    length: length - VIRTIO,
-                    offload,
-                },
-                _ => Input::Malformed,
-            },
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Input::Empty,
-                _ => Input::Gone,
-            },
-        }
+        self.get(port).map_or(Input::Empty, |file| read(file, room))
     }
 
     #[inline]
     pub(super) fn write(&self, port: PortIndex, frame: &[u8], offload: Offload) -> Output {
-        let Some(mut file) = self.get(port) else {
-            return Output::Refused;
-        };
-        let virtio = offload.to_virtio(linear(offload));
-        let parts = &[IoSlice::new(&virtio[..VIRTIO]), IoSlice::new(frame)];
-        match file.write_vectored(parts) {
-            Ok(_) => Output::Written,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Output::Full,
-            Err(_) => Output::Refused,
-        }
+        let file = self.get(port);
+        file.map_or(Output::Refused, |file| write(file, frame, offload))
+    }
+}
+
+#[inline]
+fn read(mut file: &File, room: &mut [u8]) -> Input {
+    let mut header = [0; VIRTIO];
+    let parts = &mut [IoSliceMut::new(&mut header), IoSliceMut::new(room)];
+    match file.read_vectored(parts) {
+        Ok(length) => match Offload::from_virtio(&header) {
+            Ok(offload) if length >= VIRTIO => Input::Frame {
+                length: length - VIRTIO,
+                offload,
+            },
+            _ => Input::Malformed,
+        },
+        Err(error) => match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Input::Empty,
+            _ => Input::Gone,
+        },
+    }
+}
+
+#[inline]
+fn write(mut file: &File, frame: &[u8], offload: Offload) -> Output {
+    let virtio = offload.to_virtio(linear(offload));
+    let parts = &[IoSlice::new(&virtio[..VIRTIO]), IoSlice::new(frame)];
+    match file.write_vectored(parts) {
+        Ok(_) => Output::Written,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Output::Full,
+        Err(_) => Output::Refused,
     }
 }
 

@@ -347,6 +347,7 @@ fn port(eni: &Eni) -> Port {
         ipv6: vec![eni.ipv6()],
         groups: vec![group()],
         source_dest_check: true,
+        public: vec![],
         netns: "workload".parse().unwrap(),
         device: "eth0".parse().unwrap(),
         name: None,

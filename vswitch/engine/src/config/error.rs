@@ -111,6 +111,14 @@ pub enum ApplyError {
         /// Who has it.
         other: VpcId,
     },
+    /// The outside's VNI, which no VPC may have.
+    #[error("{vpc} has VNI {vni}, which is the outside's: give it another")]
+    VniReserved {
+        /// The VPC.
+        vpc: VpcId,
+        /// The VNI.
+        vni: Vni,
+    },
     /// More ports than a host can hold.
     #[error("port {interface} is one too many: a host holds at most {max}")]
     TooManyPorts {

@@ -20,6 +20,8 @@ pub struct HostSlot(pub(crate) u32);
 impl HostSlot {
     /// This host itself.
     pub(crate) const OWN: Self = Self(0);
+    /// No host in particular: any edge. Slots count from zero, and never so far.
+    pub(crate) const OUTSIDE: Self = Self(u32::MAX - 1);
 }
 
 /// An interface, wherever it is.

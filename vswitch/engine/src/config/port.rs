@@ -40,6 +40,8 @@ pub struct PortConfig {
     pub group_names: Arc<[Label]>,
     /// Whether it may send and receive only what is its own.
     pub source_dest_check: bool,
+    /// The public addresses that stand for its private ones: (private, public). Few.
+    pub public: Vec<(Ipv4Addr, Ipv4Addr)>,
     /// The namespace that the device is put in.
     pub netns: NetnsName,
     /// The device's name there.
@@ -64,6 +66,18 @@ impl PortConfig {
             IpAddr::V4(a) => self.ipv4 == a || self.secondary_ipv4.contains(&a),
             IpAddr::V6(a) => self.ipv6.contains(&a),
         }
+    }
+
+    /// The public address that stands for a private one.
+    pub fn public_of(&self, private: Ipv4Addr) -> Option<Ipv4Addr> {
+        let pair = self.public.iter().find(|pair| pair.0 == private);
+        pair.map(|pair| pair.1)
+    }
+
+    /// The private address that a public one stands for.
+    pub fn private_of(&self, public: Ipv4Addr) -> Option<Ipv4Addr> {
+        let pair = self.public.iter().find(|pair| pair.1 == public);
+        pair.map(|pair| pair.0)
     }
 
     /// All its IPv4 addresses, the primary first.

@@ -9,8 +9,8 @@ mod vpcs;
 use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use weft_model::{
-    BalancerId, HostName, InterfaceId, Mtu, NetworkAclId, PeeringId, RouteTableId, SecurityGroupId,
-    SubnetId, TargetGroupId, Vni, VpcId, ZoneInVpc,
+    BalancerId, HostName, InterfaceId, Mtu, NetworkAclId, PeeringId, Prefix, RouteTableId,
+    SecurityGroupId, SubnetId, TargetGroupId, Vni, VpcId, ZoneInVpc,
     state::{
         AclState, Delta, DnsZoneState, GroupState, Mapping, PeeringState, Port, RouteTableState,
         State, StateKey, SubnetState, Tunnel,
@@ -19,8 +19,8 @@ use weft_model::{
 
 use self::ports::PolicyCache;
 use super::{
-    Acl, ApplyError, Config, HostSlot, MappingEntry, SubnetConfig, VpcConfig, VpcSlot, ZoneConfig,
-    Zones, route::Routes,
+    Acl, ApplyError, Config, HostSlot, MappingEntry, PublicEntry, SubnetConfig, VpcConfig, VpcSlot,
+    ZoneConfig, Zones, route::Routes,
 };
 use crate::hash::Map;
 
@@ -102,6 +102,15 @@ impl Tables {
     pub fn apply(&mut self, delta: Delta) -> Result<(), ApplyError> {
         match delta {
             Delta::Upsert(State::Tunnel(tunnel)) => self.set_tunnel(&tunnel),
+            Delta::Upsert(State::Edge(edge)) => {
+                Arc::make_mut(&mut self.config.edges).set(edge.host, edge.vtep);
+            }
+            Delta::Upsert(State::Public(public)) => {
+                let (vtep, mac) = (public.vtep, public.mac);
+                let entry = PublicEntry { vtep, mac };
+                self.config.outside.set(public.address, entry);
+            }
+            Delta::Upsert(State::Served(served)) => self.config.outside.serve(served.prefix, true),
             Delta::Upsert(State::Vpc(vpc)) => return self.upsert_vpc(vpc),
             Delta::Upsert(State::Mapping(mapping)) => return self.upsert_mapping(mapping),
             Delta::Upsert(State::Peering(peering)) => self.upsert_peering(peering),
@@ -121,6 +130,11 @@ impl Tables {
         Ok(())
     }
 
+    /// Where nobody may send through this host as an edge: what is its own, not the internet's.
+    pub fn deny_outside(&mut self, prefixes: Vec<Prefix>) {
+        self.config.outside.deny(prefixes);
+    }
+
     /// The configuration as it is now. Parts that didn't change are those of the one before.
     pub fn publish(&self) -> Arc<Config> {
         Arc::new(self.config.clone())
@@ -129,6 +143,9 @@ impl Tables {
     fn remove(&mut self, key: &StateKey) {
         match key {
             StateKey::Tunnel(host) => Arc::make_mut(&mut self.config.tunnels).clear(host),
+            StateKey::Edge(host) => Arc::make_mut(&mut self.config.edges).clear(host),
+            StateKey::Public(address) => self.config.outside.clear(*address),
+            StateKey::Served(prefix) => self.config.outside.serve(*prefix, false),
             StateKey::Vpc(vpc) => self.remove_vpc(*vpc),
             StateKey::Mapping(interface) => self.remove_mapping(*interface),
             StateKey::Peering(peering) => self.remove_peering(*peering),

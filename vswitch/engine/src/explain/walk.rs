@@ -68,6 +68,8 @@ pub enum Ending {
     NoWayBack,
     /// The switch of the sender's port answered itself.
     Answered,
+    /// It left the cloud; what the internet makes of it isn't known.
+    Left,
     /// A VTEP that is no known host's.
     UnknownHost(IpAddr),
     /// The packet went round.
@@ -174,6 +176,7 @@ impl Walk {
                 Err(Ending::Reached)
             }
             Outcome::Answered if !self.back => Err(Ending::Answered),
+            Outcome::Outside { .. } if !self.back => Err(Ending::Left),
             _ if self.back => Err(Ending::NoWayBack),
             _ => Err(Ending::Stopped),
         }

@@ -105,7 +105,7 @@ impl Core {
     }
 
     #[inline]
-    pub(super) fn hash(&self, key: Option<&FlowKey>) -> u32 {
+    pub(crate) fn hash(&self, key: Option<&FlowKey>) -> u32 {
         key.map_or(0, |key| self.flows.hash(key))
     }
 

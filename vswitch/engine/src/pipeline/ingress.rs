@@ -2,18 +2,19 @@
 
 use std::net::IpAddr;
 
-use weft_model::Mac;
+use weft_model::{Mac, Vni};
 use weft_packet::{
     Malformed,
     headers::{Body, Headers, Ip, L4},
     nd, vxlan,
 };
 
-use super::{Core, Packet, is_for_many, malformed, translate, unknown};
+use super::{Core, Packet, is_for_many, malformed, outside, translate, unknown};
 use crate::{
     config::{Config, Direction, HostSlot, PortView, VpcConfig},
     drop::{Drop, DropObject, DropReason},
-    flow::FlowKey,
+    edge,
+    flow::{FlowKey, is_opening},
     frame::Frame,
     port::PortIndex,
     time::Now,
@@ -38,6 +39,8 @@ enum Entrance {
     Here,
     /// The underlay address of a tunnel packet.
     Tunnel(IpAddr),
+    /// The underlay address of a tunnel packet in the outside's VNI.
+    Outside(IpAddr),
 }
 
 impl Core {
@@ -67,18 +70,26 @@ impl Core {
         payload: &mut [u8],
         offload: weft_packet::offload::Offload,
     ) -> Verdict {
+        if edge::is_outward(payload) {
+            let bytes = payload.get_mut(vxlan::HEADER..).unwrap_or_default();
+            return self.outward(config, source, &mut Frame { bytes, offload });
+        }
         let inner = payload.get(vxlan::HEADER..).unwrap_or_default();
         let parsed = Headers::parse(inner);
         let (headers, view) = match locate(config, source, payload, &parsed) {
             Ok(found) => found,
             Err(drop) => return self.dropped(config, None, drop),
         };
+        let entrance = match vxlan::parse(payload) {
+            Ok(Vni::OUTSIDE) => Entrance::Outside(source),
+            _ => Entrance::Tunnel(source),
+        };
         let mut frame = Frame {
             bytes: payload.get_mut(vxlan::HEADER..).unwrap_or_default(),
             offload,
         };
         let length = frame.bytes.len();
-        let result = self.ingress(now, view, headers, Entrance::Tunnel(source), &mut frame);
+        let result = self.ingress(now, view, headers, entrance, &mut frame);
         self.arrived(config, Some(view.port.index), length, result)
     }
 
@@ -115,13 +126,23 @@ impl Core {
             Body::Other(ethertype) => return Err(unknown(*ethertype)),
         };
         frame.offload.check(ip).map_err(malformed)?;
+        let wire = ip;
+        let inside;
+        let ip = match entrance {
+            Entrance::Outside(_) => {
+                let state = frame.offload.checksum;
+                inside = outside::to_private(view.port, frame.bytes, ip, state)?;
+                &inside
+            }
+            Entrance::Here | Entrance::Tunnel(_) => ip,
+        };
         let key = FlowKey::of(view.port.index, IN, ip);
         let packet = Packet {
             now,
             view,
             headers,
             ip,
-            wire: ip,
+            wire,
             key: key.as_ref(),
             hash: self.hash(key.as_ref()),
         };
@@ -203,6 +224,10 @@ impl Core {
             Entrance::Tunnel(source) => {
                 mac == packet.headers.src && packet.view.config.tunnels().vtep(host) == Some(source)
             }
+            // Any edge may bring any packet.
+            Entrance::Outside(source) => {
+                host == HostSlot::OUTSIDE && packet.view.config.edges().has(source)
+            }
         }
     }
 
@@ -221,6 +246,10 @@ impl Core {
         }
         check_receiver(&packet.view, packet.headers, packet.ip)?;
         packet.check_entry()?;
+        let begins = met.is_none() || packet.tcp_flags().is_some_and(is_opening);
+        if host == HostSlot::OUTSIDE && begins {
+            outside::check_way_back(&packet.view, packet.ip.src)?;
+        }
         let length = frame.bytes.len();
         let passed = match met {
             Some(Met::Flow(at)) => self.again_in(packet, at, host, length),
@@ -291,6 +320,11 @@ fn locate<'a>(
     if let Some(view) = port.and_then(|port| config.view(port)) {
         return Ok((headers, view));
     }
+    if vni == Vni::OUTSIDE {
+        check_edge(config, source)?;
+        let object = DropObject::Mac(headers.dst);
+        return Err(Drop::because(DropReason::DestinationElsewhere, object));
+    }
     let host = known(config, source)?;
     let vpc = config.vpc_by_vni(vni);
     let vpc = vpc.ok_or(Drop::because(DropReason::VniUnknown, DropObject::Vni(vni)))?;
@@ -310,13 +344,36 @@ fn known(config: &Config, vtep: IpAddr) -> Result<HostSlot, Drop> {
 
 /// The host that the packet comes from, once it is sure that the inner source is there.
 fn check_origin(packet: &Packet<'_>, entrance: Entrance) -> Result<HostSlot, Drop> {
-    let Entrance::Tunnel(source) = entrance else {
-        return Ok(HostSlot::OWN);
+    let source = match entrance {
+        Entrance::Here => return Ok(HostSlot::OWN),
+        Entrance::Outside(source) => return check_outside(packet, source),
+        Entrance::Tunnel(source) => source,
     };
     let host = known(packet.view.config, source)?;
     let inner = (packet.headers.src, packet.wire.src);
     vouch(packet.view.config, packet.view.vpc, host, inner)?;
     Ok(host)
+}
+
+/// Only edges send in the outside's VNI.
+fn check_edge(config: &Config, vtep: IpAddr) -> Result<(), Drop> {
+    let unknown = Drop::because(DropReason::EdgeUnknown, DropObject::Address(vtep));
+    config.edges().has(vtep).then_some(()).ok_or(unknown)
+}
+
+/// What comes from an edge comes from outside of the VPC, as routed packets do.
+fn check_outside(packet: &Packet<'_>, source: IpAddr) -> Result<HostSlot, Drop> {
+    check_edge(packet.view.config, source)?;
+    if packet.headers.src != Mac::ROUTER {
+        let object = DropObject::Mac(packet.headers.src);
+        return Err(Drop::because(DropReason::InnerMac, object));
+    }
+    let from = packet.wire.src;
+    if packet.view.vpc.prefixes().any(|p| p.contains_addr(from)) || is_for_many(from) {
+        let object = DropObject::Address(from);
+        return Err(Drop::because(DropReason::SourceElsewhere, object));
+    }
+    Ok(HostSlot::OUTSIDE)
 }
 
 /// Whether a packet with this inner source may come from the host.

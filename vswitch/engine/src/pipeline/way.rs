@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use weft_model::{Mac, Mtu, PeeringId, RouteTarget, Vni};
 use weft_packet::{build::IcmpError, checksum, fragment::fragment, headers::L4, rewrite};
 
-use super::{Core, Packet, malformed, translate};
+use super::{Core, Packet, malformed, outside, translate};
 use crate::{
     config::{Direction, HostSlot, MappingEntry, PortView, VpcConfig},
     drop::{Drop, DropObject, DropReason},
@@ -37,6 +37,13 @@ pub(super) struct Plan {
 }
 
 impl Way {
+    /// By an edge.
+    const OUTSIDE: Self = Self {
+        next: NextHop::Outside,
+        mac: Mac::EDGE,
+        hop: Hop::Routed,
+    };
+
     #[inline]
     pub(super) fn of(flow: &Flow) -> Self {
         Self {
@@ -92,9 +99,10 @@ impl Way {
                 let peer = view.config.peer(view.vpc, id).ok_or_else(dead)?;
                 return Self::across(view, (from, to), (id, peer), abroad);
             }
-            RouteTarget::InternetGateway(_)
-            | RouteTarget::EgressGateway(_)
-            | RouteTarget::Blackhole => return Err(dead()),
+            RouteTarget::InternetGateway(_) | RouteTarget::EgressGateway(_) => {
+                return Ok(Self::OUTSIDE);
+            }
+            RouteTarget::Blackhole => return Err(dead()),
         };
         let back = entry.subnet == view.port.subnet_id;
         Self::to(view, entry, if back { Hop::Back } else { Hop::Routed })
@@ -175,6 +183,9 @@ impl Core {
         if !(hairpin && is_awake(Mutation::NoAclOnHairpin)) {
             packet.check_exit(way.hop)?;
         }
+        if way.next == NextHop::Outside && held.is_none() {
+            outside::check_sender(packet)?;
+        }
         Ok(Plan {
             way,
             outside: held,
@@ -213,14 +224,15 @@ impl Core {
         if way.hop != Hop::Direct {
             rewrite::decrement_ttl(frame.bytes, ip);
         }
-        if let Some(key) = outside {
-            translate::apply(
-                frame.bytes,
-                ip,
-                Direction::Egress,
-                key,
-                frame.offload.checksum,
-            );
+        let state = frame.offload.checksum;
+        match outside {
+            Some(key) => {
+                translate::apply(frame.bytes, ip, Direction::Egress, key, state);
+            }
+            None if way.next == NextHop::Outside => {
+                outside::to_public(packet.view.port, frame.bytes, ip, state);
+            }
+            None => {}
         }
         if !fits {
             return self.split(packet, limit, verdict, frame, sink);
@@ -239,8 +251,15 @@ impl Core {
                 let (host, vni) = place.ok_or_else(|| missing(DropReason::NoMapping))?;
                 tunnel(packet, host, vni)
             }
-            // No edge is known here.
-            NextHop::Outside => Err(missing(DropReason::NoTunnel)),
+            NextHop::Outside => {
+                let entropy = packet.entropy();
+                let vtep = packet.view.config.edges().pick(entropy);
+                Ok(Verdict::Encapsulate(Encap {
+                    vtep: vtep.ok_or(missing(DropReason::NoEdge))?,
+                    vni: Vni::OUTSIDE,
+                    entropy,
+                }))
+            }
             // Only a flow that never sent has no next hop, and it is revised before it sends.
             NextHop::Unknown => Err(missing(DropReason::NoMapping)),
         }
@@ -261,7 +280,7 @@ impl Core {
         let emit = |piece: &[u8]| match verdict {
             Verdict::Local(port) => sink.to_local(port, piece),
             Verdict::Encapsulate(encap) => sink.to_tunnel(encap, piece),
-            Verdict::Deliver(_) | Verdict::Consumed | Verdict::Drop(_) => {}
+            Verdict::Deliver(_) | Verdict::Outside | Verdict::Consumed | Verdict::Drop(_) => {}
         };
         fragment(frame.bytes, ip, mtu, &mut self.scratch, emit).map_err(|_| too_big(limit))?;
         self.counters.fragmented += 1;

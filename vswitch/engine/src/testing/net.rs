@@ -55,6 +55,8 @@ pub struct Fate {
     pub drops: Vec<Drop>,
     /// What crossed the underlay.
     pub wire: Vec<Wire>,
+    /// What edges gave to the internet.
+    pub outside: Vec<Vec<u8>>,
 }
 
 impl Fate {
@@ -86,6 +88,7 @@ enum Step {
     FromPort(usize, PortIndex, Vec<u8>, Offload),
     ToPort(usize, PortIndex, Vec<u8>, Offload),
     FromTunnel(usize, IpAddr, Vec<u8>, Offload),
+    FromOutside(usize, Vec<u8>),
 }
 
 /// The hosts, and the time.
@@ -238,6 +241,11 @@ impl Net {
         self.run(Step::FromTunnel(host, source, payload, Offload::NONE))
     }
 
+    /// The internet brings the edge a frame.
+    pub fn from_outside(&mut self, edge: usize, frame: Vec<u8>) -> Fate {
+        self.run(Step::FromOutside(edge, frame))
+    }
+
     fn run(&mut self, first: Step) -> Fate {
         let mut fate = Fate::default();
         let mut queue = VecDeque::from([first]);
@@ -272,6 +280,15 @@ impl Net {
                 let verdict = self.hosts[host].engine.to_port(now, port, frame, &mut made);
                 (host, bytes, offload, verdict)
             }
+            Step::FromOutside(host, mut bytes) => {
+                let offload = Offload::NONE;
+                let mut frame = Frame {
+                    bytes: &mut bytes,
+                    offload,
+                };
+                let verdict = self.hosts[host].engine.from_outside(&mut frame);
+                (host, bytes, offload, verdict)
+            }
             Step::FromTunnel(host, source, mut payload, offload) => {
                 let engine = &mut self.hosts[host].engine;
                 let verdict = engine.from_tunnel(now, source, &mut payload, offload, &mut made);
@@ -281,6 +298,7 @@ impl Net {
         };
         self.made(host, made, queue, fate);
         match verdict {
+            Verdict::Outside => fate.outside.push(frame),
             Verdict::Deliver(port) => fate.delivered.push((self.interface(host, port), frame)),
             Verdict::Local(port) => queue.push_back(Step::ToPort(host, port, frame, offload)),
             Verdict::Encapsulate(encap) => self.carry(host, encap, &frame, offload, queue, fate),

@@ -34,6 +34,8 @@ pub struct Eni {
     pub mac: Mac,
     pub groups: Vec<SecurityGroupId>,
     pub source_dest_check: bool,
+    /// Public addresses of its private ones.
+    pub public: Vec<(Ipv4Addr, Ipv4Addr)>,
 }
 
 impl Eni {
@@ -98,6 +100,7 @@ impl Eni {
             ipv6: vec![self.ipv6()],
             groups: self.groups.clone(),
             source_dest_check: self.source_dest_check,
+            public: self.public.clone(),
             netns: "workload".parse().unwrap(),
             device: "eth0".parse().unwrap(),
             name: None,
@@ -248,6 +251,7 @@ impl Net {
             mac: Mac::local(bits),
             groups: groups.to_vec(),
             source_dest_check: true,
+            public: vec![],
         };
         self.update(&eni);
         eni

@@ -37,6 +37,7 @@ impl Pair {
             ipv4: eni.ipv4(),
             secondary_ipv4: vec![],
             ipv6: vec![eni.ipv6()],
+            public: vec![],
             groups: eni.groups.clone(),
             source_dest_check: true,
             netns: "workload".parse().unwrap(),

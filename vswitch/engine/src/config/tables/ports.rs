@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Weak};
 
-use weft_model::{IdleTimeouts, InterfaceId, Mac, RateLimits, SecurityGroupId, VpcId, state::Port};
+use weft_model::{
+    IdleTimeouts, InterfaceId, Mac, RateLimits, SecurityGroupId, Vni, VpcId, state::Port,
+};
 
 use super::{Tables, settle};
 use crate::{
@@ -59,7 +61,7 @@ impl Tables {
         let holder = self.config.endpoint(held.vni, mac);
         let holder = holder.and_then(|index| self.config.port(index));
         let taken = holder.is_some_and(|holder| holder.interface != interface);
-        if taken || mac.is_group() || mac == Mac::ROUTER {
+        if taken || mac.is_group() || mac == Mac::ROUTER || mac == Mac::EDGE {
             return Err(ApplyError::PortMac { interface, vpc });
         }
         let known = self.ports.contains_key(&interface);
@@ -147,6 +149,7 @@ impl Tables {
             groups,
             group_names,
             source_dest_check: port.source_dest_check,
+            public: port.public,
             netns: port.netns,
             device: port.device,
             name: port.name,
@@ -160,6 +163,8 @@ impl Tables {
         Arc::make_mut(&mut self.config.ports)[index.slot()] = Some(Arc::new(config));
         Arc::make_mut(&mut self.config.by_interface).insert(interface, index);
         Arc::make_mut(&mut self.config.endpoints).insert((vni, mac), index);
+        // MACs are unique in the cloud, and the outside knows no VPC.
+        Arc::make_mut(&mut self.config.endpoints).insert((Vni::OUTSIDE, mac), index);
         self.touch(slot);
     }
 
@@ -189,7 +194,12 @@ impl Tables {
             .and_then(|slot| self.config.vpc(slot))
             .map(|vpc| vpc.vni);
         if let Some(endpoint) = vni.zip(old.map(|port| port.mac)) {
-            Arc::make_mut(&mut self.config.endpoints).remove(&endpoint);
+            let endpoints = Arc::make_mut(&mut self.config.endpoints);
+            endpoints.remove(&endpoint);
+            let outside = (Vni::OUTSIDE, endpoint.1);
+            if endpoints.get(&outside) == Some(&index) {
+                endpoints.remove(&outside);
+            }
         }
         Arc::make_mut(&mut self.config.by_interface).remove(&interface);
         self.keep_timeouts(index, None);

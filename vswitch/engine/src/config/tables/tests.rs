@@ -70,6 +70,7 @@ fn port_state(n: u8) -> Port {
         ipv6: vec![],
         groups: vec![GROUP],
         source_dest_check: true,
+        public: vec![],
         netns: "w".parse().unwrap(),
         device: "eth0".parse().unwrap(),
         name: None,

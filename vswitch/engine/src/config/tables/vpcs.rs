@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weft_model::{VpcId, state::VpcState};
+use weft_model::{Vni, VpcId, state::VpcState};
 
 use super::{Held, Tables};
 use crate::{
@@ -15,6 +15,9 @@ impl Tables {
         let VpcState { id: vpc, vni, .. } = state;
         if state.ipv4.is_empty() {
             return Err(ApplyError::VpcWithoutBlock { vpc });
+        }
+        if vni == Vni::OUTSIDE {
+            return Err(ApplyError::VniReserved { vpc, vni });
         }
         let holder = self.config.vpc_by_vni(vni).map(|holder| holder.id);
         if let Some(other) = holder.filter(|&holder| holder != vpc) {
