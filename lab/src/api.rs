@@ -7,14 +7,17 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use weft_proto::v1::{
-    self as wire, flow_logs_client::FlowLogsClient, hosts_client::HostsClient,
-    interfaces_client::InterfacesClient, listeners_client::ListenersClient,
+    self as wire, egress_gateways_client::EgressGatewaysClient,
+    elastic_addresses_client::ElasticAddressesClient, flow_logs_client::FlowLogsClient,
+    hosts_client::HostsClient, interfaces_client::InterfacesClient,
+    internet_gateways_client::InternetGatewaysClient, listeners_client::ListenersClient,
     load_balancers_client::LoadBalancersClient, network_acls_client::NetworkAclsClient,
     operations_client::OperationsClient, peerings_client::PeeringsClient,
     prefix_lists_client::PrefixListsClient, private_zones_client::PrivateZonesClient,
-    regions_client::RegionsClient, route_tables_client::RouteTablesClient,
-    security_groups_client::SecurityGroupsClient, subnets_client::SubnetsClient,
-    target_groups_client::TargetGroupsClient, vpcs_client::VpcsClient, zones_client::ZonesClient,
+    public_pools_client::PublicPoolsClient, regions_client::RegionsClient,
+    route_tables_client::RouteTablesClient, security_groups_client::SecurityGroupsClient,
+    subnets_client::SubnetsClient, target_groups_client::TargetGroupsClient,
+    vpcs_client::VpcsClient, zones_client::ZonesClient,
 };
 
 use crate::runtime::dirs::LabDir;
@@ -125,6 +128,10 @@ impl Api {
         listeners, ListenersClient;
         peerings, PeeringsClient;
         private_zones, PrivateZonesClient;
+        public_pools, PublicPoolsClient;
+        elastic_addresses, ElasticAddressesClient;
+        internet_gateways, InternetGatewaysClient;
+        egress_gateways, EgressGatewaysClient;
         operations, OperationsClient;
     }
 
@@ -138,6 +145,10 @@ impl Api {
         list_network_acls, network_acls, NetworkAcl, network_acls;
         list_prefix_lists, prefix_lists, PrefixList, prefix_lists;
         list_interfaces, interfaces, Interface, interfaces;
+        list_public_pools, public_pools, PublicPool, public_pools;
+        list_elastic_addresses, elastic_addresses, ElasticAddress, elastic_addresses;
+        list_internet_gateways, internet_gateways, InternetGateway, internet_gateways;
+        list_egress_gateways, egress_gateways, EgressGateway, egress_gateways;
         list_flow_logs, flow_logs, FlowLog, flow_logs;
         list_target_groups, target_groups, TargetGroup, target_groups;
         list_load_balancers, load_balancers, LoadBalancer, load_balancers;

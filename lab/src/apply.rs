@@ -4,6 +4,7 @@
 mod acls;
 mod balancing;
 mod groups;
+pub(crate) mod outside;
 mod peerings;
 mod places;
 mod removal;
@@ -101,12 +102,14 @@ pub async fn apply(
     before: Option<&Topology>,
 ) -> Result<(), ApiError> {
     let mut view = View::load(api).await?;
+    outside::pools(api, topology).await?;
     if let Some(before) = before {
         removal::workloads(api, &mut view, before, topology).await?;
     }
     acls::lists(api, &mut view, topology).await?;
     for vpc in &topology.vpcs {
         write::vpc(api, &mut view, vpc).await?;
+        outside::gateways(api, &view, vpc).await?;
         write::route_tables(api, &mut view, vpc).await?;
         write::main_table(api, &view, vpc).await?;
         acls::acls(api, &mut view, vpc).await?;
@@ -121,8 +124,10 @@ pub async fn apply(
     for workload in &topology.workloads {
         write::workload(api, &mut view, workload).await?;
     }
+    outside::elastic(api, &view, before, topology).await?;
     for vpc in &topology.vpcs {
         write::routes(api, &mut view, vpc).await?;
+        outside::drop_gateways(api, &view, vpc).await?;
     }
     balancing::balancing(api, &view, topology, before).await?;
     zones::private_zones(api, &view, topology, before).await?;

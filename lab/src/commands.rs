@@ -25,7 +25,7 @@ use crate::{
         wire::Request,
     },
     scenario::{self, Setting},
-    topology::{LabName, Topology, Transport},
+    topology::{INTERNET, LabName, Topology, Transport},
 };
 
 const AFTER_HELP: &str = "\
@@ -326,10 +326,9 @@ fn has(topology: &Topology, workload: &str) -> bool {
     if let Some(host) = workload.strip_prefix("host:") {
         return topology.hosts.iter().any(|h| h.name.as_str() == host);
     }
-    topology
-        .workloads
-        .iter()
-        .any(|w| w.name.as_str() == workload)
+    let internet = workload == INTERNET && topology.internet.is_some();
+    let mut workloads = topology.workloads.iter();
+    internet || workloads.any(|w| w.name.as_str() == workload)
 }
 
 /// The topology that a lab was brought up with.

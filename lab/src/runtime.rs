@@ -7,6 +7,7 @@
 pub mod client;
 pub mod dirs;
 mod faults;
+pub(crate) mod internet;
 pub mod launch;
 mod link;
 pub(crate) mod netns;

@@ -6,6 +6,7 @@ mod balancing;
 mod fault;
 mod link;
 mod options;
+mod outside;
 mod parse;
 mod peering;
 mod read;
@@ -27,8 +28,8 @@ pub use source::{At, Diagnostic, Rejected, Span};
 pub(crate) use vpc::all_egress;
 use weft_model::{
     AclEntry, Block4, Carried, DnsName, Family, HealthCheck, HostName, IdleTimeout, LogFormat,
-    LogInterval, LogTraffic, Mtu, PortMatch, PortOptions, Prefix, RecordSet, SubnetBlock6,
-    VpcBlock6, VpcDns, ZoneName,
+    LogInterval, LogTraffic, Mtu, PortMatch, PortOptions, Prefix, PublicBlock4, RecordSet,
+    SubnetBlock6, VpcBlock6, VpcDns, ZoneName,
 };
 
 /// The region that a lab's zones are part of.
@@ -126,6 +127,8 @@ pub struct Topology {
     pub name: At<LabName>,
     /// What joins the hosts.
     pub underlay: Underlay,
+    /// The internet, if the lab has one.
+    pub internet: Option<InternetSpec>,
     /// The hosts, in the order of the file.
     pub hosts: Vec<HostSpec>,
     /// The prefix lists that rules and routes refer to.
@@ -190,7 +193,19 @@ pub struct HostSpec {
     pub name: At<HostName>,
     /// Its zone.
     pub zone: At<ZoneName>,
+    /// Whether it has an uplink to the internet.
+    pub edge: bool,
 }
+
+/// The internet: a namespace that edges' uplinks lead to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InternetSpec {
+    /// What public addresses are given from.
+    pub pools: Vec<At<PublicBlock4>>,
+}
+
+/// The name of the internet's namespace, as a check's end and in `weft lab exec`.
+pub const INTERNET: &str = "internet";
 
 /// An IPv6 block: none, given by the controller, or this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,6 +234,10 @@ pub struct VpcSpec {
     pub blocks: Vec<At<Block4>>,
     /// Its IPv6 block.
     pub ipv6: At<Ipv6<VpcBlock6>>,
+    /// Whether it has an internet gateway.
+    pub internet_gateway: bool,
+    /// Whether it has an egress-only internet gateway.
+    pub egress_gateway: bool,
     /// Its subnets.
     pub subnets: Vec<SubnetSpec>,
     /// Its route tables; `main` is the VPC's own.
@@ -246,6 +265,8 @@ pub struct SubnetSpec {
     pub ipv6: At<Ipv6<SubnetBlock6>>,
     /// Its route table; the VPC's main one if none.
     pub route_table: Option<At<ItemName>>,
+    /// Whether its workloads get a public address.
+    pub public: bool,
     /// Its network ACL; the VPC's default one if none.
     pub acl: Option<At<ItemName>>,
 }
@@ -317,6 +338,10 @@ pub enum TargetSpec {
     Workload(At<ItemName>),
     /// To the VPC on the other side of a peering.
     Peering(At<ItemName>),
+    /// To the VPC's internet gateway.
+    Internet,
+    /// To the VPC's egress-only internet gateway.
+    Egress,
     /// Nowhere.
     Blackhole,
 }
@@ -398,6 +423,8 @@ pub struct WorkloadSpec {
     pub secondary: Vec<At<Ipv4Addr>>,
     /// Off for what forwards others' packets; its namespace then forwards IP.
     pub source_dest_check: bool,
+    /// Whether it has an elastic address.
+    pub elastic: bool,
     /// The program and its arguments; nothing if empty.
     pub run: Vec<String>,
     /// Its limits, timeouts and metadata.

@@ -155,7 +155,10 @@ impl<B> Planner<B> {
 
     /// The hosts that must hold anything at all.
     pub fn busy_hosts(&self) -> impl Iterator<Item = &HostName> {
-        self.presence.busy_hosts()
+        let all = self.outside.edges();
+        let edges = all.filter(|edge| !self.outside_of(edge).is_empty());
+        let hosts: BTreeSet<_> = self.presence.busy_hosts().chain(edges).collect();
+        hosts.into_iter()
     }
 }
 

@@ -75,9 +75,6 @@ async fn serve(
         held = hello.held.len(),
         "connected"
     );
-    // The hub has read the name already.
-    let host = hello.host.parse::<HostName>();
-    let host = host.map_err(|error| Status::invalid_argument(error.to_string()))?;
     let mut stream = Stream {
         instance: hello.instance,
         beats: beats(&hub),

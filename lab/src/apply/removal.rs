@@ -3,13 +3,16 @@
 
 use weft_proto::v1 as wire;
 
-use super::view::{View, Where};
+use super::{
+    outside,
+    view::{View, Where},
+};
 use crate::{
     api::{Api, ApiError, request_id},
     topology::{DEFAULT_ACL, DEFAULT_GROUP, MAIN_TABLE, Topology, VpcSpec},
 };
 
-fn delete(id: &str) -> wire::DeleteRequest {
+pub(super) fn delete(id: &str) -> wire::DeleteRequest {
     wire::DeleteRequest {
         id: id.to_owned(),
         etag: String::new(),
@@ -70,6 +73,7 @@ pub(super) async fn rest(
         if after.vpc(&vpc.name).is_none()
             && let Some(old) = view.vpcs.get(vpc.name.as_str())
         {
+            outside::drop_all(api, &old.id).await?;
             let gone = api.vpcs().delete(delete(&old.id)).await;
             gone.map_err(ApiError::of(format!("VPC {}", vpc.name.value)))?;
         }

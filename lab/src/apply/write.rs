@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use weft_model::DeviceName;
 use weft_proto::v1::{self as wire, route::Target};
 
-use super::view::{View, Where};
+use super::{
+    outside,
+    view::{View, Where},
+};
 use crate::{
     api::{Api, ApiError, named, request_id},
     topology::{
@@ -13,6 +16,9 @@ use crate::{
         WorkloadSpec,
     },
 };
+
+/// The device of an edge that leads to the internet.
+pub(crate) const UPLINK: &str = "uplink0";
 
 /// The device of a workload.
 const DEVICE: &str = "eth0";
@@ -84,6 +90,7 @@ async fn hosts(
             host: name.to_owned(),
             zone: host.zone.to_string(),
             vtep: vteps.get(name).cloned().unwrap_or_default(),
+            uplink: if host.edge { UPLINK } else { "" }.to_owned(),
             ..Default::default()
         };
         let request = wire::CreateHostRequest {
@@ -234,14 +241,18 @@ pub(super) async fn subnets(api: &Api, view: &mut View, spec: &VpcSpec) -> Resul
         };
         let key = Where::new(vpc, name);
         if let Some(old) = view.subnets.get(&key) {
-            if old.route_table != route_table || old.network_acl != network_acl {
+            let same = old.route_table == route_table
+                && old.network_acl == network_acl
+                && old.map_public_ip == subnet.public;
+            if !same {
                 let request = wire::UpdateSubnetRequest {
                     subnet: Some(wire::Subnet {
                         route_table,
                         network_acl,
+                        map_public_ip: subnet.public,
                         ..old.clone()
                     }),
-                    update_mask: mask(&["route_table", "network_acl"]),
+                    update_mask: mask(&["route_table", "network_acl", "map_public_ip"]),
                     etag: String::new(),
                     request_id: request_id(),
                 };
@@ -261,6 +272,7 @@ pub(super) async fn subnets(api: &Api, view: &mut View, spec: &VpcSpec) -> Resul
                 ipv6_cidr_block: ipv6,
                 route_table,
                 network_acl,
+                map_public_ip: subnet.public,
                 meta: named(name),
                 ..Default::default()
             }),
@@ -399,6 +411,7 @@ async fn update_workload(
 
 /// The routes of a VPC's tables.
 pub(super) async fn routes(api: &Api, view: &mut View, spec: &VpcSpec) -> Result<(), ApiError> {
+    let vpc = view.vpc_id(spec.name.as_str());
     for table in &spec.route_tables {
         let key = Where::new(spec.name.as_str(), table.name.as_str());
         let Some(old) = view.route_tables.get(&key) else {
@@ -415,6 +428,10 @@ pub(super) async fn routes(api: &Api, view: &mut View, spec: &VpcSpec) -> Result
             let target = match &route.target {
                 TargetSpec::Workload(name) => Target::Interface(view.interface_id(name.as_str())),
                 TargetSpec::Peering(name) => Target::Peering(view.peering_id(name.as_str())),
+                TargetSpec::Internet => {
+                    Target::InternetGateway(outside::internet(api, &vpc).await?)
+                }
+                TargetSpec::Egress => Target::EgressGateway(outside::egress(api, &vpc).await?),
                 TargetSpec::Blackhole => Target::Blackhole(true),
             };
             let there =

@@ -22,8 +22,8 @@ use crate::{
     error::LabError,
     print::{self, Format},
     probe::{Listener, Observed, Plan, Probe, transport},
-    runtime::{client::Control, dirs::LabDir, wire::Program},
-    topology::{Check, Destination, Topology, Transport},
+    runtime::{client::Control, dirs::LabDir, internet, wire::Program},
+    topology::{Check, Destination, INTERNET, Topology, Transport},
 };
 
 #[derive(Serialize)]
@@ -148,12 +148,21 @@ pub(super) fn run(
 ) -> Result<Vec<Observed>, LabError> {
     let found = block_on(async {
         let api = Api::connect(dir).await?;
-        Ok(apply::interfaces(&api).await?)
+        let found = apply::interfaces(&api).await?;
+        let public = apply::outside::public(&api, found.values()).await?;
+        Ok((found, public))
     })?;
-    let known = found
-        .iter()
-        .map(|(name, i)| (name.as_str(), addresses(i)))
-        .collect();
+    let (found, public) = found;
+    let outside = found.iter().map(|(name, i)| {
+        let public = public.get(&i.id).copied();
+        let v6 = addresses(i).into_iter().filter(IpAddr::is_ipv6);
+        (name.as_str(), public.into_iter().chain(v6).collect())
+    });
+    let own = found.iter().map(|(name, i)| (name.as_str(), addresses(i)));
+    let known = Known {
+        own: own.collect(),
+        outside: outside.collect(),
+    };
     let mut plan = Plan::default();
     let mut places = Vec::new();
     for check in checks {
@@ -175,22 +184,49 @@ pub(super) fn run(
     Ok(places.into_iter().map(result).collect())
 }
 
+/// Where workloads can be reached.
+struct Known<'a> {
+    /// Their own addresses: what their programs listen on.
+    own: HashMap<&'a str, Vec<IpAddr>>,
+    /// What the internet knows them by.
+    outside: HashMap<&'a str, Vec<IpAddr>>,
+}
+
+impl Known<'_> {
+    /// Where the check's packets go, and where a listener of ours takes them.
+    fn target(&self, check: &Check) -> Option<(IpAddr, IpAddr)> {
+        let find = |all: &[IpAddr]| all.iter().copied().find(|a| a.is_ipv6() == check.ipv6);
+        let name = match &check.to {
+            Destination::Address(address) => return Some((*address, *address)),
+            Destination::Workload(name) => name.as_str(),
+        };
+        let own = match name {
+            INTERNET => find(&internet::servers())?,
+            _ => find(self.own.get(name)?)?,
+        };
+        match check.from.as_str() {
+            INTERNET => Some((find(self.outside.get(name)?)?, own)),
+            _ => Some((own, own)),
+        }
+    }
+}
+
 /// Adds a check to the plan; its place there, unless it has no address to go to.
 fn add(
     plan: &mut Plan,
     dir: &LabDir,
     topology: &Topology,
-    known: &HashMap<&str, Vec<IpAddr>>,
+    known: &Known<'_>,
     check: &Check,
 ) -> Option<usize> {
-    let sender = topology.workload(&check.from)?;
-    let address = match &check.to {
-        Destination::Address(address) => *address,
-        Destination::Workload(name) => {
-            let all = known.get(name.as_str())?;
-            *all.iter().find(|a| a.is_ipv6() == check.ipv6)?
+    let sender = match check.from.as_str() {
+        INTERNET => dir.internet(),
+        _ => {
+            let sender = topology.workload(&check.from)?;
+            dir.netns(&sender.host, &sender.name)
         }
     };
+    let (address, own) = known.target(check)?;
     let (mut listener, mut witness) = (None, None);
     if let Destination::Workload(name) = &check.to
         && let Some(index) = topology
@@ -202,17 +238,21 @@ fn add(
         listener = Some(index as u64);
         witness = Some(dir.netns(&target.host, &target.name));
     }
+    if matches!(&check.to, Destination::Workload(name) if name.as_str() == INTERNET) {
+        listener = Some(topology.workloads.len() as u64);
+        witness = Some(dir.internet());
+    }
     let listens = check.transport != Transport::Icmp;
     if let (Some(netns), Some(id), true) = (&witness, listener, listens) {
         plan.listeners.push(Listener {
             netns: netns.clone(),
             tcp: check.transport == Transport::Tcp,
-            address: SocketAddr::new(address, check.port),
+            address: SocketAddr::new(own, check.port),
             id,
         });
     }
     plan.probes.push(Probe {
-        netns: dir.netns(&sender.host, &sender.name),
+        netns: sender,
         transport: transport(check.transport),
         address,
         port: check.port,

@@ -212,6 +212,7 @@ impl Job<'_> {
             hosts.push(HostPlace {
                 name: host.name.value.clone(),
                 vtep,
+                edge: host.edge,
             });
         }
         let workloads = self.topology.workloads.iter().map(|w| WorkloadPlace {
@@ -225,6 +226,7 @@ impl Job<'_> {
             gateway: underlay.gateway(),
             hosts,
             workloads: workloads.collect(),
+            internet: self.topology.internet.is_some(),
         })
     }
 

@@ -161,6 +161,11 @@ impl LabDir {
         self.path.join("ns")
     }
 
+    /// The namespace of the internet.
+    pub fn internet(&self) -> PathBuf {
+        self.namespaces().join("world").join("internet")
+    }
+
     /// The namespace files of the workloads on a host.
     pub fn netns_of_host(&self, host: &HostName) -> PathBuf {
         self.namespaces().join("workloads").join(host.as_str())

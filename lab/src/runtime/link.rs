@@ -19,7 +19,7 @@ const BRIDGE: &str = "underlay";
 const UPLINK: &str = "underlay0";
 
 /// Runs requests on a netlink socket of the calling thread's namespace.
-fn netlink<F, T>(work: impl FnOnce(Handle) -> F) -> io::Result<T>
+pub(super) fn netlink<F, T>(work: impl FnOnce(Handle) -> F) -> io::Result<T>
 where
     F: Future<Output = Result<T, rtnetlink::Error>>,
 {
@@ -33,12 +33,12 @@ where
     })
 }
 
-fn index(name: &str) -> Result<u32, rtnetlink::Error> {
+pub(super) fn index(name: &str) -> Result<u32, rtnetlink::Error> {
     nix::net::if_::if_nametoindex(name)
         .map_err(|e| rtnetlink::Error::NamespaceError(format!("{name}: {e}")))
 }
 
-async fn address(
+pub(super) async fn address(
     handle: &Handle,
     device: &str,
     address: IpAddr,
@@ -107,7 +107,7 @@ fn uplink(device: &str, vtep: IpAddr, mtu: u32, length: u8) -> io::Result<()> {
 }
 
 /// A host's number on the underlay: the last 16 bits of its address.
-fn number(vtep: IpAddr) -> u16 {
+pub(super) fn number(vtep: IpAddr) -> u16 {
     let bytes = match vtep {
         IpAddr::V4(v4) => [v4.octets()[2], v4.octets()[3]],
         IpAddr::V6(v6) => [v6.octets()[14], v6.octets()[15]],

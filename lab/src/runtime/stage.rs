@@ -13,17 +13,20 @@ use weft_model::HostName;
 
 use super::{
     dirs::LabDir,
+    internet::{self, UPLINK, Uplink},
     link, netns,
     process::Spec,
     supervisor::{CONTROLLER_PORT, Lab, State, open_controller, workload_netns},
     wire::{Expected, HostPlace, Stage, WorkloadPlace},
 };
+use crate::topology::INTERNET;
 
 /// What exists.
 #[derive(Debug, Default)]
 pub(super) struct Staged {
     hosts: BTreeMap<String, (HostPlace, Arc<OwnedFd>)>,
     workloads: BTreeMap<String, (WorkloadPlace, Arc<OwnedFd>)>,
+    internet: Option<Arc<OwnedFd>>,
 }
 
 impl Staged {
@@ -38,7 +41,22 @@ impl Staged {
         if let Some(host) = workload.strip_prefix("host:") {
             return self.hosts.get(host).map(|(_, fd)| Arc::clone(fd));
         }
+        if workload == INTERNET {
+            return self.internet.clone();
+        }
         self.workloads.get(workload).map(|(_, fd)| Arc::clone(fd))
+    }
+}
+
+/// The internet, and the edges with the addresses of their uplinks.
+pub(super) type Outside = (Arc<OwnedFd>, Vec<(Uplink, Arc<OwnedFd>)>);
+
+impl Staged {
+    /// What is outside, if anything.
+    pub(super) fn outside(&self) -> Option<Outside> {
+        let edges = self.hosts.values().filter(|(place, _)| place.edge);
+        let edges = edges.map(|(place, fd)| (Uplink::of(place.vtep), Arc::clone(fd)));
+        Some((self.internet.clone()?, edges.collect()))
     }
 }
 
@@ -61,6 +79,10 @@ pub(super) fn apply(lab: &Lab, stage: Stage) -> io::Result<()> {
         .processes
         .ensure("controller", controller(&lab.dir, &stage)?)?;
     drop_absent(&lab.dir, &mut state, &stage);
+    if stage.internet && state.staged.internet.is_none() {
+        let netns = netns::create(&lab.dir.internet(), internet::furnish)?;
+        state.staged.internet = Some(netns);
+    }
     for place in &stage.workloads {
         add_workload(&lab.dir, &mut state, place)?;
     }
@@ -137,6 +159,9 @@ fn add_host(dir: &LabDir, state: &mut State, stage: &Stage, place: &HostPlace) -
     if !state.staged.hosts.contains_key(name) {
         let netns = netns::create(&host_path(dir, place), link::loopback)?;
         link::cable(place, &netns, stage.mtu, stage.prefix_len)?;
+        if let (true, Some(internet)) = (place.edge, &state.staged.internet) {
+            internet::cable(place.vtep, &netns, internet)?;
+        }
         state
             .staged
             .hosts
@@ -185,6 +210,9 @@ fn controller(dir: &LabDir, stage: &Stage) -> io::Result<Spec> {
             endpoint(stage.gateway),
             "--data".into(),
             text(&dir.data()),
+            // The file says how many workloads have one.
+            "--quota".into(),
+            "elastic-addresses-per-region=5000".into(),
         ])?,
         env: BTreeMap::new(),
         netns: None,
@@ -204,20 +232,23 @@ fn vswitch(
     let namespaces = dir.netns_of_host(&place.name);
     fs::create_dir_all(&namespaces)?;
     let name = place.name.as_str();
+    let uplink = place.edge.then(|| ["--uplink".into(), UPLINK.into()]);
+    let mut argv = vec![
+        "vswitch".into(),
+        "--host".into(),
+        name.into(),
+        "--vtep".into(),
+        place.vtep.to_string(),
+        "--controller".into(),
+        format!("http://{}", endpoint(stage.gateway)),
+        "--netns-dir".into(),
+        text(&namespaces),
+        "--run-dir".into(),
+        text(&run),
+    ];
+    argv.extend(uplink.into_iter().flatten());
     Ok(Spec {
-        argv: weft(vec![
-            "vswitch".into(),
-            "--host".into(),
-            name.into(),
-            "--vtep".into(),
-            place.vtep.to_string(),
-            "--controller".into(),
-            format!("http://{}", endpoint(stage.gateway)),
-            "--netns-dir".into(),
-            text(&namespaces),
-            "--run-dir".into(),
-            text(&run),
-        ])?,
+        argv: weft(argv)?,
         env: BTreeMap::new(),
         netns,
         log: dir.log(&vswitch_name(name)),

@@ -29,7 +29,8 @@ use nix::{
 };
 
 use super::{
-    dirs::LabDir, link, netns, process::Processes, proxy, sessions, stage::Staged, wire::Stage,
+    dirs::LabDir, internet, link, netns, process::Processes, proxy, sessions, stage::Staged,
+    wire::Stage,
 };
 use crate::fault::Fault;
 
@@ -170,7 +171,11 @@ fn serve(dir: LabDir, listener: &UnixListener, _lock: Flock<File>) -> io::Error 
         state: Mutex::default(),
         changed: Condvar::new(),
     });
-    for (name, body) in [("reaper", reap as fn(&Lab)), ("keeper", keep)] {
+    for (name, body) in [
+        ("reaper", reap as fn(&Lab)),
+        ("keeper", keep),
+        ("internet", internet::watch),
+    ] {
         let lab = Arc::clone(&lab);
         let thread = thread::Builder::new().name(name.into());
         if let Err(error) = thread.spawn(move || body(&lab)) {

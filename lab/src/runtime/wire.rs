@@ -18,6 +18,9 @@ pub struct HostPlace {
     pub name: HostName,
     /// Its underlay address.
     pub vtep: IpAddr,
+    /// Whether it has an uplink to the internet.
+    #[serde(default)]
+    pub edge: bool,
 }
 
 /// A workload's namespace to have.
@@ -44,6 +47,9 @@ pub struct Stage {
     pub hosts: Vec<HostPlace>,
     /// The workloads.
     pub workloads: Vec<WorkloadPlace>,
+    /// Whether there is an internet.
+    #[serde(default)]
+    pub internet: bool,
 }
 
 /// What a workload's device must have before the lab is up.

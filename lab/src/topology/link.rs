@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use super::{
-    DEFAULT_ACL, DEFAULT_GROUP, Destination, DestinationSpec, GroupSpec, Ipv6, ItemName,
+    DEFAULT_ACL, DEFAULT_GROUP, Destination, DestinationSpec, GroupSpec, INTERNET, Ipv6, ItemName,
     MAIN_TABLE, PeerSpec, RouteSpec, SubnetSpec, TargetSpec, Topology, VpcSpec, WorkloadSpec,
-    balancing, fault, options,
+    balancing, fault, options, outside,
     parse::{Draft, Family},
     peering,
     read::{Reader, nearest},
@@ -30,6 +30,7 @@ const MAX_RULES: usize = 60;
 pub(super) fn resolve(r: &mut Reader, topology: &mut Topology, drafts: &[Draft]) {
     limits(r, topology);
     peering::peerings(r, topology);
+    outside::check(r, topology);
     for vpc in &topology.vpcs {
         blocks(r, vpc);
         subnets(r, topology, vpc);
@@ -226,10 +227,20 @@ fn tables(r: &mut Reader, topology: &Topology, vpc: &VpcSpec) {
 }
 
 fn route_target(r: &mut Reader, topology: &Topology, vpc: &VpcSpec, route: &RouteSpec) {
+    let (key, is_there) = match &route.target {
+        TargetSpec::Internet => ("internet_gateway", vpc.internet_gateway),
+        TargetSpec::Egress => ("egress_only_gateway", vpc.egress_gateway),
+        _ => ("", true),
+    };
+    if !is_there {
+        let message = format!("VPC `{}` has no such gateway", vpc.name.value);
+        let help = format!("give it `{key}: true`");
+        r.error_help(route.destination.span, message, help);
+    }
     let name = match &route.target {
         TargetSpec::Workload(name) => name,
         TargetSpec::Peering(name) => return peering::route(r, topology, vpc, name),
-        TargetSpec::Blackhole => return,
+        TargetSpec::Internet | TargetSpec::Egress | TargetSpec::Blackhole => return,
     };
     match topology.workload(name) {
         None => {
@@ -389,18 +400,21 @@ fn expand(r: &mut Reader, topology: &mut Topology, draft: &Draft) {
     let known = known.iter().map(String::as_str);
     let mut checks = Vec::new();
     for from in &draft.from {
-        let Some(sender) = topology.workload(from) else {
+        let online = topology.internet.is_some();
+        let sender = topology.workload(from);
+        if sender.is_none() && !(online && from.as_str() == INTERNET) {
             unknown(r, from.span, "workload", from.as_str(), known.clone());
             continue;
-        };
+        }
         for to in &draft.to {
             if let Destination::Workload(name) = &to.value
                 && topology.workload(name).is_none()
+                && !(online && name.as_str() == INTERNET)
             {
                 unknown(r, to.span, "workload", name.as_str(), known.clone());
                 continue;
             }
-            for ipv6 in families(r, topology, draft, sender, to) {
+            for ipv6 in families(r, topology, draft, (from, sender), to) {
                 checks.push(draft.check(from, to, ipv6));
             }
         }
@@ -413,15 +427,16 @@ fn families(
     r: &mut Reader,
     topology: &Topology,
     draft: &Draft,
-    sender: &WorkloadSpec,
+    (from, sender): (&At<ItemName>, Option<&WorkloadSpec>),
     to: &At<Destination>,
 ) -> Vec<bool> {
     let has6 = |w: &WorkloadSpec| topology.subnet_of(w).is_some_and(|s| s.ipv6.is_some());
     let (v4, v6) = match &to.value {
-        Destination::Workload(name) => (true, topology.workload(name).is_some_and(has6)),
+        Destination::Workload(name) => (true, topology.workload(name).is_none_or(has6)),
         Destination::Address(address) => (address.is_ipv4(), address.is_ipv6()),
     };
-    let v6 = v6 && has6(sender);
+    // The internet has both.
+    let v6 = v6 && sender.is_none_or(has6);
     let wanted = match draft.family.value {
         Family::V4 => vec![false],
         Family::V6 => vec![true],
@@ -438,7 +453,7 @@ fn families(
         let family = if wanted[0] { "IPv6" } else { "IPv4" };
         let message = format!(
             "`{}` and `{}` don't both have {family}",
-            sender.name.value, to.value
+            from.value, to.value
         );
         r.error(draft.family.span, message);
         return Vec::new();

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use weft_model::Mtu;
 
 use super::{
-    Check, Destination, HostSpec, ItemName, LabName, Topology, Transport, Underlay, WorkloadSpec,
-    acl, balancing, fault, link, options, peering,
+    Check, Destination, HostSpec, InternetSpec, ItemName, LabName, Topology, Transport, Underlay,
+    WorkloadSpec, acl, balancing, fault, link, options, peering,
     read::{Fields, Reader},
     source::{At, Diagnostic, Span},
     vpc, watch,
@@ -27,8 +27,9 @@ const KEYS: &[&str] = &[
     "load_balancers",
     "faults",
     "checks",
+    "internet",
 ];
-const WORKLOAD_KEYS: [&str; 12] = [
+const WORKLOAD_KEYS: [&str; 13] = [
     "host",
     "vpc",
     "subnet",
@@ -41,6 +42,7 @@ const WORKLOAD_KEYS: [&str; 12] = [
     "timeouts",
     "user_data",
     "metadata",
+    "elastic",
 ];
 const CHECK_KEYS: [&str; 6] = ["from", "to", "protocol", "port", "family", "expect"];
 
@@ -51,6 +53,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
     let name = r.required::<LabName>(&fields, "name", "a topology");
     let underlay = underlay(&mut r, &fields);
     let hosts = hosts(&mut r, &fields);
+    let internet = internet(&mut r, &fields);
     let prefix_lists = named(&mut r, &fields, "prefix_lists", acl::prefix_list);
     let vpcs = named(&mut r, &fields, "vpcs", vpc::vpc);
     let peerings = named(&mut r, &fields, "peerings", peering::peering);
@@ -67,6 +70,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
     let mut topology = Topology {
         name: name.unwrap_or_else(|| At::new(LabName("unnamed".into()), root.span)),
         underlay,
+        internet,
         hosts,
         prefix_lists,
         vpcs,
@@ -133,14 +137,25 @@ fn underlay(r: &mut Reader, fields: &Fields<'_>) -> Underlay {
     underlay
 }
 
+fn internet(r: &mut Reader, fields: &Fields<'_>) -> Option<InternetSpec> {
+    let node = fields.get("internet")?;
+    let inner = r.fields(node, node.span, "the internet", &["pools"]);
+    let pools = Reader::list(inner.get("pools"));
+    let pools = pools.iter().filter_map(|node| r.value(node, "pools"));
+    Some(InternetSpec {
+        pools: pools.collect(),
+    })
+}
+
 fn hosts(r: &mut Reader, fields: &Fields<'_>) -> Vec<HostSpec> {
     let mut hosts = Vec::new();
     for (key, node) in r.entries(fields.get("hosts"), "hosts") {
-        let inner = r.fields(node, key.span, "a host", &["zone"]);
+        let inner = r.fields(node, key.span, "a host", &["zone", "edge"]);
         let name = r.parsed(key, "hosts");
         let zone = r.required(&inner, "zone", &format!("host `{}`", key.value));
         if let (Some(name), Some(zone)) = (name, zone) {
-            hosts.push(HostSpec { name, zone });
+            let edge = r.flag(&inner, "edge", false);
+            hosts.push(HostSpec { name, zone, edge });
         }
     }
     hosts
@@ -163,6 +178,7 @@ fn workload(r: &mut Reader, key: &At<String>, node: &Node) -> Option<WorkloadSpe
         .filter_map(|node| r.value(node, "secondary_addresses"))
         .collect();
     let source_dest_check = r.flag(&fields, "source_dest_check", true);
+    let elastic = r.flag(&fields, "elastic", false);
     let run = run(r, &fields);
     let options = options::options(r, &fields);
     Some(WorkloadSpec {
@@ -174,6 +190,7 @@ fn workload(r: &mut Reader, key: &At<String>, node: &Node) -> Option<WorkloadSpe
         address,
         secondary,
         source_dest_check,
+        elastic,
         run,
         options,
     })

@@ -13,7 +13,7 @@ use super::{
     yaml::Node,
 };
 
-const VPC_KEYS: [&str; 8] = [
+const VPC_KEYS: [&str; 10] = [
     "cidr",
     "ipv6",
     "subnets",
@@ -21,9 +21,18 @@ const VPC_KEYS: [&str; 8] = [
     "main_route_table",
     "network_acls",
     "security_groups",
+    "internet_gateway",
+    "egress_only_gateway",
     "dns",
 ];
-const SUBNET_KEYS: [&str; 5] = ["cidr", "zone", "ipv6", "route_table", "network_acl"];
+const SUBNET_KEYS: [&str; 6] = [
+    "cidr",
+    "zone",
+    "ipv6",
+    "route_table",
+    "network_acl",
+    "public",
+];
 const GROUP_KEYS: [&str; 3] = ["description", "ingress", "egress"];
 const ROUTE_KEYS: [&str; 5] = ["destination", "prefix_list", "via", "peering", "blackhole"];
 
@@ -39,6 +48,8 @@ pub(super) fn vpc(r: &mut Reader, key: &At<String>, node: &Node) -> Option<VpcSp
         .collect();
     let ipv6 = ipv6(r, &fields, Ipv6::None);
     let has6 = ipv6.is_some();
+    let internet_gateway = r.flag(&fields, "internet_gateway", false);
+    let egress_gateway = r.flag(&fields, "egress_only_gateway", false);
     let subnets = r
         .entries(fields.get("subnets"), "subnets")
         .iter()
@@ -66,6 +77,8 @@ pub(super) fn vpc(r: &mut Reader, key: &At<String>, node: &Node) -> Option<VpcSp
         name: name?,
         blocks,
         ipv6,
+        internet_gateway,
+        egress_gateway,
         subnets,
         route_tables,
         main_table,
@@ -105,6 +118,7 @@ fn subnet(r: &mut Reader, key: &At<String>, node: &Node, has6: bool) -> Option<S
         ipv6: ipv6(r, &fields, default6),
         route_table: r.optional(&fields, "route_table"),
         acl: r.optional(&fields, "network_acl"),
+        public: r.flag(&fields, "public", false),
         name: name?,
         cidr: cidr?,
         zone: zone?,
@@ -128,6 +142,8 @@ fn route(r: &mut Reader, node: &Node) -> Option<RouteSpec> {
     let peering = r.optional::<ItemName>(&fields, "peering");
     let blackhole = r.flag(&fields, "blackhole", false);
     let target = match (via, peering, blackhole) {
+        (Some(word), None, false) if word.as_str() == "internet-gateway" => TargetSpec::Internet,
+        (Some(word), None, false) if word.as_str() == "egress-only-gateway" => TargetSpec::Egress,
         (Some(workload), None, false) => TargetSpec::Workload(workload),
         (None, Some(peering), false) => TargetSpec::Peering(peering),
         (None, None, true) => TargetSpec::Blackhole,

@@ -5,6 +5,7 @@
 mod acls;
 mod balancing;
 mod changes;
+mod edges;
 mod explain;
 mod failures;
 mod faults;

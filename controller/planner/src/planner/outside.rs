@@ -335,12 +335,11 @@ impl<B> Planner<B> {
     }
 
     pub(super) fn put_elastic(&mut self, elastic: &ElasticAddress, plan: &mut Plan<B>) {
-        let on = match elastic.association {
-            Some(Association::Interface { interface, private }) => {
-                Some((interface, (private, elastic.address)))
-            }
-            None => None,
-        };
+        let on = elastic
+            .association
+            .map(|Association::Interface { interface, private }| {
+                (interface, (private, elastic.address))
+            });
         let before = self.outside.move_elastic(elastic.id, on);
         let now = on.map(|(interface, _)| interface);
         self.refresh_faces([before, now], plan);

@@ -6,9 +6,9 @@ use weft_model::{
     Rule, RuleId, SecurityGroupId, SubnetId, TargetGroupId, Ttl, Vni, VpcDns, VpcId, Weight,
     ZoneInVpc,
     state::{
-        AclState, BalancerAddress, BalancerState, DnsZoneState, FlowLogState, GroupState,
-        ListenerState, Mapping, PeeringState, Port, RouteState, RouteTableState, SubnetState,
-        TargetGroupState, TargetState, Tunnel, VpcState,
+        AclState, BalancerAddress, BalancerState, DnsZoneState, Edge, FlowLogState, GroupState,
+        ListenerState, Mapping, PeeringState, Port, Public, RouteState, RouteTableState, Served,
+        SubnetState, TargetGroupState, TargetState, Tunnel, VpcState,
     },
 };
 
@@ -246,6 +246,19 @@ fn one_of_each() -> Vec<State> {
         }),
         State::TargetGroup(targets()),
         State::Balancer(balancer()),
+        State::Edge(Edge {
+            host: "h9".parse().unwrap(),
+            vtep: "192.0.2.9".parse().unwrap(),
+        }),
+        State::Public(Public {
+            address: "203.0.113.7".parse().unwrap(),
+            host: "h1".parse().unwrap(),
+            vtep: "192.0.2.1".parse().unwrap(),
+            mac: Mac::local(7),
+        }),
+        State::Served(Served {
+            prefix: "203.0.113.0/24".parse().unwrap(),
+        }),
     ]
 }
 
@@ -345,7 +358,7 @@ fn a_removal_that_names_nothing_is_refused() {
     let reasons: Vec<_> = received.refused.iter().map(|n| n.reason.as_str()).collect();
     assert!(reasons[0].contains("body: is required"), "{reasons:?}");
     assert!(
-        reasons[1].contains("kind: is not one of tunnel, vpc"),
+        reasons[1].contains("kind: is not one of tunnel, edge"),
         "{reasons:?}"
     );
     assert!(

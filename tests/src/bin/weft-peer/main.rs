@@ -29,6 +29,7 @@ const USAGE: &str = "\
 weft-peer serve PORT...                    TCP and UDP servers for the others
 weft-peer transfer ADDRESS PORT UP DOWN    bytes both ways over TCP, compared
 weft-peer chat ADDRESS PORT                one TCP connection; a word back for each line on stdin
+weft-peer crowd ADDRESS PORT COUNT         many TCP connections; how many are alive for each line on stdin
 weft-peer reach tcp|udp|icmp ADDRESS [PORT [BYTES]]
 weft-peer hop ADDRESS                      who answers a packet whose TTL ends on the way
 weft-peer await ADDRESS                    echo requests until one is answered; when that was
@@ -63,6 +64,7 @@ fn dispatch(words: &[&str]) -> Outcome {
             tcp::transfer(place(address, port)?, parse(up)?, parse(down)?)
         }
         ["chat", address, port] => tcp::chat(place(address, port)?),
+        ["crowd", address, port, count] => tcp::crowd(place(address, port)?, parse(count)?),
         ["reach", "icmp", address] => echo::reach(parse(address)?),
         ["reach", protocol, address, port] => reach::run(protocol, place(address, port)?, 32),
         ["reach", protocol, address, port, bytes] => {

@@ -116,6 +116,35 @@ pub(crate) fn chat(address: SocketAddr) -> Outcome {
     Ok(())
 }
 
+/// How long an echo may take across the death of what carries it: TCP doubles its pauses.
+const SURVIVAL: Duration = Duration::from_secs(20);
+
+/// Opens many connections and keeps them: says for each line of the standard input how many echo it.
+pub(crate) fn crowd(address: SocketAddr, count: usize) -> Outcome {
+    let open = |_| {
+        let mut stream = connect(address, WORD)?;
+        stream.set_read_timeout(Some(SURVIVAL))?;
+        stream.write_all(&CHAT)?;
+        Ok(stream)
+    };
+    let mut streams: Vec<TcpStream> = (0..count).map(open).collect::<io::Result<_>>()?;
+    say(format_args!("open {}", streams.len()))?;
+    for line in io::stdin().lock().lines() {
+        let line = line?;
+        for stream in &mut streams {
+            // One that is broken doesn't answer.
+            let _ = stream.write_all(line.as_bytes());
+        }
+        let mut back = vec![0; line.len()];
+        let answers = streams.iter_mut().filter_map(|stream| {
+            let read = stream.read_exact(&mut back);
+            (read.is_ok() && back == line.as_bytes()).then_some(())
+        });
+        say(format_args!("alive {}", answers.count()))?;
+    }
+    Ok(())
+}
+
 fn connect(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_nodelay(true)?;

@@ -1,0 +1,44 @@
+//! What only makes sense with an internet, and names that are taken.
+
+use super::{INTERNET, Topology, WorkloadSpec, read::Reader};
+
+/// What to write where there is none.
+const EXAMPLE: &str = "internet: {pools: 203.0.113.0/24}";
+
+pub(super) fn check(r: &mut Reader, topology: &Topology) {
+    let reserved = [INTERNET, "internet-gateway", "egress-only-gateway"];
+    for workload in &topology.workloads {
+        if reserved.contains(&workload.name.as_str()) {
+            let message = format!("`{}` is a name of the lab's own", workload.name.value);
+            r.error(workload.name.span, message);
+        }
+    }
+    elastic(r, topology);
+    let takes =
+        |w: &&WorkloadSpec| w.elastic || topology.subnet_of(w).is_some_and(|subnet| subnet.public);
+    let pools = topology.internet.as_ref().map_or(0, |i| i.pools.len());
+    if pools == 0
+        && let Some(workload) = topology.workloads.iter().find(takes)
+    {
+        let message = "a public address needs a pool to come from";
+        r.error_help(workload.name.span, message, EXAMPLE);
+    }
+    if topology.internet.is_none()
+        && let Some(edge) = topology.hosts.iter().find(|host| host.edge)
+    {
+        r.error_help(edge.name.span, "an edge needs an internet", EXAMPLE);
+    }
+}
+
+fn elastic(r: &mut Reader, topology: &Topology) {
+    for workload in topology.workloads.iter().filter(|w| w.elastic) {
+        let vpc = topology.vpc(&workload.vpc);
+        if vpc.is_some_and(|vpc| !vpc.internet_gateway) {
+            r.error_help(
+                workload.name.span,
+                "an elastic address needs an internet gateway",
+                format!("give VPC `{}` `internet_gateway: true`", workload.vpc.value),
+            );
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Between workloads and the internet, through edges that keep no connection.
+
+use std::time::Duration;
+
+use weft_tests::{Lab, Running, User, both_modes, eventually};
+
+const CROWD: u32 = 200;
+const SOON: Duration = Duration::from_secs(20);
+
+fn up(user: User) -> Lab {
+    Lab::up(user, include_str!("../../topologies/edges.yaml"))
+}
+
+/// The elastic address of `web`.
+fn public(lab: &Lab) -> String {
+    let elastic = lab.named("elastic-address", "web");
+    elastic["address"].as_str().unwrap().to_owned()
+}
+
+both_modes!(
+    public_addresses_pass_both_ways_and_private_ones_do_not,
+    passage
+);
+
+fn passage(user: User) {
+    let lab = up(user);
+    lab.weft(&["lab", "check"]).ok();
+    // The next router is the VPC's, and the one after it the edge.
+    let (web, _) = lab.addresses("web");
+    assert!(web.starts_with("10.30.1."));
+    let first = lab.peer("web", &["hop", "198.51.100.1"]);
+    assert!(first.contains("10.30.1.1"), "{first}");
+}
+
+both_modes!(connections_outlive_an_edge_that_dies, death);
+
+fn death(user: User) {
+    let lab = up(user);
+    let _inside = lab.serve("web", &["5000"]);
+    let _outside = lab.serve("internet", &["5000"]);
+    let count = CROWD.to_string();
+    let address = public(&lab);
+    let mut inward = lab.start_peer("internet", &["crowd", &address, "5000", &count]);
+    let mut outward = lab.start_peer("web", &["crowd", "198.51.100.1", "5000", &count]);
+    for crowd in [&mut inward, &mut outward] {
+        crowd.expect(&format!("open {count}"));
+        assert_eq!(crowd.ask("before"), format!("alive {count}"));
+    }
+    let shares = ["e1", "e2"].map(|edge| carried(&lab, edge));
+    assert!(
+        shares.iter().all(|&share| share > 0),
+        "both edges: {shares:?}"
+    );
+    // Each death makes the pause before the next start longer.
+    for _ in 0..3 {
+        lab.kill("vswitch-e1");
+    }
+    lab.signal("vswitch-e1", "KILL");
+    for crowd in [&mut inward, &mut outward] {
+        assert_eq!(crowd.ask("after"), format!("alive {count}"));
+    }
+    eventually("the edge is back", SOON, || {
+        let hosts = lab.json(&["host", "list"]);
+        let hosts = hosts.as_array()?;
+        hosts
+            .iter()
+            .all(|host| host["status"]["connected"] == true)
+            .then_some(())
+    });
+    for crowd in [&mut inward, &mut outward] {
+        assert_eq!(crowd.ask("again"), format!("alive {count}"));
+    }
+}
+
+/// Frames that came to the edge from the internet.
+fn carried(lab: &Lab, edge: &str) -> u64 {
+    let host = format!("host:{edge}");
+    let links = lab.exec(&host, &["ip", "-j", "-s", "link", "show", "uplink0"]);
+    let links: serde_json::Value = serde_json::from_str(&links.ok()).unwrap();
+    links[0]["stats64"]["rx"]["packets"].as_u64().unwrap()
+}
+
+both_modes!(a_smaller_path_is_found_in_mid_connection, path);
+
+fn path(user: User) {
+    let lab = up(user);
+    let _inside = lab.serve("web", &["5000"]);
+    let _outside = lab.serve("internet", &["5000"]);
+    let address = public(&lab);
+    let bytes = (1 << 20).to_string();
+    let both = |lab: &Lab| {
+        for (from, to) in [("internet", address.as_str()), ("web", "198.51.100.1")] {
+            let done = lab.peer(from, &["transfer", to, "5000", &bytes, &bytes]);
+            assert!(done.starts_with("ok"), "{done}");
+        }
+    };
+    both(&lab);
+    let mut kept: Running = lab.start_peer("web", &["chat", "198.51.100.1", "5000"]);
+    kept.expect("open");
+    for edge in ["host:e1", "host:e2"] {
+        let shrink = ["ip", "link", "set", "uplink0", "mtu", "1300"];
+        lab.exec(edge, &shrink).ok();
+    }
+    assert_eq!(kept.ask(&"x".repeat(8000)), "echo");
+    both(&lab);
+}
