@@ -76,7 +76,7 @@ impl World {
     }
 
     /// A frame as the kernel of an edge gives it to the device.
-    fn from_internet(&self, n: usize, family: Family) -> Way {
+    fn of_internet(&self, n: usize, family: Family) -> Way {
         Way {
             src_mac: Mac::EDGE,
             dst_mac: Mac::EDGE,
@@ -128,7 +128,7 @@ fn a_packet_leaves_by_its_public_address_and_the_answer_comes_back_by_any_edge()
         assert_eq!((seen.dst, seen.ttl), (World::server(family), 63));
         assert!(fate.wire.iter().all(|wire| wire.vni == Vni::OUTSIDE));
         for edge in EDGES {
-            let back = world.from_internet(0, family);
+            let back = world.of_internet(0, family);
             let fate = world
                 .net
                 .from_outside(edge, back.udp((53, 4000), b"answer"));
@@ -143,7 +143,7 @@ fn a_packet_leaves_by_its_public_address_and_the_answer_comes_back_by_any_edge()
 fn the_internet_may_begin_where_groups_let_it() {
     for family in Family::BOTH {
         let mut world = World::new();
-        let way = world.from_internet(1, family);
+        let way = world.of_internet(1, family);
         let fate = world.net.from_outside(2, way.tcp((999, 80), Seg::SYN, b""));
         assert!(fate.reached(&world.enis[1]), "{fate:?}");
         let none = world.net.group(world.tenant, 1, vec![], everything());
@@ -161,7 +161,7 @@ fn without_a_public_address_nothing_leaves_and_nothing_comes() {
     assert!(fate.wire.is_empty());
     let way = Way {
         dst: "203.0.113.77".parse().unwrap(),
-        ..world.from_internet(0, Family::V4)
+        ..world.of_internet(0, Family::V4)
     };
     let fate = world.net.from_outside(2, way.udp((1, 2), b""));
     assert_eq!(fate.dropped(), DropReason::NotPublic);
@@ -178,7 +178,7 @@ fn an_address_that_is_taken_off_stops_at_once() {
         world.ask(0, Family::V4).dropped(),
         DropReason::NoPublicAddress
     );
-    let back = world.from_internet(0, Family::V4);
+    let back = world.of_internet(0, Family::V4);
     let fate = world.net.from_outside(2, back.udp((53, 4000), b"answer"));
     assert_eq!(fate.dropped(), DropReason::NotPublic);
 }
@@ -206,7 +206,7 @@ fn an_egress_only_gateway_lets_replies_in_and_nothing_else() {
     let mut world = World::new();
     let egress = RouteTarget::EgressGateway(EgressGatewayId::from_bits(1));
     world.net.routes(world.tenant, &[("::/0", egress)]);
-    let back = world.from_internet(0, Family::V6);
+    let back = world.of_internet(0, Family::V6);
     let fate = world.net.from_outside(2, back.udp((53, 4000), b"unasked"));
     assert_eq!(fate.dropped(), DropReason::EgressOnly);
     assert_eq!(world.ask(0, Family::V6).outside.len(), 1);
@@ -219,7 +219,7 @@ fn errors_about_what_left_come_back_about_what_was_sent() {
     for family in Family::BOTH {
         let mut world = World::new();
         let sent = world.ask(0, family).outside.remove(0);
-        let mut back = world.from_internet(0, family);
+        let mut back = world.of_internet(0, family);
         // A router on the way.
         back.src = match family {
             Family::V4 => "192.0.2.200".parse().unwrap(),
@@ -239,7 +239,7 @@ fn errors_about_what_left_come_back_about_what_was_sent() {
 #[test]
 fn an_error_by_the_workload_speaks_of_its_public_address() {
     let mut world = World::new();
-    let way = world.from_internet(0, Family::V4);
+    let way = world.of_internet(0, Family::V4);
     let fate = world.net.from_outside(2, way.udp((53, 9), b"hello"));
     let got = fate.at(&world.enis[0])[0].to_vec();
     let way = world.net.way_out(&world.enis[0], World::server(Family::V4));
@@ -261,7 +261,7 @@ fn fragments_pass_both_ways() {
         let fate = world.net.send(&world.enis[0], piece);
         assert_eq!(fate.outside.len(), 1, "{fate:?}");
     }
-    let back = world.from_internet(0, Family::V4);
+    let back = world.of_internet(0, Family::V4);
     for piece in back.udp_fragments(9, (53, 4000), &[7; 3000], 1200) {
         let fate = world.net.from_outside(2, piece);
         assert!(fate.reached(&world.enis[0]), "{fate:?}");
@@ -277,7 +277,7 @@ fn a_lost_edge_is_used_no_longer_and_without_any_nothing_leaves() {
         world.net.everywhere(&Delta::Remove(StateKey::Edge(host)));
         let fate = world.ask(0, Family::V4);
         assert!(fate.wire.iter().all(|wire| wire.to != vtep));
-        let back = world.from_internet(0, Family::V4);
+        let back = world.of_internet(0, Family::V4);
         let fate = world.net.from_outside(edge, back.udp((53, 4000), b"late"));
         assert_eq!(fate.dropped(), DropReason::EdgeUnknown);
     }
@@ -290,7 +290,7 @@ fn only_edges_bring_packets_from_outside_and_none_from_inside() {
     let way = Way {
         src_mac: Mac::ROUTER,
         dst_mac: world.enis[0].mac,
-        ..world.from_internet(0, Family::V4)
+        ..world.of_internet(0, Family::V4)
     };
     let payload = |way: Way| [&vxlan::emit(Vni::OUTSIDE)[..], &way.udp((1, 2), b"x")].concat();
     let fate = world.net.inject(0, world.net.vtep(1), payload(way));
@@ -309,7 +309,7 @@ fn an_edge_takes_from_a_host_only_what_is_on_it() {
     let way = Way {
         src_mac: Mac::ROUTER,
         dst_mac: Mac::EDGE,
-        ..world.from_internet(0, Family::V4).back()
+        ..world.of_internet(0, Family::V4).back()
     };
     let payload = |way: Way| [&vxlan::emit(Vni::OUTSIDE)[..], &way.udp((1, 2), b"x")].concat();
     let fate = world.net.inject(2, world.net.vtep(0), payload(way));
