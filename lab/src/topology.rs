@@ -3,8 +3,10 @@
 
 mod acl;
 mod balancing;
+mod check;
 mod fault;
 mod link;
+mod name;
 mod options;
 mod outside;
 mod parse;
@@ -20,10 +22,11 @@ mod yaml;
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    str::FromStr,
 };
 
+pub use check::{Check, Destination, Transport};
 pub use fault::FaultSpec;
+pub use name::{ItemName, ItemNameError, LabName};
 pub use source::{At, Diagnostic, Rejected, Span};
 pub(crate) use vpc::all_egress;
 use weft_model::{
@@ -43,82 +46,6 @@ pub const DEFAULT_ACL: &str = "default";
 
 /// The name of the group of workloads that name none.
 pub const DEFAULT_GROUP: &str = "default";
-
-/// A lab's name: part of paths of unix sockets, which are short.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LabName(String);
-
-impl LabName {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for LabName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl FromStr for LabName {
-    type Err = ItemNameError;
-
-    fn from_str(text: &str) -> Result<Self, ItemNameError> {
-        if text.len() <= 32 {
-            return text.parse::<ItemName>().map(|name| Self(name.0));
-        }
-        Err(ItemNameError {
-            text: text.chars().take(40).collect(),
-            longest: 32,
-        })
-    }
-}
-
-/// The name of anything in a topology: of a VPC, a subnet, a group, a workload.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ItemName(String);
-
-impl ItemName {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ItemName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-/// Why a text is not a name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a name: use 1 to {longest} lower-case letters, digits and inner dashes")]
-pub struct ItemNameError {
-    text: String,
-    longest: usize,
-}
-
-impl FromStr for ItemName {
-    type Err = ItemNameError;
-
-    fn from_str(text: &str) -> Result<Self, ItemNameError> {
-        // A host's name is an RFC 1123 label, and so is everything else here: workloads give their
-        // names to namespaces, log files and processes.
-        if text.parse::<HostName>().is_ok() {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(ItemNameError {
-            text: text
-                .chars()
-                .take(64)
-                .flat_map(char::escape_default)
-                .collect(),
-            longest: 63,
-        })
-    }
-}
 
 /// A whole topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -517,62 +444,6 @@ pub enum LogScopeSpec {
     Subnet(At<ItemName>, At<ItemName>),
     /// A workload's.
     Workload(At<ItemName>),
-}
-
-/// The transport that a check speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Transport {
-    /// A TCP connection that carries bytes both ways.
-    Tcp,
-    /// A datagram and its echo.
-    Udp,
-    /// An ICMP or ICMPv6 echo.
-    Icmp,
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Icmp => "icmp",
-        })
-    }
-}
-
-/// The other end of a check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// A workload, at its own addresses.
-    Workload(ItemName),
-    /// An address.
-    Address(IpAddr),
-}
-
-impl fmt::Display for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Workload(name) => name.fmt(f),
-            Self::Address(address) => f.pad(&address.to_string()),
-        }
-    }
-}
-
-/// One packet that must, or must not, arrive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// Who sends.
-    pub from: ItemName,
-    /// Who should hear.
-    pub to: Destination,
-    /// How.
-    pub transport: Transport,
-    /// The port of TCP and UDP; 0 for ICMP.
-    pub port: u16,
-    /// Over IPv6.
-    pub ipv6: bool,
-    /// Whether it must arrive.
-    pub reach: bool,
 }
 
 impl Topology {

@@ -68,7 +68,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         .filter_map(|node| check(&mut r, node))
         .collect();
     let mut topology = Topology {
-        name: name.unwrap_or_else(|| At::new(LabName("unnamed".into()), root.span)),
+        name: name.unwrap_or_else(|| At::new(LabName::unnamed(), root.span)),
         underlay,
         internet,
         hosts,

@@ -407,6 +407,23 @@ fn elastic(e: u64, on: Option<u64>) -> ElasticAddress {
     }
 }
 
+/// Static routes to these targets, the first propagated instead if need be.
+fn routes(to: &[u64], propagated: bool) -> Vec<weft_model::Route> {
+    let origin = |i| match (i, propagated) {
+        (0, true) => RouteOrigin::Propagated,
+        _ => RouteOrigin::Static,
+    };
+    let routes = to.iter().enumerate().map(|(i, &n)| {
+        // One for a list, once in a while: its prefixes are apart from these.
+        let destination = match n {
+            9 => list_id(0).to_string(),
+            _ => format!("192.0.2.{}/32", i / 2),
+        };
+        route(&destination, target(n), origin(i))
+    });
+    routes.collect()
+}
+
 fn change(cloud: &Cloud, step: &Step) -> Change {
     let acl_of = |v, own| if own { own_acl(v) } else { default_acl(v) };
     let table_of = |v, own| if own { own_table(v) } else { main_table(v) };
@@ -420,20 +437,7 @@ fn change(cloud: &Cloud, step: &Step) -> Change {
             to,
             propagated,
         } => {
-            let origin = |i| match (i, propagated) {
-                (0, true) => RouteOrigin::Propagated,
-                _ => RouteOrigin::Static,
-            };
-            let routes: Vec<_> = (to.iter().enumerate())
-                .map(|(i, &n)| {
-                    // One for a list, once in a while: its prefixes are apart from these.
-                    let destination = match n {
-                        9 => list_id(0).to_string(),
-                        _ => format!("192.0.2.{}/32", i / 2),
-                    };
-                    route(&destination, target(n), origin(i))
-                })
-                .collect();
+            let routes = routes(to, *propagated);
             put(cloud, table(*v, table_of(*v, *own), &routes))
         }
         Step::Subnet { v, s, own } => put(cloud, subnet(*v, *s, own.then(|| own_table(*v)))),

@@ -76,18 +76,7 @@ pub(super) fn write(state: &State) -> Body {
             egress: group.egress.iter().map(Into::into).collect(),
             name: group.name.to_string(),
         }),
-        State::Subnet(subnet) => Body::Subnet(wire::Subnet {
-            id: subnet.id.to_string(),
-            vpc: subnet.vpc.to_string(),
-            ipv4: subnet.ipv4.to_string(),
-            ipv6: subnet
-                .ipv6
-                .map(|block| block.to_string())
-                .unwrap_or_default(),
-            route_table: subnet.route_table.to_string(),
-            zone: subnet.zone.to_string(),
-            network_acl: subnet.acl.to_string(),
-        }),
+        State::Subnet(subnet) => Body::Subnet(write_subnet(subnet)),
         State::Acl(acl) => Body::NetworkAcl(wire::NetworkAcl {
             id: acl.id.to_string(),
             vpc: acl.vpc.to_string(),
@@ -101,18 +90,34 @@ pub(super) fn write(state: &State) -> Body {
             vpc: table.vpc.to_string(),
             routes: table.routes.iter().map(Into::into).collect(),
         }),
-        State::FlowLog(log) => Body::FlowLog(wire::FlowLog {
-            id: log.id.to_string(),
-            vpc: log.vpc.to_string(),
-            region: log.region.to_string(),
-            account: log.account.to_string(),
-            resource: log.scope.to_string(),
-            traffic_type: log.traffic.to_string(),
-            interval_seconds: log.interval.seconds(),
-            format: log.format.to_string(),
-        }),
+        State::FlowLog(log) => Body::FlowLog(write_flow_log(log)),
         State::TargetGroup(group) => Body::TargetGroup(balancing::write_group(group)),
         State::Balancer(balancer) => Body::Balancer(balancing::write_balancer(balancer)),
+    }
+}
+
+fn write_subnet(subnet: &SubnetState) -> wire::Subnet {
+    wire::Subnet {
+        id: subnet.id.to_string(),
+        vpc: subnet.vpc.to_string(),
+        ipv4: subnet.ipv4.to_string(),
+        ipv6: text_or_empty(subnet.ipv6.as_ref()),
+        route_table: subnet.route_table.to_string(),
+        zone: subnet.zone.to_string(),
+        network_acl: subnet.acl.to_string(),
+    }
+}
+
+fn write_flow_log(log: &FlowLogState) -> wire::FlowLog {
+    wire::FlowLog {
+        id: log.id.to_string(),
+        vpc: log.vpc.to_string(),
+        region: log.region.to_string(),
+        account: log.account.to_string(),
+        resource: log.scope.to_string(),
+        traffic_type: log.traffic.to_string(),
+        interval_seconds: log.interval.seconds(),
+        format: log.format.to_string(),
     }
 }
 

@@ -184,6 +184,19 @@ fn a_finding_comes_back_as_it_went() {
     }
 }
 
+fn flow_log() -> FlowLogState {
+    FlowLogState {
+        id: FlowLogId::from_bits(9),
+        vpc: VPC,
+        region: "r".parse().unwrap(),
+        account: AccountId::default(),
+        scope: LogScope::Interface(ENI),
+        traffic: LogTraffic::Reject,
+        interval: LogInterval::Minute,
+        format: LogFormat::default(),
+    }
+}
+
 fn one_of_each() -> Vec<State> {
     let route = |destination: &str, target| RouteState {
         destination: destination.parse().unwrap(),
@@ -234,16 +247,7 @@ fn one_of_each() -> Vec<State> {
                 route("192.0.2.0/24", RouteTarget::Blackhole),
             ],
         }),
-        State::FlowLog(FlowLogState {
-            id: FlowLogId::from_bits(9),
-            vpc: VPC,
-            region: "r".parse().unwrap(),
-            account: AccountId::default(),
-            scope: LogScope::Interface(ENI),
-            traffic: LogTraffic::Reject,
-            interval: LogInterval::Minute,
-            format: LogFormat::default(),
-        }),
+        State::FlowLog(flow_log()),
         State::TargetGroup(targets()),
         State::Balancer(balancer()),
         State::Edge(Edge {
