@@ -128,30 +128,35 @@ fn uplink(device: &str, uplink: Uplink) -> io::Result<()> {
 }
 
 /// By prefix, the edges that announce it.
-type Announced = BTreeMap<IpNet, BTreeSet<Uplink>>;
+pub(super) type Announced = BTreeMap<IpNet, BTreeSet<Uplink>>;
 
 /// Keeps the internet's routes to what edges announce.
 pub(super) fn watch(lab: &Lab) {
-    let mut routed = Announced::new();
     loop {
         thread::sleep(LOOK);
-        let outside = lab.state().staged.outside();
-        let Some((internet, edges)) = outside else {
-            continue;
-        };
-        let mut wanted = Announced::new();
-        for (uplink, edge) in edges {
-            for prefix in netns::inside(&edge, announced).unwrap_or_default() {
-                wanted.entry(prefix).or_default().insert(uplink);
-            }
+        look(lab);
+    }
+}
+
+/// Brings the internet's routes to what edges announce now.
+pub(super) fn look(lab: &Lab) {
+    let mut routed = lab.announced();
+    let outside = lab.state().staged.outside();
+    let Some((internet, edges)) = outside else {
+        return;
+    };
+    let mut wanted = Announced::new();
+    for (uplink, edge) in edges {
+        for prefix in netns::inside(&edge, announced).unwrap_or_default() {
+            wanted.entry(prefix).or_default().insert(uplink);
         }
-        if wanted == routed {
-            continue;
-        }
-        match netns::inside(&internet, || follow(&routed, &wanted)) {
-            Ok(()) => routed = wanted,
-            Err(error) => note(&format!("routes of the internet: {error}")),
-        }
+    }
+    if wanted == *routed {
+        return;
+    }
+    match netns::inside(&internet, || follow(&routed, &wanted)) {
+        Ok(()) => *routed = wanted,
+        Err(error) => note(&format!("routes of the internet: {error}")),
     }
 }
 

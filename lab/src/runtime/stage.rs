@@ -287,6 +287,8 @@ pub(super) fn commands(lab: &Lab, commands: &BTreeMap<String, Vec<String>>) -> i
 
 /// Which devices lack addresses, and which.
 pub(super) fn pending(lab: &Lab, expected: &[Expected]) -> io::Result<Vec<String>> {
+    // What is asked of it comes back only once the internet knows the way.
+    internet::look(lab);
     let mut lacking = Vec::new();
     for want in expected {
         let Some(netns) = lab.state().staged.netns(&want.workload) else {

@@ -58,6 +58,8 @@ pub struct Hello {
 pub(super) struct Lab {
     pub(super) dir: LabDir,
     state: Mutex<State>,
+    /// What the internet's routes lead to; whoever changes them holds it.
+    announced: Mutex<internet::Announced>,
     /// Told when a process was started or ended.
     changed: Condvar,
 }
@@ -79,6 +81,12 @@ impl Lab {
     /// The state; whoever panicked while holding it left it usable, as each change is one step.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the internet's routes lead to, as of the last whole change. Taken before the state.
+    pub(super) fn announced(&self) -> MutexGuard<'_, internet::Announced> {
+        let announced = self.announced.lock();
+        announced.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes the reaper and the keeper.
@@ -169,6 +177,7 @@ fn serve(dir: LabDir, listener: &UnixListener, _lock: Flock<File>) -> io::Error 
     let lab = Arc::new(Lab {
         dir,
         state: Mutex::default(),
+        announced: Mutex::default(),
         changed: Condvar::new(),
     });
     for (name, body) in [
