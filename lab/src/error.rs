@@ -41,6 +41,16 @@ pub enum LabError {
     /// Which lab is meant?
     #[error("{0}")]
     Which(String),
+    /// A program that the topology asks for isn't there.
+    #[error("{needs} needs {program}: on Debian and Ubuntu, `apt-get install {package}`")]
+    NotInstalled {
+        /// The program.
+        program: &'static str,
+        /// What needs it.
+        needs: &'static str,
+        /// The package that has it.
+        package: &'static str,
+    },
     /// Devices did not come.
     #[error("after {seconds} s these devices are not up: {lacking}")]
     NotReady {
@@ -67,7 +77,8 @@ impl LabError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Topology(_) | Self::Scenario(_) | Self::Which(_) => 2,
-            Self::Launch(
+            Self::NotInstalled { .. }
+            | Self::Launch(
                 LaunchError::NotRoot | LaunchError::Namespaces(_) | LaunchError::Tun(_),
             ) => 3,
             _ => 1,

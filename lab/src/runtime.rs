@@ -14,6 +14,7 @@ pub(crate) mod netns;
 mod process;
 mod proxy;
 pub(crate) mod relay;
+pub(crate) mod routing;
 mod sessions;
 mod stage;
 pub mod supervisor;

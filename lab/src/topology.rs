@@ -27,6 +27,7 @@ use std::{
 pub use check::{Check, Destination, Transport};
 pub use fault::FaultSpec;
 pub use name::{ItemName, ItemNameError, LabName};
+pub use outside::Routing;
 pub use source::{At, Diagnostic, Rejected, Span};
 pub(crate) use vpc::all_egress;
 use weft_model::{
@@ -129,6 +130,8 @@ pub struct HostSpec {
 pub struct InternetSpec {
     /// What public addresses are given from.
     pub pools: Vec<At<PublicBlock4>>,
+    /// How it learns which edges are alive.
+    pub routing: Routing,
 }
 
 /// The name of the internet's namespace, as a check's end and in `weft lab exec`.

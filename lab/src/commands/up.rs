@@ -20,9 +20,10 @@ use crate::{
         client::stop,
         dirs::{LabDir, Labs},
         launch::{Mode, launch},
+        routing,
         wire::{Answer, Expected, HostPlace, Request, Stage, Timed, WorkloadPlace},
     },
-    topology::{Rejected, Topology},
+    topology::{Rejected, Routing, Topology},
 };
 
 /// How often to look whether devices are up.
@@ -32,6 +33,7 @@ pub(super) fn up(args: &UpArgs, global: &Global) -> Result<(), LabError> {
     let (file, text) = source(&args.source)?;
     let topology = parse(&file, &text)?;
     let name = args.name.as_ref().unwrap_or(&topology.name.value);
+    installed(&topology)?;
     let labs = Labs::open()?;
     let _guard = labs.guard(name)?.ok_or_else(|| {
         LabError::Which(format!(
@@ -64,6 +66,19 @@ pub(super) fn up(args: &UpArgs, global: &Global) -> Result<(), LabError> {
     let seconds = begin.elapsed().as_secs_f64();
     print::progress(&format!("lab {name}: up in {seconds:.2} s"));
     block_on(show(&dir, &topology, global.format))
+}
+
+/// Refuses before anything is made what programs that are missing would fail at.
+fn installed(topology: &Topology) -> Result<(), LabError> {
+    let routing = topology.internet.as_ref().map(|internet| internet.routing);
+    if routing == Some(Routing::Bird) && routing::program().is_none() {
+        return Err(LabError::NotInstalled {
+            program: "bird",
+            needs: "`routing: bird`",
+            package: "bird2",
+        });
+    }
+    Ok(())
 }
 
 fn mode(args: &UpArgs) -> Mode {
@@ -226,7 +241,7 @@ impl Job<'_> {
             gateway: underlay.gateway(),
             hosts,
             workloads: workloads.collect(),
-            internet: self.topology.internet.is_some(),
+            internet: self.topology.internet.as_ref().map(|i| i.routing),
         })
     }
 

@@ -156,6 +156,14 @@ impl LabDir {
         self.path.join("run").join(host.as_str())
     }
 
+    /// The configuration of a host's routing daemon, or of the internet's.
+    pub fn routing(&self, place: &str) -> PathBuf {
+        self.path
+            .join("run/bird")
+            .join(place)
+            .with_extension("conf")
+    }
+
     /// Namespaces: a tmpfs that only the lab's processes see.
     pub fn namespaces(&self) -> PathBuf {
         self.path.join("ns")

@@ -1,19 +1,20 @@
 //! The lab's internet: a namespace with servers at 198.51.100.0/24, a wire to every edge's uplink, and
 //! routes to the public addresses by whichever edges are alive.
 //!
-//! What a routing daemon would do between real edges and their provider, a thread of the supervisor
-//! does here: an edge announces what is routed to its `weft-edge` device, and a dead one has no such
-//! device.
+//! An edge announces what is routed to its `weft-edge` device, and a dead one has no such device. Where
+//! the topology asks for no routing daemon (`routing.rs`), a thread of the supervisor does its part.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::{AsRawFd as _, OwnedFd},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
+use futures::TryStreamExt as _;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteNextHop};
 use rtnetlink::{LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
@@ -23,22 +24,23 @@ use super::{
     netns,
     supervisor::{Lab, note},
 };
+use crate::topology::Routing;
 
 /// An edge's device that leads here.
 pub(super) const UPLINK: &str = "uplink0";
 /// The edge's device that public addresses are routed to.
-const EDGE: &str = "weft-edge";
+pub(super) const EDGE: &str = "weft-edge";
 /// The wire that joins the edges.
-const WIRE: &str = "isp0";
+pub(super) const WIRE: &str = "isp0";
 /// How often it is looked who is alive.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The servers: every address of the IPv4 network, and one IPv6 address.
-const SERVERS4: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 51, 100, 1), 24);
-const SERVER6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x100, 0, 0, 0, 0, 1);
+pub(super) const SERVERS4: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 51, 100, 1), 24);
+pub(super) const SERVER6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x100, 0, 0, 0, 0, 1);
 /// The near end of the wire.
-const NEAR4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-const NEAR6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 0, 0, 0, 1);
+pub(super) const NEAR4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub(super) const NEAR6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 0, 0, 0, 1);
 
 /// A server's address of each family.
 pub(crate) fn servers() -> [IpAddr; 2] {
@@ -48,8 +50,8 @@ pub(crate) fn servers() -> [IpAddr; 2] {
 /// The addresses of an edge's uplink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Uplink {
-    v4: Ipv4Addr,
-    v6: Ipv6Addr,
+    pub(super) v4: Ipv4Addr,
+    pub(super) v6: Ipv6Addr,
 }
 
 impl Uplink {
@@ -141,16 +143,14 @@ pub(super) fn watch(lab: &Lab) {
 /// Brings the internet's routes to what edges announce now.
 pub(super) fn look(lab: &Lab) {
     let mut routed = lab.announced();
-    let outside = lab.state().staged.outside();
-    let Some((internet, edges)) = outside else {
+    let state = lab.state();
+    let routing = state.stage.as_ref().and_then(|stage| stage.internet);
+    let outside = state.staged.outside();
+    drop(state);
+    let (Some(Routing::BuiltIn), Some((internet, edges))) = (routing, outside) else {
         return;
     };
-    let mut wanted = Announced::new();
-    for (uplink, edge) in edges {
-        for prefix in netns::inside(&edge, announced).unwrap_or_default() {
-            wanted.entry(prefix).or_default().insert(uplink);
-        }
-    }
+    let wanted = wanted(&edges);
     if wanted == *routed {
         return;
     }
@@ -158,6 +158,67 @@ pub(super) fn look(lab: &Lab) {
         Ok(()) => *routed = wanted,
         Err(error) => note(&format!("routes of the internet: {error}")),
     }
+}
+
+/// Where the internet's routes should lead.
+fn wanted(edges: &[(Uplink, Arc<OwnedFd>)]) -> Announced {
+    let mut wanted = Announced::new();
+    for (uplink, edge) in edges {
+        for prefix in netns::inside(edge, announced).unwrap_or_default() {
+            wanted.entry(prefix).or_default().insert(*uplink);
+        }
+    }
+    wanted
+}
+
+/// What the internet has no way to yet, by one of the edges or at all.
+pub(super) fn lacking(lab: &Lab) -> io::Result<Vec<String>> {
+    look(lab);
+    let outside = lab.state().staged.outside();
+    let Some((internet, edges)) = outside else {
+        return Ok(Vec::new());
+    };
+    let ways = netns::inside(&internet, ways)?;
+    let missing = wanted(&edges).into_iter().filter_map(|(prefix, edges)| {
+        let has = ways.get(&prefix).copied().unwrap_or(0);
+        let lacks = has < edges.len();
+        lacks.then(|| format!("internet: {has} of {} ways to {prefix}", edges.len()))
+    });
+    Ok(missing.collect())
+}
+
+/// How many ways each prefix has, in the calling thread's namespace.
+fn ways() -> io::Result<BTreeMap<IpNet, usize>> {
+    let routes = netlink(|handle| async move {
+        let v4 = RouteMessageBuilder::<Ipv4Addr>::new().build();
+        let v6 = RouteMessageBuilder::<Ipv6Addr>::new().build();
+        let mut all: Vec<RouteMessage> = handle.route().get(v4).execute().try_collect().await?;
+        let v6: Vec<RouteMessage> = handle.route().get(v6).execute().try_collect().await?;
+        all.extend(v6);
+        Ok(all)
+    })?;
+    let mut ways = BTreeMap::new();
+    for route in &routes {
+        if let Some((prefix, count)) = ways_of(route) {
+            *ways.entry(prefix).or_default() += count;
+        }
+    }
+    Ok(ways)
+}
+
+fn ways_of(route: &RouteMessage) -> Option<(IpNet, usize)> {
+    let mut ways = 1;
+    let mut to = None;
+    for attribute in &route.attributes {
+        match attribute {
+            RouteAttribute::MultiPath(hops) => ways = hops.len(),
+            RouteAttribute::Destination(RouteAddress::Inet(v4)) => to = Some(IpAddr::V4(*v4)),
+            RouteAttribute::Destination(RouteAddress::Inet6(v6)) => to = Some(IpAddr::V6(*v6)),
+            _ => {}
+        }
+    }
+    let prefix = IpNet::new(to?, route.header.destination_prefix_length).ok()?;
+    Some((prefix, ways))
 }
 
 /// The prefixes routed to the edge's device, in the calling thread's namespace.

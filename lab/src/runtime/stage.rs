@@ -16,6 +16,7 @@ use super::{
     internet::{self, UPLINK, Uplink},
     link, netns,
     process::Spec,
+    routing,
     supervisor::{CONTROLLER_PORT, Lab, State, open_controller, workload_netns},
     wire::{Expected, HostPlace, Stage, WorkloadPlace},
 };
@@ -79,7 +80,7 @@ pub(super) fn apply(lab: &Lab, stage: Stage) -> io::Result<()> {
         .processes
         .ensure("controller", controller(&lab.dir, &stage)?)?;
     drop_absent(&lab.dir, &mut state, &stage);
-    if stage.internet && state.staged.internet.is_none() {
+    if stage.internet.is_some() && state.staged.internet.is_none() {
         let netns = netns::create(&lab.dir.internet(), internet::furnish)?;
         state.staged.internet = Some(netns);
     }
@@ -89,6 +90,7 @@ pub(super) fn apply(lab: &Lab, stage: Stage) -> io::Result<()> {
     for place in &stage.hosts {
         add_host(&lab.dir, &mut state, &stage, place)?;
     }
+    routing::keep(&lab.dir, &mut state, &stage)?;
     state.stage = Some(stage);
     drop(state);
     lab.wake();
@@ -287,9 +289,8 @@ pub(super) fn commands(lab: &Lab, commands: &BTreeMap<String, Vec<String>>) -> i
 
 /// Which devices lack addresses, and which.
 pub(super) fn pending(lab: &Lab, expected: &[Expected]) -> io::Result<Vec<String>> {
-    // What is asked of it comes back only once the internet knows the way.
-    internet::look(lab);
-    let mut lacking = Vec::new();
+    // A lab is up once the internet knows every way in.
+    let mut lacking = internet::lacking(lab)?;
     for want in expected {
         let Some(netns) = lab.state().staged.netns(&want.workload) else {
             lacking.push(format!("{}: no such workload", want.workload));

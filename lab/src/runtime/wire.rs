@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use weft_model::HostName;
 
-use crate::fault::Fault;
+use crate::{fault::Fault, topology::Routing};
 
 /// The longest message: a lab of thousands of workloads fits, a runaway peer does not.
 pub const MAX_MESSAGE: usize = 8 << 20;
@@ -47,9 +47,9 @@ pub struct Stage {
     pub hosts: Vec<HostPlace>,
     /// The workloads.
     pub workloads: Vec<WorkloadPlace>,
-    /// Whether there is an internet.
+    /// Whether there is an internet, and how it learns of edges.
     #[serde(default)]
-    pub internet: bool,
+    pub internet: Option<Routing>,
 }
 
 /// What a workload's device must have before the lab is up.

@@ -1,6 +1,43 @@
 //! What only makes sense with an internet, and names that are taken.
 
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
 use super::{INTERNET, Topology, WorkloadSpec, read::Reader};
+
+/// How a lab's internet learns which edges are alive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Routing {
+    /// The supervisor looks.
+    #[default]
+    BuiltIn,
+    /// BIRD runs on every edge and in the internet, and they speak BGP.
+    Bird,
+}
+
+/// Why a text is no way to learn.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither `built-in` nor `bird`")]
+pub struct RoutingError(String);
+
+impl FromStr for Routing {
+    type Err = RoutingError;
+
+    fn from_str(text: &str) -> Result<Self, RoutingError> {
+        match text {
+            "built-in" => Ok(Self::BuiltIn),
+            "bird" => Ok(Self::Bird),
+            _ => Err(RoutingError(
+                text.chars()
+                    .take(32)
+                    .flat_map(char::escape_default)
+                    .collect(),
+            )),
+        }
+    }
+}
 
 /// What to write where there is none.
 const EXAMPLE: &str = "internet: {pools: 203.0.113.0/24}";

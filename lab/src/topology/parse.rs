@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use weft_model::Mtu;
 
 use super::{
-    Check, Destination, HostSpec, InternetSpec, ItemName, LabName, Topology, Transport, Underlay,
-    WorkloadSpec, acl, balancing, fault, link, options, peering,
+    Check, Destination, HostSpec, InternetSpec, ItemName, LabName, Routing, Topology, Transport,
+    Underlay, WorkloadSpec, acl, balancing, fault, link, options, peering,
     read::{Fields, Reader},
     source::{At, Diagnostic, Span},
     vpc, watch,
@@ -139,11 +139,14 @@ fn underlay(r: &mut Reader, fields: &Fields<'_>) -> Underlay {
 
 fn internet(r: &mut Reader, fields: &Fields<'_>) -> Option<InternetSpec> {
     let node = fields.get("internet")?;
-    let inner = r.fields(node, node.span, "the internet", &["pools"]);
+    let inner = r.fields(node, node.span, "the internet", &["pools", "routing"]);
     let pools = Reader::list(inner.get("pools"));
     let pools = pools.iter().filter_map(|node| r.value(node, "pools"));
     Some(InternetSpec {
         pools: pools.collect(),
+        routing: r
+            .optional(&inner, "routing")
+            .map_or_else(Routing::default, |at| at.value),
     })
 }
 

@@ -190,6 +190,18 @@ fn a_route_needs_a_workload_that_forwards() {
 }
 
 #[test]
+fn routing_of_the_internet_is_built_in_or_by_bird() {
+    let with = |routing: &str| parse(&format!("internet: {{routing: {routing}}}\n{SMALL}"));
+    let found = with("bird").unwrap().internet.unwrap().routing;
+    assert_eq!(found, Routing::Bird);
+    let refused = with("ospf").unwrap_err().to_string();
+    assert!(
+        refused.contains("`ospf` is neither `built-in` nor `bird`"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn an_underlay_too_small_for_ipv6_inside_is_refused() {
     let d = error_after("hosts:", "underlay: {mtu: 1320}\nhosts:");
     assert_eq!(place(&d), (2, 17));

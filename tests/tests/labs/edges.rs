@@ -35,18 +35,40 @@ fn passage(user: User) {
 both_modes!(connections_outlive_an_edge_that_dies, death);
 
 fn death(user: User) {
-    let lab = up(user);
+    survive(&up(user));
+}
+
+both_modes!(
+    a_routing_daemon_takes_connections_off_a_dead_edge,
+    announced
+);
+
+fn announced(user: User) {
+    let text = include_str!("../../topologies/edges.yaml");
+    let built_in = "internet: {pools: 203.0.113.0/24}";
+    assert!(text.contains(built_in));
+    let bird = "internet: {pools: 203.0.113.0/24, routing: bird}";
+    let lab = Lab::up(user, &text.replace(built_in, bird));
+    let processes = lab.json(&["lab", "status"]).to_string();
+    for daemon in ["bird-e1", "bird-e2", "bird-internet"] {
+        assert!(processes.contains(daemon), "{processes}");
+    }
+    survive(&lab);
+}
+
+/// All connections live on when one of two edges dies, whoever moves the routes.
+fn survive(lab: &Lab) {
     let _inside = lab.serve("web", &["5000"]);
     let _outside = lab.serve("internet", &["5000"]);
     let count = CROWD.to_string();
-    let address = public(&lab);
+    let address = public(lab);
     let mut inward = lab.start_peer("internet", &["crowd", &address, "5000", &count]);
     let mut outward = lab.start_peer("web", &["crowd", "198.51.100.1", "5000", &count]);
     for crowd in [&mut inward, &mut outward] {
         crowd.expect(&format!("open {count}"));
         assert_eq!(crowd.ask("before"), format!("alive {count}"));
     }
-    let shares = ["e1", "e2"].map(|edge| carried(&lab, edge));
+    let shares = ["e1", "e2"].map(|edge| carried(lab, edge));
     assert!(
         shares.iter().all(|&share| share > 0),
         "both edges: {shares:?}"
