@@ -120,6 +120,17 @@ impl Job<'_> {
                 message,
             )]));
         }
+        let routing = |t: &Topology| t.internet.as_ref().map(|internet| internet.routing);
+        if let Some(before) = before.as_ref().and_then(routing)
+            && routing(self.topology).is_some_and(|now| now != before)
+        {
+            // Each would have to take away the other's routes.
+            let message = "the internet's routing can't change while the lab is up";
+            return Err(self.reject(vec![crate::topology::Diagnostic::new(
+                self.topology.name.span,
+                message,
+            )]));
+        }
         let conflicts = block_on(async {
             let api = Api::connect(self.dir).await?;
             let view = View::load(&api).await?;

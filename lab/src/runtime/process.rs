@@ -114,6 +114,12 @@ impl Processes {
         }
     }
 
+    /// Whether a process of that name runs.
+    pub(super) fn runs(&self, name: &str) -> bool {
+        let process = self.all.get(name);
+        process.is_some_and(|p| matches!(p.life, Life::Running(..)))
+    }
+
     /// How many run.
     pub(super) fn running(&self) -> usize {
         let runs = |p: &&Process| matches!(p.life, Life::Running(..));

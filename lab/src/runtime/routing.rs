@@ -4,7 +4,7 @@
 //! BGP with a session for each family, as between real edges and their provider; BFD takes an edge
 //! whose uplink is silent for half a second off the routes.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::Path};
 
 use nix::sys::signal::Signal;
 
@@ -61,16 +61,15 @@ fn run(dir: &LabDir, state: &mut State, name: &str, place: &str, text: &str) -> 
     let spec = Spec {
         argv: arguments(&program, &file),
         env: BTreeMap::new(),
-        netns: state.staged.netns(place).map(|fd| Arc::clone(&fd)),
+        netns: state.staged.netns(place),
         log: dir.log(&process),
         keep: true,
     };
-    state.processes.ensure(&process, spec)?;
-    if !same {
-        // It reads its file anew; one that has just started has not changed its mind.
+    if state.processes.runs(&process) && !same {
+        // It reads its file anew. One that has only just started would die of it.
         state.processes.signal(&process, Signal::SIGHUP);
     }
-    Ok(())
+    state.processes.ensure(&process, spec)
 }
 
 fn arguments(program: &str, file: &Path) -> Vec<String> {
@@ -83,7 +82,10 @@ fn arguments(program: &str, file: &Path) -> Vec<String> {
 /// Where BIRD is: an ordinary user's path often lacks the directories of daemons.
 pub(crate) fn program() -> Option<String> {
     let path = std::env::var("PATH").unwrap_or_default();
-    let mut directories = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
+    find(path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]))
+}
+
+fn find<'d>(mut directories: impl Iterator<Item = &'d str>) -> Option<String> {
     directories.find_map(|directory| {
         let file = Path::new(directory).join("bird");
         file.is_file().then(|| file.display().to_string())
@@ -167,6 +169,17 @@ mod tests {
                 assert_eq!(text.matches(&format!("neighbor {far} as 64513")).count(), 1);
             }
         }
+    }
+
+    #[test]
+    fn the_first_directory_that_has_it_is_taken_and_none_where_none_has() {
+        let has = tempfile::tempdir().unwrap();
+        let lacks = tempfile::tempdir().unwrap();
+        fs::write(has.path().join("bird"), "").unwrap();
+        let [has, lacks] = [&has, &lacks].map(|d| d.path().to_str().unwrap());
+        let found = find([lacks, has].into_iter());
+        assert_eq!(found, Some(format!("{has}/bird")));
+        assert_eq!(find([lacks].into_iter()), None);
     }
 
     #[test]

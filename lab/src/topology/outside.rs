@@ -50,6 +50,13 @@ pub(super) fn check(r: &mut Reader, topology: &Topology) {
             r.error(workload.name.span, message);
         }
     }
+    let edge = topology
+        .hosts
+        .iter()
+        .find(|host| host.edge && host.name.as_str() == INTERNET);
+    if let Some(edge) = edge {
+        r.error(edge.name.span, "`internet` is a name of the lab's own");
+    }
     elastic(r, topology);
     let takes =
         |w: &&WorkloadSpec| w.elastic || topology.subnet_of(w).is_some_and(|subnet| subnet.public);

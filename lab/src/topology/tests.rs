@@ -190,6 +190,18 @@ fn a_route_needs_a_workload_that_forwards() {
 }
 
 #[test]
+fn an_edge_has_another_name_than_the_internet() {
+    let text = format!("internet: {{}}\n{SMALL}")
+        .replace("h1: {zone: a}", "internet: {zone: a, edge: true}")
+        .replace("host: h1", "host: internet");
+    let refused = parse(&text).unwrap_err().to_string();
+    assert!(
+        refused.contains("`internet` is a name of the lab's own"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn routing_of_the_internet_is_built_in_or_by_bird() {
     let with = |routing: &str| parse(&format!("internet: {{routing: {routing}}}\n{SMALL}"));
     let found = with("bird").unwrap().internet.unwrap().routing;

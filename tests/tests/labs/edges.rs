@@ -53,6 +53,12 @@ fn announced(user: User) {
     for daemon in ["bird-e1", "bird-e2", "bird-internet"] {
         assert!(processes.contains(daemon), "{processes}");
     }
+    let refused = lab.bring_up(text);
+    assert_eq!(refused.code(), 2, "{refused:?}");
+    assert!(
+        refused.stderr.contains("routing can't change"),
+        "{refused:?}"
+    );
     survive(&lab);
 }
 
