@@ -48,6 +48,8 @@ const PRINTED: &[&str] = &[
     ".weft.v1.FlowLog",
     ".weft.v1.Peering",
     ".weft.v1.MeterRow",
+    ".weft.v1.NatGateway",
+    ".weft.v1.PortLeases",
     ".weft.v1.HostRefusal",
     ".weft.v1.ExplainResponse",
     ".weft.v1.Explanation",

@@ -9,11 +9,12 @@ use crate::{
         egress_gateway::EgressGatewayCommand, elastic_address::ElasticAddressCommand,
         flow_log::FlowLogCommand, host::HostCommand, interface::InterfaceCommand,
         internet_gateway::InternetGatewayCommand, listener::ListenerCommand,
-        load_balancer::LoadBalancerCommand, network_acl::NetworkAclCommand,
-        peering::PeeringCommand, prefix_list::PrefixListCommand, private_zone::PrivateZoneCommand,
-        public_pool::PublicPoolCommand, region::RegionCommand, route_table::RouteTableCommand,
-        security_group::SecurityGroupCommand, subnet::SubnetCommand,
-        target_group::TargetGroupCommand, vpc::VpcCommand, zone::ZoneCommand,
+        load_balancer::LoadBalancerCommand, nat_gateway::NatGatewayCommand,
+        network_acl::NetworkAclCommand, peering::PeeringCommand, prefix_list::PrefixListCommand,
+        private_zone::PrivateZoneCommand, public_pool::PublicPoolCommand, region::RegionCommand,
+        route_table::RouteTableCommand, security_group::SecurityGroupCommand,
+        subnet::SubnetCommand, target_group::TargetGroupCommand, vpc::VpcCommand,
+        zone::ZoneCommand,
     },
     system::WaitArgs,
 };
@@ -142,6 +143,9 @@ pub(crate) enum ApiCommand {
     TargetGroup(TargetGroupCommand),
     /// Say what interfaces sent and got, hour by hour.
     Meter(crate::meter::MeterArgs),
+    /// NAT gateways: the way out for many, whose connections share an address.
+    #[command(subcommand)]
+    NatGateway(NatGatewayCommand),
     /// Wait until every host concerned has applied a revision.
     Wait(WaitArgs),
     /// Print the version of this binary and of the controller.

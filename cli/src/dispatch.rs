@@ -58,6 +58,7 @@ async fn run(api: &Api, command: ApiCommand) -> Result<(), CliError> {
         ApiCommand::Listener(command) => resource::listener::run(api, command).await,
         ApiCommand::TargetGroup(command) => resource::target_group::run(api, command).await,
         ApiCommand::Meter(args) => meter::run(api, args).await,
+        ApiCommand::NatGateway(command) => resource::nat_gateway::run(api, command).await,
         ApiCommand::Wait(args) => system::wait(api, args).await,
         ApiCommand::Version => Ok(()),
     }

@@ -148,6 +148,7 @@ limits! {
     PrivateZones "private-zones" private_zones;
     VpcsPerPrivateZone "vpcs-per-private-zone" vpcs_per_private_zone;
     RecordsPerPrivateZone "records-per-private-zone" records_per_private_zone;
+    NatGatewaysPerSubnet "nat-gateways-per-subnet" nat_gateways_per_subnet;
 }
 
 impl FromStr for Quota {

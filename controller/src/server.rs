@@ -31,7 +31,7 @@ use crate::{
     core::{Core, Downstream, load},
     drains,
     north::{self, CallLayer},
-    south::{Hub, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, Timings},
+    south::{Hub, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, Timings, leases},
 };
 
 /// Calls at once on one connection.
@@ -206,6 +206,8 @@ impl Server {
         } = self;
         let (health, health_service) = health_reporter();
         report(&health, ServingStatus::Serving).await;
+        let leases = hub.take_asks();
+        let leases = leases.map(|asks| tokio::spawn(leases::serve(Arc::clone(&core), asks)));
         let (stopping, stopped) = watch::channel(false);
         let watching = [
             tokio::spawn(hub.clone().watch_lost()),
@@ -246,6 +248,9 @@ impl Server {
             tracing::warn!("calls that still ran after {GRACE:?} were cut off");
         }
         watching.iter().for_each(JoinHandle::abort);
+        if let Some(leases) = leases {
+            leases.abort();
+        }
         close(core).await;
         saving.abort();
         hub.metering().save();

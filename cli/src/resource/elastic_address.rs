@@ -220,6 +220,7 @@ async fn place(
 fn holder_text(association: &Association) -> String {
     match &association.holder {
         Some(Holder::Interface(on)) => format!("{}/{}", on.interface, on.private_address),
+        Some(Holder::NatGateway(id)) => id.clone(),
         None => String::new(),
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod interface;
 pub(crate) mod internet_gateway;
 pub(crate) mod listener;
 pub(crate) mod load_balancer;
+pub(crate) mod nat_gateway;
 pub(crate) mod network_acl;
 pub(crate) mod peering;
 pub(crate) mod port_options;
@@ -220,6 +221,14 @@ kind!(
     v1::peerings_client::PeeringsClient<Channel>,
     peering,
     peerings
+);
+
+kind!(
+    NatGateway,
+    "NAT gateway",
+    v1::nat_gateways_client::NatGatewaysClient<Channel>,
+    nat_gateway,
+    nat_gateways
 );
 
 /// Names one resource.

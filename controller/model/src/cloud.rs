@@ -4,6 +4,7 @@
 mod balancing;
 mod free;
 mod index;
+mod nat;
 mod public;
 mod ranges;
 #[cfg(test)]
@@ -17,11 +18,11 @@ pub use self::public::PublicHolder;
 use crate::{
     Attachment, Balancer, BalancerId, Change, Destination, EgressGateway, EgressGatewayId,
     ElasticAddress, ElasticAddressId, FlowLog, FlowLogId, Host, HostName, Interface, InterfaceId,
-    InternetGateway, InternetGatewayId, Kind, Listener, ListenerId, LogScope, Mac, NetworkAcl,
-    NetworkAclId, Peering, PeeringId, Prefix, PrefixList, PrefixListId, PrivateZone, PrivateZoneId,
-    PublicPool, PublicPoolId, Region, RegionName, Resource, ResourceKey, RouteTable, RouteTableId,
-    SecurityGroup, SecurityGroupId, Subnet, SubnetId, TargetGroup, TargetGroupId, Vni, Vpc, VpcId,
-    Zone, ZoneName,
+    InternetGateway, InternetGatewayId, Kind, LeaseKey, Listener, ListenerId, LogScope, Mac,
+    NatGateway, NatGatewayId, NetworkAcl, NetworkAclId, Peering, PeeringId, PortLease, Prefix,
+    PrefixList, PrefixListId, PrivateZone, PrivateZoneId, PublicPool, PublicPoolId, Region,
+    RegionName, Resource, ResourceKey, RouteTable, RouteTableId, SecurityGroup, SecurityGroupId,
+    Subnet, SubnetId, TargetGroup, TargetGroupId, Vni, Vpc, VpcId, Zone, ZoneName,
 };
 
 macro_rules! tables {
@@ -124,6 +125,8 @@ tables! {
     TargetGroup.id, TargetGroupId, target_groups, target_group(id: TargetGroupId) = &id;
     Balancer.id, BalancerId, balancers, balancer(id: BalancerId) = &id;
     Listener.id, ListenerId, listeners, listener(id: ListenerId) = &id;
+    NatGateway.id, NatGatewayId, nat_gateways, nat_gateway(id: NatGatewayId) = &id;
+    PortLease.key, LeaseKey, port_leases, port_lease(key: &LeaseKey) = key;
 }
 
 /// Every resource of a cloud, indexed. Two clouds with the same resources are equal, whatever the

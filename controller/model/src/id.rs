@@ -173,3 +173,7 @@ id!(
     /// A peering of two VPCs.
     PeeringId, "pcx", "VPC peering"
 );
+id!(
+    /// A NAT gateway.
+    NatGatewayId, "nat", "NAT gateway"
+);

@@ -18,6 +18,7 @@ pub mod id;
 pub mod interface;
 pub mod meta;
 pub mod name;
+pub mod nat;
 pub mod net;
 pub mod ops;
 pub mod peering;
@@ -45,12 +46,13 @@ pub use group::{IcmpMatch, Peer, PortMatch, Rule, SecurityGroup};
 pub use host::{Host, Region, Zone};
 pub use id::{
     BalancerId, EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId,
-    ListenerId, NetworkAclId, PeeringId, PrefixListId, PrivateZoneId, PublicPoolId, RouteTableId,
-    RuleId, SecurityGroupId, SubnetId, TargetGroupId, VpcId,
+    ListenerId, NatGatewayId, NetworkAclId, PeeringId, PrefixListId, PrivateZoneId, PublicPoolId,
+    RouteTableId, RuleId, SecurityGroupId, SubnetId, TargetGroupId, VpcId,
 };
 pub use interface::{Attachment, Interface};
 pub use meta::{Meta, Revision};
 pub use name::{DeviceName, DnsLabel, HostName, HttpPath, Label, NetnsName, RegionName, ZoneName};
+pub use nat::{LeaseKey, NatGateway, PortLease};
 pub use net::{Mac, Mtu, PortRange, Protocol, Vni};
 pub use peering::{Peering, PeeringStatus};
 pub use port_options::{IdleTimeouts, MetadataOptions, PortOptions, RateLimits, UserData};

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cidr::PublicBlock4,
-    id::{ElasticAddressId, InterfaceId, PublicPoolId},
+    id::{ElasticAddressId, InterfaceId, NatGatewayId, PublicPoolId},
     meta::Meta,
     name::RegionName,
+    resource::ResourceKey,
 };
 
 /// Public IPv4 addresses that a region's resources are given from. The internet routes them to the
@@ -51,4 +52,16 @@ pub enum Association {
         /// One of its private IPv4 addresses.
         private: Ipv4Addr,
     },
+    /// A NAT gateway, for as long as it exists.
+    Nat(NatGatewayId),
+}
+
+impl Association {
+    /// What holds the address.
+    pub fn holder(&self) -> ResourceKey {
+        match self {
+            Self::Interface { interface, .. } => (*interface).into(),
+            Self::Nat(nat) => (*nat).into(),
+        }
+    }
 }

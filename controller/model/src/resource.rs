@@ -14,12 +14,13 @@ use crate::{
     host::{Host, Region, Zone},
     id::{
         BalancerId, EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId,
-        ListenerId, NetworkAclId, PeeringId, PrefixListId, PrivateZoneId, PublicPoolId,
-        RouteTableId, SecurityGroupId, SubnetId, TargetGroupId, VpcId,
+        ListenerId, NatGatewayId, NetworkAclId, PeeringId, PrefixListId, PrivateZoneId,
+        PublicPoolId, RouteTableId, SecurityGroupId, SubnetId, TargetGroupId, VpcId,
     },
     interface::Interface,
     meta::{Meta, Revision},
     name::{HostName, RegionName, ZoneName},
+    nat::{LeaseKey, NatGateway, PortLease},
     peering::Peering,
     prefix_list::PrefixList,
     public::{ElasticAddress, PublicPool},
@@ -114,6 +115,8 @@ resources! {
     Subnet, SubnetId, id, "subnet";
     Interface, InterfaceId, id, "network interface";
     ElasticAddress, ElasticAddressId, id, "elastic address";
+    NatGateway, NatGatewayId, id, "NAT gateway";
+    PortLease, LeaseKey, key, "port lease";
     FlowLog, FlowLogId, id, "flow log";
     PrivateZone, PrivateZoneId, id, "private zone";
     TargetGroup, TargetGroupId, id, "target group";

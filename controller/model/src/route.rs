@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cidr::Prefix,
     id::{
-        EgressGatewayId, IdError, InterfaceId, InternetGatewayId, PeeringId, PrefixListId,
-        RouteTableId, VpcId,
+        EgressGatewayId, IdError, InterfaceId, InternetGatewayId, NatGatewayId, PeeringId,
+        PrefixListId, RouteTableId, VpcId,
     },
     meta::Meta,
     net::RangeError,
@@ -28,6 +28,8 @@ pub enum RouteTarget {
     EgressGateway(EgressGatewayId),
     /// To the interface of the peered VPC that holds the destination address.
     Peering(PeeringId),
+    /// Out of the VPC with a NAT gateway's public address. IPv4 destinations alone.
+    Nat(NatGatewayId),
     /// Nowhere: the packet drops, it doesn't fall through to a shorter prefix.
     Blackhole,
 }

@@ -15,10 +15,11 @@ use crate::{
     flow_log::{AccountId, LogFormat, LogInterval, LogScope, LogTraffic},
     group::Rule,
     id::{
-        BalancerId, FlowLogId, InterfaceId, ListenerId, NetworkAclId, PeeringId, RouteTableId,
-        SecurityGroupId, SubnetId, TargetGroupId, VpcId,
+        BalancerId, FlowLogId, InterfaceId, ListenerId, NatGatewayId, NetworkAclId, PeeringId,
+        RouteTableId, SecurityGroupId, SubnetId, TargetGroupId, VpcId,
     },
     name::{DeviceName, DnsLabel, HostName, Label, NetnsName, RegionName, ZoneName},
+    nat::LeaseKey,
     net::{Mac, Vni},
     port_options::PortOptions,
     route::RouteTarget,
@@ -330,6 +331,32 @@ impl TargetGroupState {
     }
 }
 
+/// A NAT gateway as a host with ports in its VPC sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NatState {
+    /// Its id.
+    pub id: NatGatewayId,
+    /// The VPC it is part of.
+    pub vpc: VpcId,
+    /// The subnet it stands in, whose route table leads on from it.
+    pub subnet: SubnetId,
+    /// The address that connections are seen from.
+    pub public: Ipv4Addr,
+    /// Its own address in the subnet.
+    pub private: Ipv4Addr,
+}
+
+/// Which host translates to a block of a NAT gateway's ports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseState {
+    /// The block.
+    pub key: LeaseKey,
+    /// The host.
+    pub host: HostName,
+    /// Where its VXLAN packets come from and go to.
+    pub vtep: IpAddr,
+}
+
 macro_rules! states {
     ($($variant:ident($body:ty), $key:ty, $field:ident, $text:literal;)*) => {
         /// The kinds of a host's state, in make-before-break order: what a later kind refers to
@@ -395,6 +422,8 @@ states! {
     Subnet(SubnetState), SubnetId, id, "subnet";
     DnsZone(DnsZoneState), ZoneInVpc, id, "dns-zone";
     Port(Port), InterfaceId, interface, "port";
+    Nat(NatState), NatGatewayId, id, "nat";
+    Lease(LeaseState), LeaseKey, key, "lease";
     RouteTable(RouteTableState), RouteTableId, id, "route-table";
     FlowLog(FlowLogState), FlowLogId, id, "flow-log";
     TargetGroup(TargetGroupState), TargetGroupId, id, "target-group";

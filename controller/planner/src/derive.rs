@@ -7,12 +7,12 @@ use std::{
 };
 
 use weft_model::{
-    Attachment, Destination, DnsLabel, FlowLog, Host, Interface, NetworkAcl, NetworkAclId, Peer,
-    Peering, Prefix, PrefixListId, PrivateZone, Route, RouteOrigin, RouteTable, RouteTableId,
-    RouteTarget, Rule, SecurityGroup, SecurityGroupId, Subnet, Vpc, VpcId, ZoneInVpc,
+    Attachment, Destination, DnsLabel, FlowLog, Host, Interface, NatGateway, NetworkAcl,
+    NetworkAclId, Peer, Peering, Prefix, PrefixListId, PrivateZone, Route, RouteOrigin, RouteTable,
+    RouteTableId, RouteTarget, Rule, SecurityGroup, SecurityGroupId, Subnet, Vpc, VpcId, ZoneInVpc,
     state::{
-        AclState, DnsZoneState, Edge, FlowLogState, GroupState, Mapping, PeeringState, Port,
-        RouteState, RouteTableState, SubnetState, Tunnel, VpcState,
+        AclState, DnsZoneState, Edge, FlowLogState, GroupState, Mapping, NatState, PeeringState,
+        Port, RouteState, RouteTableState, SubnetState, Tunnel, VpcState,
     },
 };
 
@@ -123,6 +123,16 @@ pub(crate) fn group<'a>(
         ingress: expand(&group.ingress),
         egress: expand(&group.egress),
         name: group.group_name.clone(),
+    }
+}
+
+pub(crate) fn nat(nat: &NatGateway) -> NatState {
+    NatState {
+        id: nat.id,
+        vpc: nat.vpc,
+        subnet: nat.subnet,
+        public: nat.public,
+        private: nat.private,
     }
 }
 

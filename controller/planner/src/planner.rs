@@ -32,6 +32,7 @@ use crate::{
 mod balancing;
 mod interfaces;
 mod lists;
+mod nat;
 mod outside;
 mod reach;
 #[cfg(test)]
@@ -86,6 +87,7 @@ pub struct Planner<B> {
     peerings: BTreeMap<PeeringId, Peering>,
     links: Links,
     outside: Outside,
+    nats: nat::Nats,
 }
 
 /// Making, changing, asking.
@@ -109,6 +111,7 @@ impl<B> Planner<B> {
             peerings: BTreeMap::new(),
             links: Links::default(),
             outside: Outside::default(),
+            nats: nat::Nats::default(),
         };
         for resource in cloud.resources() {
             planner.put(&resource, &mut Plan::muted());
@@ -137,7 +140,9 @@ impl<B> Planner<B> {
         let groups = self.presence.groups(host).map(StateKey::Group);
         let ports = self.presence.ports(host).map(StateKey::Port);
         let outside = self.outside_of(host);
-        let own = tunnels.chain(groups).chain(ports).chain(outside);
+        let leases = self.leases_of(host).into_iter().map(StateKey::Lease);
+        let own = tunnels.chain(groups).chain(ports);
+        let own = own.chain(outside).chain(leases);
         let vpcs = self.presence.vpcs(host).filter_map(|id| self.vpcs.get(&id));
         let shared = vpcs.flat_map(|parts| &parts.shared);
         let held = self.presence.held(host).filter_map(|id| self.vpcs.get(&id));
@@ -179,7 +184,10 @@ impl<B> Planner<B> {
                 let state = State::Tunnel(derive::tunnel(host));
                 self.set(&state, &Audience::Peers(&host.name), plan);
                 self.put_edge(host, plan);
+                self.move_leases(host, plan);
             }
+            Resource::NatGateway(nat) => self.put_nat(nat, plan),
+            Resource::PortLease(lease) => self.put_lease(lease, plan),
             Resource::Vpc(vpc) => self.put_vpc(vpc, plan),
             Resource::Peering(peering) => self.put_peering(peering, plan),
             Resource::RouteTable(table) => self.put_table(table, plan),
@@ -220,7 +228,10 @@ impl<B> Planner<B> {
                 self.take_edge(name, plan);
                 let key = StateKey::Tunnel(name.clone());
                 self.unset(&key, &Audience::Peers(name), plan);
+                self.forget_vtep(name);
             }
+            ResourceKey::NatGateway(id) => self.take_nat(*id, plan),
+            ResourceKey::PortLease(key) => self.take_lease(*key, plan),
             ResourceKey::Vpc(id) => self.take_vpc(*id, plan),
             ResourceKey::Peering(id) => self.take_peering(*id, plan),
             ResourceKey::RouteTable(id) => self.take_table(*id, plan),
@@ -367,6 +378,7 @@ impl<B> Planner<B> {
             RouteTarget::Peering(id) => self.peerings.get(&id).is_some_and(Peering::is_active),
             RouteTarget::InternetGateway(id) => self.outside.has_internet(id, vpc),
             RouteTarget::EgressGateway(id) => self.outside.has_egress(id, vpc),
+            RouteTarget::Nat(id) => self.nats.has(id, vpc),
             RouteTarget::Local | RouteTarget::Blackhole => true,
         }
     }
@@ -409,6 +421,8 @@ enum Audience<'a> {
     Busy,
     /// The edges.
     Edges,
+    /// The host that holds a block of ports, and the edges.
+    Lease(&'a HostName),
 }
 
 impl<B> Planner<B> {
@@ -459,6 +473,13 @@ impl<B> Planner<B> {
     fn each(&self, audience: &Audience<'_>, mut tell: impl FnMut(&HostName)) {
         match audience {
             Audience::Host(host) => tell(host),
+            Audience::Lease(host) => {
+                tell(host);
+                self.outside
+                    .edges()
+                    .filter(|edge| edge != host)
+                    .for_each(tell);
+            }
             Audience::Peers(host) => self.presence.peers(host).into_iter().for_each(tell),
             Audience::Group(id) => self.presence.hosts_of_group(*id).for_each(tell),
             Audience::Vpc(id) => self.presence.hosts_of_vpc(*id).for_each(tell),

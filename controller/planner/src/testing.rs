@@ -12,7 +12,7 @@ use weft_model::{
     RouteTable, RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni,
     Vpc, VpcId,
     cloud::Cloud,
-    state::{Public, Served, State, StateKey},
+    state::{LeaseState, Public, Served, State, StateKey},
 };
 
 use crate::{derive, item::Item};
@@ -272,6 +272,8 @@ pub(crate) fn naive_desired(cloud: &Cloud, host: &HostName) -> BTreeMap<StateKey
     for &id in &vpcs {
         states.extend(naive_vpc(cloud, id));
         states.extend(naive_outline(cloud, id, host));
+        let nats = cloud.nat_gateways_in_vpc(id);
+        states.extend(nats.map(|nat| State::Nat(derive::nat(nat))));
         let peerings = cloud.peerings().filter(|p| p.is_active());
         for peering in peerings.filter(|p| p.other(id).is_some()) {
             states.push(State::Peering(derive::peering(peering)));
@@ -282,6 +284,19 @@ pub(crate) fn naive_desired(cloud: &Cloud, host: &HostName) -> BTreeMap<StateKey
         own.any(|id| cloud.active_peering(*id, other.id).is_some())
     }) {
         states.extend(naive_outline(cloud, other.id, host));
+    }
+    let is_edge = cloud.host(host).is_some_and(|host| host.uplink.is_some());
+    for lease in cloud.port_leases() {
+        let Some(holder) = lease
+            .host
+            .as_ref()
+            .filter(|holder| is_edge || *holder == host)
+        else {
+            continue;
+        };
+        let vtep = cloud.host(holder).unwrap().vtep;
+        let (key, host) = (lease.key, holder.clone());
+        states.push(State::Lease(LeaseState { key, host, vtep }));
     }
     states.extend(naive_outside(cloud, host, !ports.is_empty()));
     states
@@ -308,6 +323,7 @@ fn naive_vpc(cloud: &Cloud, id: VpcId) -> Vec<State> {
         return Vec::new();
     };
     let live = |target| match target {
+        RouteTarget::Nat(nat) => cloud.nat_gateway(nat).is_some_and(|nat| nat.vpc == id),
         RouteTarget::Interface(id) => cloud.interface(id).is_some_and(|i| i.attachment.is_some()),
         RouteTarget::Peering(id) => cloud.peering(id).is_some_and(Peering::is_active),
         RouteTarget::InternetGateway(gateway) => cloud

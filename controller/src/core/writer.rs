@@ -7,7 +7,10 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use weft_model::{Change, Revision, ops::Settings};
+use weft_model::{
+    Change, Revision,
+    ops::{Settings, lease},
+};
 use weft_store::{Receipt, Store, StoreError, Txn};
 
 use super::{Command, Downstream, Request, View, WriteError};
@@ -149,10 +152,12 @@ impl Writer {
         let View { cloud, .. } = &self.staged;
         let mut changes = (command.operation)(cloud, &self.settings, &mut self.entropy)?;
         let revision = Revision(self.staged.revision.0 + 1);
-        for change in &mut changes {
-            change.stamp(revision);
-        }
+        stamp(&mut changes, revision);
         self.staged.cloud.apply(&changes);
+        let mut leases = lease::follow(&self.staged.cloud, &changes);
+        stamp(&mut leases, revision);
+        self.staged.cloud.apply(&leases);
+        changes.extend(leases);
         self.staged.revision = revision;
         let answer = (command.render)(&self.staged, &changes);
         group.txns.push(Txn {
@@ -191,6 +196,12 @@ impl Writer {
         view.revision = revision;
         drop(view);
         self.downstream.commit(revision, changes);
+    }
+}
+
+fn stamp(changes: &mut [Change], revision: Revision) {
+    for change in changes {
+        change.stamp(revision);
     }
 }
 

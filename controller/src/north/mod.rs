@@ -24,8 +24,8 @@ use self::{
     explain::Explain,
     kinds::{
         EgressGateways, ElasticAddresses, FlowLogs, Hosts, Interfaces, InternetGateways, Listeners,
-        LoadBalancers, NetworkAcls, Peerings, PrefixLists, PrivateZones, PublicPools, Regions,
-        RouteTables, SecurityGroups, Subnets, TargetGroups, Vpcs, Zones,
+        LoadBalancers, NatGateways, NetworkAcls, Peerings, PrefixLists, PrivateZones, PublicPools,
+        Regions, RouteTables, SecurityGroups, Subnets, TargetGroups, Vpcs, Zones,
     },
     metering::Meters,
     operations::Operations,
@@ -90,6 +90,7 @@ pub(crate) fn routes(core: Arc<Core>, hub: Hub) -> Routes {
         target_groups_server::TargetGroupsServer(TargetGroups);
         peerings_server::PeeringsServer(Peerings);
         metering_server::MeteringServer(Meters);
+        nat_gateways_server::NatGatewaysServer(NatGateways);
         operations_server::OperationsServer(Operations);
         explain_server::ExplainServer(Explain);
     }

@@ -10,7 +10,10 @@ use std::{
 
 use dashmap::DashMap;
 use prost::Message as _;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tonic::{Status, codec::CompressionEncoding};
 use weft_model::{
     Change, Cloud, HostName, Resource, Revision,
@@ -23,6 +26,7 @@ use crate::metering::Metering;
 
 use super::{
     Counters, HostStatus, MESSAGE_LIMIT, Timings,
+    leases::{self, Ask},
     session::{Ending, Link, Session},
     stream::Service,
 };
@@ -59,6 +63,9 @@ struct Shared {
     metering: Metering,
     turned_away: AtomicU64,
     silent: AtomicU64,
+    asks: mpsc::Sender<Ask>,
+    /// Until somebody answers what hosts ask.
+    asked: Mutex<Option<mpsc::Receiver<Ask>>>,
 }
 
 pub(super) struct Plans {
@@ -74,6 +81,7 @@ impl Hub {
     /// The hub of this cloud, as of `revision`.
     pub fn new(cloud: &Cloud, revision: Revision, timings: Timings) -> Self {
         let planner = Planner::new(cloud, seal);
+        let (asks, asked) = mpsc::channel(leases::ASKS);
         let sessions = DashMap::new();
         let now = Instant::now();
         let hosts = cloud.hosts();
@@ -98,6 +106,8 @@ impl Hub {
             metering: Metering::default(),
             turned_away: AtomicU64::new(0),
             silent: AtomicU64::new(0),
+            asks,
+            asked: Mutex::new(Some(asked)),
         }))
     }
 
@@ -259,6 +269,18 @@ impl Hub {
         tokio::time::sleep(self.0.timings.silence).await;
         for host in self.sessions().into_keys() {
             self.lost(&host);
+        }
+    }
+
+    /// What hosts ask of leases, for whoever answers them; `None` once somebody does.
+    pub(crate) fn take_asks(&self) -> Option<mpsc::Receiver<Ask>> {
+        let mut asked = self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.take()
+    }
+
+    pub(super) fn ask(&self, ask: Ask) {
+        if self.0.asks.try_send(ask).is_err() {
+            tracing::warn!("too many hosts ask for ports: one must ask again");
         }
     }
 

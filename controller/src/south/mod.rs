@@ -5,6 +5,7 @@
 
 mod health;
 mod hub;
+pub(crate) mod leases;
 mod probe;
 mod session;
 mod status;

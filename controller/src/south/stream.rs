@@ -17,6 +17,7 @@ use weft_proto::sync::v1::{
 
 use super::{
     Hub, PortTrouble,
+    leases::Ask,
     session::{Ending, Link, Session},
 };
 
@@ -222,9 +223,27 @@ impl Stream {
                 self.hub.report_health(&self.host, &report);
                 Ok(())
             }
+            Some(FromHost::LeaseRequest(request)) => self.more_ports(&request),
+            Some(FromHost::LeaseReturn(give)) => self.fewer_ports(&give),
             // Any word will do; and a newer vswitch may have words that aren't known here.
             Some(FromHost::Heartbeat(_)) | None => Ok(()),
         }
+    }
+
+    fn more_ports(&self, request: &wire::LeaseRequest) -> Result<(), Status> {
+        let nat = request.nat.parse();
+        let nat = nat.map_err(|error| Status::invalid_argument(format!("nat: {error}")))?;
+        let blocks = usize::try_from(request.blocks).unwrap_or(usize::MAX);
+        self.hub.ask(Ask::More(self.host.clone(), nat, blocks));
+        Ok(())
+    }
+
+    fn fewer_ports(&self, give: &wire::LeaseReturn) -> Result<(), Status> {
+        let keys = give.leases.iter().map(|key| key.parse());
+        let keys = keys.collect::<Result<Vec<_>, _>>();
+        let keys = keys.map_err(|error| Status::invalid_argument(format!("leases: {error}")))?;
+        self.hub.ask(Ask::Less(self.host.clone(), keys));
+        Ok(())
     }
 
     fn acknowledge(&self, ack: wire::Ack) -> Result<(), Status> {

@@ -99,6 +99,8 @@ pub fn key_as_written(resource: &wire::Resource) -> wire::Key {
         Some(Body::Peering(body)) => (StateKind::Peering, &body.id),
         Some(Body::Subnet(body)) => (StateKind::Subnet, &body.id),
         Some(Body::Port(body)) => (StateKind::Port, &body.interface),
+        Some(Body::Nat(body)) => (StateKind::Nat, &body.id),
+        Some(Body::Lease(body)) => (StateKind::Lease, &body.key),
         Some(Body::RouteTable(body)) => (StateKind::RouteTable, &body.id),
         Some(Body::FlowLog(body)) => (StateKind::FlowLog, &body.id),
         Some(Body::DnsZone(body)) => (StateKind::DnsZone, &body.id),

@@ -9,6 +9,7 @@ mod dns;
 mod edges;
 mod error;
 mod mapping;
+pub(crate) mod nat;
 mod policy;
 mod port;
 mod prefix_map;
@@ -25,12 +26,14 @@ use weft_model::{
 };
 
 pub(crate) use self::dns::Zones;
+use self::nat::Leases;
 pub use self::{
     acl::{Acl, AclVerdict},
     dns::ZoneConfig,
     edges::{Edges, Outside, PublicEntry},
     error::ApplyError,
     mapping::{HostSlot, MappingEntry},
+    nat::{BlockUse, Demand, NatConfig},
     policy::{Direction, Policy, Traffic},
     port::{PortConfig, PortView},
     route::RouteEntry,
@@ -73,6 +76,7 @@ pub struct Config {
     trace: Option<Arc<Trace>>,
     edges: Arc<Edges>,
     outside: Outside,
+    pub(crate) leases: Arc<Leases>,
 }
 
 impl Config {
@@ -92,6 +96,7 @@ impl Config {
             trace: None,
             edges: Arc::default(),
             outside: Outside::default(),
+            leases: Arc::default(),
         }
     }
 

@@ -52,8 +52,13 @@ impl Cloud {
     pub fn address_holder(&self, vpc: VpcId, address: IpAddr) -> Option<ResourceKey> {
         let interface = self.interface_by_address(vpc, address);
         let balancer = || self.balancer_by_address(vpc, address);
+        let nat = || match address {
+            IpAddr::V4(address) => self.nat_gateway_by_address(vpc, address),
+            IpAddr::V6(_) => None,
+        };
         interface
             .map(|interface| interface.id.into())
             .or_else(|| balancer().map(|balancer| balancer.id.into()))
+            .or_else(|| nat().map(|nat| nat.id.into()))
     }
 }

@@ -9,11 +9,11 @@ use super::{public::PublicHolder, ranges::Ranges};
 use crate::{
     Association, Attachment, Balancer, BalancerId, Destination, EgressGateway, EgressGatewayId,
     ElasticAddress, ElasticAddressId, FlowLogId, Host, HostName, Interface, InterfaceId,
-    InternetGateway, InternetGatewayId, Listener, ListenerId, LogScope, Mac, NetworkAcl,
-    NetworkAclId, Peer, Peering, PeeringId, PrefixList, PrefixListId, PrivateZone, PrivateZoneId,
-    PublicPoolId, RegionName, Resource, RouteTable, RouteTableId, RouteTarget, SecurityGroup,
-    SecurityGroupId, Subnet, SubnetId, TargetGroup, TargetGroupId, Vni, Vpc, VpcBlock6, VpcId,
-    Zone, ZoneName,
+    InternetGateway, InternetGatewayId, LeaseKey, Listener, ListenerId, LogScope, Mac, NatGateway,
+    NatGatewayId, NetworkAcl, NetworkAclId, Peer, Peering, PeeringId, PortLease, PrefixList,
+    PrefixListId, PrivateZone, PrivateZoneId, PublicPoolId, RegionName, Resource, RouteTable,
+    RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId, TargetGroup,
+    TargetGroupId, Vni, Vpc, VpcBlock6, VpcId, Zone, ZoneName,
 };
 
 /// Many values per key; a key without values is not there, so equal content is equal indexes.
@@ -102,6 +102,11 @@ pub(super) struct Indexes {
     pub(super) public4: Ranges,
     pub(super) internet_gateway_of_vpc: BTreeMap<VpcId, InternetGatewayId>,
     pub(super) egress_gateway_of_vpc: BTreeMap<VpcId, EgressGatewayId>,
+    pub(super) nats_in_vpc: Multi<VpcId, NatGatewayId>,
+    pub(super) nat_by_address: BTreeMap<(VpcId, Ipv4Addr), NatGatewayId>,
+    pub(super) tables_to_nat: Multi<NatGatewayId, RouteTableId>,
+    pub(super) leases_of_nat: Multi<NatGatewayId, LeaseKey>,
+    pub(super) leases_on_host: Multi<HostName, LeaseKey>,
     pub(super) vnis: Ranges,
     /// /56 blocks by their number; two VPCs may be given the same one.
     pub(super) vpc_blocks6: Ranges,
@@ -133,6 +138,8 @@ impl Indexes {
             Resource::EgressGateway(gateway) => self.set_egress_gateway(gateway, present),
             Resource::ElasticAddress(elastic) => self.set_elastic(elastic, present),
             Resource::Peering(peering) => self.set_peering(peering, present),
+            Resource::NatGateway(nat) => self.set_nat(nat, present),
+            Resource::PortLease(lease) => self.set_lease(lease, present),
             Resource::RouteTable(table) => self.set_table(table, present),
             Resource::SecurityGroup(group) => self.set_group(group, present),
             Resource::NetworkAcl(acl) => self.set_acl(acl, present),
@@ -196,6 +203,20 @@ impl Indexes {
         self.set_public(elastic.address, PublicHolder::Elastic(id), present);
     }
 
+    fn set_nat(&mut self, nat: &NatGateway, present: bool) {
+        self.nats_in_vpc.set(&nat.vpc, &nat.id, present);
+        let place = (nat.vpc, nat.private);
+        set_one(&mut self.nat_by_address, place, nat.id, present);
+        self.mark_address(nat.vpc, nat.subnet, nat.private.into());
+    }
+
+    fn set_lease(&mut self, lease: &PortLease, present: bool) {
+        self.leases_of_nat.set(&lease.nat, &lease.key, present);
+        if let Some(host) = &lease.host {
+            self.leases_on_host.set(host, &lease.key, present);
+        }
+    }
+
     fn set_public(&mut self, address: Ipv4Addr, holder: PublicHolder, present: bool) {
         set_one(&mut self.public_by_address, address, holder, present);
         let taken = self.public_by_address.contains_key(&address);
@@ -222,6 +243,9 @@ impl Indexes {
             }
             if let Destination::List(list) = route.destination {
                 self.tables_naming_list.set(&list, &table.id, present);
+            }
+            if let RouteTarget::Nat(nat) = route.target {
+                self.tables_to_nat.set(&nat, &table.id, present);
             }
         }
     }
@@ -296,10 +320,13 @@ impl Indexes {
     /// Notes whether somebody holds the address.
     fn mark_address(&mut self, vpc: VpcId, subnet: SubnetId, address: IpAddr) {
         let key = (vpc, address);
-        let taken = self.interface_by_address.contains_key(&key)
+        let mut taken = self.interface_by_address.contains_key(&key)
             || self.balancer_by_address.contains_key(&key);
         match address {
-            IpAddr::V4(a) => mark_in(&mut self.addresses4, subnet, number4(a), taken),
+            IpAddr::V4(a) => {
+                taken |= self.nat_by_address.contains_key(&(vpc, a));
+                mark_in(&mut self.addresses4, subnet, number4(a), taken);
+            }
             IpAddr::V6(a) => mark_in(&mut self.addresses6, subnet, a.to_bits(), taken),
         }
     }

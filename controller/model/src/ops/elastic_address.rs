@@ -112,10 +112,7 @@ pub fn delete(
     let elastic = found(cloud.elastic_address(id), id)?;
     check_etag(id, &elastic.meta, etag)?;
     if let Some(association) = elastic.association {
-        let by = match association {
-            Association::Interface { interface, .. } => interface.into(),
-        };
-        let key = id.into();
+        let (key, by) = (id.into(), association.holder());
         return Err(OpError::InUse { key, by });
     }
     Ok(vec![Change::delete(elastic.clone())])
@@ -131,7 +128,7 @@ pub(super) fn take_off(
     let on = cloud.elastic_of_interface(interface);
     let gone = on.filter(|elastic| match elastic.association {
         Some(Association::Interface { private, .. }) => !keep(private),
-        None => false,
+        Some(Association::Nat(_)) | None => false,
     });
     gone.map(|elastic| {
         let mut after = elastic.clone();
@@ -210,6 +207,10 @@ fn asked_for(
 fn check_movable(elastic: &ElasticAddress) -> Result<(), OpError> {
     match elastic.association {
         None | Some(Association::Interface { .. }) => Ok(()),
+        Some(association @ Association::Nat(_)) => Err(OpError::InUse {
+            key: elastic.id.into(),
+            by: association.holder(),
+        }),
     }
 }
 

@@ -106,6 +106,10 @@ fn check_leaves(cloud: &Cloud, gateway: &InternetGateway) -> Result<(), OpError>
     let Some(vpc) = gateway.vpc else {
         return Ok(());
     };
+    if let Some(nat) = cloud.nat_gateways_in_vpc(vpc).next() {
+        let (key, by) = (gateway.id.into(), nat.id.into());
+        return Err(OpError::InUse { key, by });
+    }
     let mut interfaces = cloud.interfaces_in_vpc(vpc);
     match interfaces.find(|interface| !cloud.public_pairs(interface.id).is_empty()) {
         None => Ok(()),

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     Change, Cloud, Destination, EgressGatewayId, Family, InterfaceId, InternetGatewayId, Label,
-    Meta, PeeringId, Prefix, PrefixListId, Revision, Route, RouteOrigin, RouteTable, RouteTableId,
-    RouteTarget, Vpc, VpcId,
+    Meta, NatGatewayId, PeeringId, Prefix, PrefixListId, Revision, Route, RouteOrigin, RouteTable,
+    RouteTableId, RouteTarget, Vpc, VpcId,
 };
 
 /// What a route table is made of.
@@ -266,6 +266,8 @@ fn check_route(
             .map(|reason| Violation::new(format!("{field}.egress_gateway"), reason)),
         RouteTarget::Peering(id) => check_peering(cloud, vpc, id)
             .map(|reason| Violation::new(format!("{field}.peering"), reason)),
+        RouteTarget::Nat(id) => check_nat(cloud, vpc, id, destination)
+            .map(|reason| Violation::new(format!("{field}.nat_gateway"), reason)),
         RouteTarget::Local | RouteTarget::Blackhole => None,
     };
     wrong_place.into_iter().chain(wrong_target).collect()
@@ -401,4 +403,22 @@ fn check_peering(cloud: &Cloud, vpc: &Vpc, id: PeeringId) -> Option<String> {
         ));
     }
     (!peering.is_wanted()).then(|| format!("peering {id} is rejected"))
+}
+
+/// Why the NAT gateway can't be a target.
+fn check_nat(
+    cloud: &Cloud,
+    vpc: &Vpc,
+    id: NatGatewayId,
+    destination: Destination,
+) -> Option<String> {
+    match cloud.nat_gateway(id) {
+        None => Some(format!("NAT gateway {id} doesn't exist")),
+        Some(nat) if nat.vpc != vpc.id => Some(format!(
+            "NAT gateway {id} is of VPC {}, and the table is of {}",
+            nat.vpc, vpc.id
+        )),
+        Some(_) => (family(cloud, destination) == Some(Family::Ipv6))
+            .then(|| format!("{destination} is IPv6, and a NAT gateway is for IPv4 alone")),
+    }
 }

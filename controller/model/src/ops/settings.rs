@@ -60,6 +60,8 @@ pub struct Quotas {
     pub target_groups_per_region: usize,
     /// Targets of a target group, those that drain counted.
     pub targets_per_group: usize,
+    /// NAT gateways of a subnet.
+    pub nat_gateways_per_subnet: usize,
 }
 
 impl Default for Quotas {
@@ -91,6 +93,7 @@ impl Default for Quotas {
             target_groups_per_region: 3_000,
             targets_per_group: 500,
             vpcs_per_private_zone: 300,
+            nat_gateways_per_subnet: 5,
         }
     }
 }
@@ -124,6 +127,7 @@ impl Quotas {
         target_groups_per_region: usize::MAX,
         targets_per_group: usize::MAX,
         vpcs_per_private_zone: usize::MAX,
+        nat_gateways_per_subnet: usize::MAX,
     };
 }
 

@@ -139,6 +139,11 @@ pub fn delete(cloud: &Cloud, id: SubnetId, etag: Option<Revision>) -> Result<Vec
         let (key, by) = (id.into(), balancer.id.into());
         return Err(OpError::InUse { key, by });
     }
+    let mut nats = cloud.nat_gateways_in_vpc(subnet.vpc);
+    if let Some(nat) = nats.find(|nat| nat.subnet == id) {
+        let (key, by) = (id.into(), nat.id.into());
+        return Err(OpError::InUse { key, by });
+    }
     check_no_route(cloud, subnet, Some(subnet.ipv4.into()))?;
     check_no_route(cloud, subnet, subnet.ipv6.map(Prefix::from))?;
     let logs = super::flow_log::end_with(cloud, LogScope::Subnet(id));

@@ -5,6 +5,7 @@ mod flow_logs;
 mod hosts;
 mod interfaces;
 mod lists;
+mod nat;
 mod outside;
 mod peerings;
 mod private_zones;

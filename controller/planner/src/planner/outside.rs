@@ -58,7 +58,7 @@ impl Outside {
         self.edges().filter(|host| !self.lost.contains(*host))
     }
 
-    fn is_edge(&self, host: &HostName) -> bool {
+    pub(super) fn is_edge(&self, host: &HostName) -> bool {
         let host = self.hosts.get(host);
         host.is_some_and(|host| host.uplink.is_some())
     }
@@ -237,7 +237,12 @@ impl<B> Planner<B> {
     fn hand_outside(&self, host: &HostName, is_edge: bool, plan: &mut Plan<B>) {
         let addresses = self.outside.claims.keys().copied().map(StateKey::Public);
         let served = self.outside.served.iter().copied().map(StateKey::Served);
-        for key in addresses.chain(served) {
+        let leases = self
+            .nats
+            .all()
+            .filter(|key| !self.nats.is_held_by(*key, host));
+        let leases = leases.map(StateKey::Lease);
+        for key in addresses.chain(served).chain(leases) {
             match self.items.get(&key).filter(|_| is_edge) {
                 Some(item) => plan.upsert(host, item),
                 None => plan.remove(host, key),
@@ -335,11 +340,12 @@ impl<B> Planner<B> {
     }
 
     pub(super) fn put_elastic(&mut self, elastic: &ElasticAddress, plan: &mut Plan<B>) {
-        let on = elastic
-            .association
-            .map(|Association::Interface { interface, private }| {
-                (interface, (private, elastic.address))
-            });
+        let on = match elastic.association {
+            Some(Association::Interface { interface, private }) => {
+                Some((interface, (private, elastic.address)))
+            }
+            Some(Association::Nat(_)) | None => None,
+        };
         let before = self.outside.move_elastic(elastic.id, on);
         let now = on.map(|(interface, _)| interface);
         self.refresh_faces([before, now], plan);

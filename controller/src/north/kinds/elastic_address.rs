@@ -131,6 +131,10 @@ fn read_target(
                 private: private?,
             }))
         }),
+        Some(Holder::NatGateway(_)) => {
+            let reason = "a NAT gateway takes its address when it is made: leave it out";
+            Err(fields.refuse("nat_gateway", reason))
+        }
         None => Err(fields.refuse("holder", "is required: give an interface")),
     })
 }

@@ -8,6 +8,7 @@ mod interface;
 mod internet_gateway;
 mod listener;
 mod load_balancer;
+mod nat_gateway;
 mod network_acl;
 mod peering;
 mod prefix_list;
@@ -24,10 +25,11 @@ mod zone;
 pub(super) use self::{
     egress_gateway::EgressGateways, elastic_address::ElasticAddresses, flow_log::FlowLogs,
     host::Hosts, interface::Interfaces, internet_gateway::InternetGateways, listener::Listeners,
-    load_balancer::LoadBalancers, network_acl::NetworkAcls, peering::Peerings,
-    prefix_list::PrefixLists, private_zone::PrivateZones, public_pool::PublicPools,
-    region::Regions, route_table::RouteTables, security_group::SecurityGroups, subnet::Subnets,
-    target_group::TargetGroups, vpc::Vpcs, zone::Zones,
+    load_balancer::LoadBalancers, nat_gateway::NatGateways, network_acl::NetworkAcls,
+    peering::Peerings, prefix_list::PrefixLists, private_zone::PrivateZones,
+    public_pool::PublicPools, region::Regions, route_table::RouteTables,
+    security_group::SecurityGroups, subnet::Subnets, target_group::TargetGroups, vpc::Vpcs,
+    zone::Zones,
 };
 
 /// The names that every kind's implementation needs.

@@ -49,6 +49,8 @@ const fn letters(kind: Kind) -> &'static str {
         Kind::TargetGroup => "za",
         Kind::Balancer => "zb",
         Kind::Listener => "zc",
+        Kind::NatGateway => "in",
+        Kind::PortLease => "io",
     }
 }
 

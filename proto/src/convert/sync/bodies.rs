@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use weft_model::{
     LogInterval, Peer, PortOptions, Rule, Vni, VpcDns,
     state::{
-        AclState, DnsZoneState, Edge, FlowLogState, GroupState, Mapping, PeeringState, Port,
-        Public, RouteTableState, Served, State, SubnetState, Tunnel, VpcState,
+        AclState, DnsZoneState, Edge, FlowLogState, GroupState, LeaseState, Mapping, NatState,
+        PeeringState, Port, Public, RouteTableState, Served, State, SubnetState, Tunnel, VpcState,
     },
 };
 
@@ -85,6 +85,8 @@ pub(super) fn write(state: &State) -> Body {
         }),
         State::Peering(peering) => Body::Peering(write_peering(peering)),
         State::Port(port) => Body::Port(write_port(port)),
+        State::Nat(nat) => Body::Nat(write_nat(nat)),
+        State::Lease(lease) => Body::Lease(write_lease(lease)),
         State::RouteTable(table) => Body::RouteTable(wire::RouteTable {
             id: table.id.to_string(),
             vpc: table.vpc.to_string(),
@@ -96,15 +98,21 @@ pub(super) fn write(state: &State) -> Body {
     }
 }
 
-fn write_subnet(subnet: &SubnetState) -> wire::Subnet {
-    wire::Subnet {
-        id: subnet.id.to_string(),
-        vpc: subnet.vpc.to_string(),
-        ipv4: subnet.ipv4.to_string(),
-        ipv6: text_or_empty(subnet.ipv6.as_ref()),
-        route_table: subnet.route_table.to_string(),
-        zone: subnet.zone.to_string(),
-        network_acl: subnet.acl.to_string(),
+fn write_nat(nat: &NatState) -> wire::Nat {
+    wire::Nat {
+        id: nat.id.to_string(),
+        vpc: nat.vpc.to_string(),
+        subnet: nat.subnet.to_string(),
+        public: nat.public.octets().to_vec(),
+        private: nat.private.octets().to_vec(),
+    }
+}
+
+fn write_lease(lease: &LeaseState) -> wire::Lease {
+    wire::Lease {
+        key: lease.key.to_string(),
+        host: lease.host.to_string(),
+        vtep: write_address(lease.vtep),
     }
 }
 
@@ -126,6 +134,18 @@ fn write_peering(peering: &PeeringState) -> wire::Peering {
         id: peering.id.to_string(),
         requester: peering.requester.to_string(),
         accepter: peering.accepter.to_string(),
+    }
+}
+
+fn write_subnet(subnet: &SubnetState) -> wire::Subnet {
+    wire::Subnet {
+        id: subnet.id.to_string(),
+        vpc: subnet.vpc.to_string(),
+        ipv4: subnet.ipv4.to_string(),
+        ipv6: text_or_empty(subnet.ipv6.as_ref()),
+        route_table: subnet.route_table.to_string(),
+        zone: subnet.zone.to_string(),
+        network_acl: subnet.acl.to_string(),
     }
 }
 
@@ -198,6 +218,8 @@ pub(super) fn read(fields: &mut Fields, body: Option<&Body>) -> Result<State, Re
         Body::Subnet(subnet) => read_subnet(fields, subnet).map(State::Subnet),
         Body::Peering(peering) => read_peering(fields, peering).map(State::Peering),
         Body::Port(port) => read_port(fields, port).map(State::Port),
+        Body::Nat(nat) => read_nat(fields, nat).map(State::Nat),
+        Body::Lease(lease) => read_lease(fields, lease).map(State::Lease),
         Body::RouteTable(table) => read_table(fields, table).map(State::RouteTable),
         Body::FlowLog(log) => read_flow_log(fields, log).map(State::FlowLog),
         Body::DnsZone(zone) => read_zone(fields, zone).map(State::DnsZone),
@@ -460,5 +482,31 @@ fn read_flow_log(fields: &mut Fields, log: &wire::FlowLog) -> Result<FlowLogStat
         traffic: traffic?,
         interval: interval?,
         format: format?,
+    })
+}
+
+fn read_nat(fields: &mut Fields, nat: &wire::Nat) -> Result<NatState, Reported> {
+    let id = fields.required("id", &nat.id);
+    let vpc = fields.required("vpc", &nat.vpc);
+    let subnet = fields.required("subnet", &nat.subnet);
+    let public = read_exact::<Ipv4Addr, 4>(fields, "public", &nat.public);
+    let private = read_exact::<Ipv4Addr, 4>(fields, "private", &nat.private);
+    Ok(NatState {
+        id: id?,
+        vpc: vpc?,
+        subnet: subnet?,
+        public: public?,
+        private: private?,
+    })
+}
+
+fn read_lease(fields: &mut Fields, lease: &wire::Lease) -> Result<LeaseState, Reported> {
+    let key = fields.required("key", &lease.key);
+    let host = fields.required("host", &lease.host);
+    let vtep = read_address(fields, "vtep", &lease.vtep);
+    Ok(LeaseState {
+        key: key?,
+        host: host?,
+        vtep: vtep?,
     })
 }

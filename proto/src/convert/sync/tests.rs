@@ -1,15 +1,16 @@
 use weft_model::{
     AccountId, AclAction, AclEntry, BalancerId, Carried, FlowLogId, Health, HealthCheck, IcmpMatch,
     IdleTimeout, IdleTimeouts, InterfaceId, ListenerId, LogFormat, LogInterval, LogScope,
-    LogTraffic, MetadataOptions, NetworkAclId, Peer, PeeringId, PortMatch, PortOptions, PortRange,
-    PrivateZoneId, Probe, RateLimits, RecordData, RecordKind, RecordSet, RouteTableId, RouteTarget,
-    Rule, RuleId, SecurityGroupId, SubnetId, TargetGroupId, Ttl, Vni, VpcDns, VpcId, Weight,
-    ZoneInVpc,
+    LogTraffic, MetadataOptions, NatGatewayId, NetworkAclId, Peer, PeeringId, PortMatch,
+    PortOptions, PortRange, PrivateZoneId, Probe, RateLimits, RecordData, RecordKind, RecordSet,
+    RouteTableId, RouteTarget, Rule, RuleId, SecurityGroupId, SubnetId, TargetGroupId, Ttl, Vni,
+    VpcDns, VpcId, Weight, ZoneInVpc,
     state::{
         AclState, BalancerAddress, BalancerState, DnsZoneState, Edge, FlowLogState, GroupState,
         ListenerState, Mapping, PeeringState, Port, Public, RouteState, RouteTableState, Served,
         SubnetState, TargetGroupState, TargetState, Tunnel, VpcState,
     },
+    state::{LeaseState, NatState},
 };
 
 use super::*;
@@ -197,11 +198,23 @@ fn flow_log() -> FlowLogState {
     }
 }
 
-fn one_of_each() -> Vec<State> {
+fn table() -> RouteTableState {
     let route = |destination: &str, target| RouteState {
         destination: destination.parse().unwrap(),
         target,
     };
+    RouteTableState {
+        id: TABLE,
+        vpc: VPC,
+        routes: vec![
+            route("10.0.0.0/16", RouteTarget::Local),
+            route("0.0.0.0/0", RouteTarget::Interface(ENI)),
+            route("192.0.2.0/24", RouteTarget::Blackhole),
+        ],
+    }
+}
+
+fn one_of_each() -> Vec<State> {
     vec![
         State::Tunnel(Tunnel {
             host: "h2".parse().unwrap(),
@@ -238,15 +251,19 @@ fn one_of_each() -> Vec<State> {
         }),
         State::DnsZone(zone()),
         State::Port(port()),
-        State::RouteTable(RouteTableState {
-            id: TABLE,
+        State::Nat(NatState {
+            id: NatGatewayId::from_bits(3),
             vpc: VPC,
-            routes: vec![
-                route("10.0.0.0/16", RouteTarget::Local),
-                route("0.0.0.0/0", RouteTarget::Interface(ENI)),
-                route("192.0.2.0/24", RouteTarget::Blackhole),
-            ],
+            subnet: SUBNET,
+            public: "203.0.113.5".parse().unwrap(),
+            private: "10.0.0.9".parse().unwrap(),
         }),
+        State::Lease(LeaseState {
+            key: "203.0.113.5:1280".parse().unwrap(),
+            host: "h2".parse().unwrap(),
+            vtep: "192.0.2.2".parse().unwrap(),
+        }),
+        State::RouteTable(table()),
         State::FlowLog(flow_log()),
         State::TargetGroup(targets()),
         State::Balancer(balancer()),

@@ -1,6 +1,8 @@
 //! Public addresses and gateways to the internet.
 
-use weft_model::{Association, EgressGateway, ElasticAddress, InternetGateway, PublicPool};
+use weft_model::{
+    Association, EgressGateway, ElasticAddress, InternetGateway, NatGateway, PublicPool,
+};
 
 use super::{text_or_empty, texts, wire};
 
@@ -39,6 +41,7 @@ impl From<Association> for wire::Association {
                     private_address: private.to_string(),
                 })
             }
+            Association::Nat(nat) => Holder::NatGateway(nat.to_string()),
         };
         Self {
             holder: Some(holder),
@@ -62,6 +65,22 @@ impl From<&EgressGateway> for wire::EgressGateway {
             id: gateway.id.to_string(),
             vpc: gateway.vpc.to_string(),
             meta: Some((&gateway.meta).into()),
+        }
+    }
+}
+
+/// Without `leases`, which others hold.
+impl From<&NatGateway> for wire::NatGateway {
+    fn from(nat: &NatGateway) -> Self {
+        Self {
+            id: nat.id.to_string(),
+            vpc: nat.vpc.to_string(),
+            subnet: nat.subnet.to_string(),
+            elastic_address: nat.elastic.to_string(),
+            public_ipv4: nat.public.to_string(),
+            private_ipv4: nat.private.to_string(),
+            meta: Some((&nat.meta).into()),
+            leases: Vec::new(),
         }
     }
 }

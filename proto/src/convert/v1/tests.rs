@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use weft_model::{
-    EgressGatewayId, InterfaceId, InternetGatewayId, Label, PeeringId, Prefix, RuleId,
-    SecurityGroupId,
+    EgressGatewayId, InterfaceId, InternetGatewayId, Label, NatGatewayId, PeeringId, Prefix,
+    RuleId, SecurityGroupId,
 };
 
 use super::*;
@@ -66,6 +66,7 @@ fn target() -> impl Strategy<Value = RouteTarget> {
             .prop_map(|bits| RouteTarget::InternetGateway(InternetGatewayId::from_bits(bits))),
         any::<u64>().prop_map(|bits| RouteTarget::Peering(PeeringId::from_bits(bits))),
         any::<u64>().prop_map(|bits| RouteTarget::EgressGateway(EgressGatewayId::from_bits(bits))),
+        any::<u64>().prop_map(|bits| RouteTarget::Nat(NatGatewayId::from_bits(bits))),
     ]
 }
 

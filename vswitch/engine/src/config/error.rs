@@ -1,7 +1,8 @@
 //! Why an object of the configuration was refused.
 
 use weft_model::{
-    InterfaceId, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId, Vni, VpcId, ZoneInVpc,
+    InterfaceId, NatGatewayId, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId, Vni, VpcId,
+    ZoneInVpc,
 };
 
 /// One object that can't be applied. Whatever was held under its key stays as it was.
@@ -28,6 +29,14 @@ pub enum ApplyError {
     AclVpc {
         /// The ACL.
         acl: NetworkAclId,
+        /// The VPC that it names.
+        vpc: VpcId,
+    },
+    /// A NAT gateway of a VPC that isn't here.
+    #[error("NAT gateway {nat} is in {vpc}, which this host doesn't hold: send the VPC first")]
+    NatVpc {
+        /// The gateway.
+        nat: NatGatewayId,
         /// The VPC that it names.
         vpc: VpcId,
     },

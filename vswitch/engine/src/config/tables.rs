@@ -1,5 +1,6 @@
 //! The working copy of the configuration: takes deltas, publishes snapshots.
 
+mod nats;
 mod peerings;
 mod ports;
 #[cfg(test)]
@@ -9,8 +10,8 @@ mod vpcs;
 use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use weft_model::{
-    BalancerId, HostName, InterfaceId, Mtu, NetworkAclId, PeeringId, Prefix, RouteTableId,
-    SecurityGroupId, SubnetId, TargetGroupId, Vni, VpcId, ZoneInVpc,
+    BalancerId, HostName, InterfaceId, Mtu, NatGatewayId, NetworkAclId, PeeringId, Prefix,
+    RouteTableId, SecurityGroupId, SubnetId, TargetGroupId, Vni, VpcId, ZoneInVpc,
     state::{
         AclState, Delta, DnsZoneState, GroupState, Mapping, PeeringState, Port, RouteTableState,
         State, StateKey, SubnetState, Tunnel,
@@ -51,6 +52,7 @@ pub(super) struct Homes {
     pub(super) targets: Map<TargetGroupId, VpcId>,
     subnets: Map<SubnetId, VpcId>,
     tables: Map<RouteTableId, VpcId>,
+    nats: Map<NatGatewayId, VpcId>,
     groups: Map<SecurityGroupId, VpcId>,
     acls: Map<NetworkAclId, VpcId>,
     mappings: Map<InterfaceId, VpcId>,
@@ -119,6 +121,8 @@ impl Tables {
             Delta::Upsert(State::Subnet(subnet)) => return self.upsert_subnet(subnet),
             Delta::Upsert(State::DnsZone(zone)) => return self.upsert_zone(zone),
             Delta::Upsert(State::Port(port)) => return self.upsert_port(port),
+            Delta::Upsert(State::Nat(nat)) => return self.upsert_nat(&nat),
+            Delta::Upsert(State::Lease(lease)) => self.set_lease(&lease),
             Delta::Upsert(State::RouteTable(table)) => return self.upsert_route_table(&table),
             Delta::Upsert(State::FlowLog(log)) => {
                 Arc::make_mut(&mut self.config.flow_logs).insert(log.id, Arc::new(log));
@@ -154,6 +158,8 @@ impl Tables {
             StateKey::Subnet(subnet) => self.remove_subnet(*subnet),
             StateKey::DnsZone(zone) => self.remove_zone(*zone),
             StateKey::Port(interface) => self.remove_port(*interface),
+            StateKey::Nat(nat) => self.remove_nat(*nat),
+            StateKey::Lease(key) => self.clear_lease(*key),
             StateKey::RouteTable(table) => self.remove_route_table(*table),
             StateKey::FlowLog(log) => {
                 Arc::make_mut(&mut self.config.flow_logs).remove(log);

@@ -6,13 +6,13 @@ use std::{
 };
 
 use weft_model::{
-    Block4, DnsLabel, DnsName, InterfaceId, Mac, NetworkAclId, PeeringId, Prefix, RegionName,
-    RouteTableId, SubnetBlock6, SubnetId, Vni, VpcBlock6, VpcDns, VpcId, ZoneName,
+    Block4, DnsLabel, DnsName, InterfaceId, Mac, NatGatewayId, NetworkAclId, PeeringId, Prefix,
+    RegionName, RouteTableId, SubnetBlock6, SubnetId, Vni, VpcBlock6, VpcDns, VpcId, ZoneName,
 };
 
 use super::{
-    Acl, MappingEntry, VpcSlot, ZoneConfig, Zones, balancers::Balancers, mapping::Mappings,
-    route::Routes,
+    Acl, MappingEntry, NatConfig, VpcSlot, ZoneConfig, Zones, balancers::Balancers,
+    mapping::Mappings, route::Routes,
 };
 use crate::hash::Map;
 
@@ -97,6 +97,7 @@ pub struct VpcConfig {
     pub(crate) subnets: Arc<Map<SubnetId, Arc<SubnetConfig>>>,
     pub(crate) routes: Arc<Map<RouteTableId, Arc<Routes>>>,
     pub(crate) acls: Arc<Map<NetworkAclId, Arc<Acl>>>,
+    pub(crate) nats: Arc<Map<NatGatewayId, Arc<NatConfig>>>,
     pub(crate) mappings: Mappings,
     /// The other VPCs of its active peerings, as far as they are here.
     pub(crate) peers: Arc<Map<PeeringId, VpcSlot>>,

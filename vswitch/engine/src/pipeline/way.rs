@@ -102,7 +102,7 @@ impl Way {
             RouteTarget::InternetGateway(_) | RouteTarget::EgressGateway(_) => {
                 return Ok(Self::OUTSIDE);
             }
-            RouteTarget::Blackhole => return Err(dead()),
+            RouteTarget::Nat(_) | RouteTarget::Blackhole => return Err(dead()),
         };
         let back = entry.subnet == view.port.subnet_id;
         Self::to(view, entry, if back { Hop::Back } else { Hop::Routed })

@@ -138,6 +138,9 @@ fn delete(cloud: &Cloud, key: ResourceKey) -> Answer {
         ResourceKey::ElasticAddress(id) => elastic_address::delete(cloud, id, None),
         ResourceKey::InternetGateway(id) => internet_gateway::delete(cloud, id, None),
         ResourceKey::EgressGateway(id) => egress_gateway::delete(cloud, id, None),
+        ResourceKey::NatGateway(id) => super::super::nat_gateway::delete(cloud, id, None),
+        // Nobody deletes one by name.
+        ResourceKey::PortLease(_) => Err(OpError::NotFound(key)),
         ResourceKey::FlowLog(id) => super::super::flow_log::delete(cloud, id, None),
         ResourceKey::PrivateZone(id) => super::super::private_zone::delete(cloud, id, None),
         ResourceKey::TargetGroup(id) => super::super::target_group::delete(cloud, id, None),

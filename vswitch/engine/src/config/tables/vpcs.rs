@@ -57,6 +57,7 @@ impl Tables {
             subnets: Arc::default(),
             routes: Arc::default(),
             acls: Arc::default(),
+            nats: Arc::default(),
             mappings: Mappings::default(),
             peers: Arc::default(),
             zones: Arc::default(),
@@ -112,6 +113,7 @@ impl super::Homes {
     fn forget(&mut self, vpc: VpcId) {
         self.subnets.retain(|_, home| *home != vpc);
         self.tables.retain(|_, home| *home != vpc);
+        self.nats.retain(|_, home| *home != vpc);
         self.groups.retain(|_, home| *home != vpc);
         self.acls.retain(|_, home| *home != vpc);
         self.mappings.retain(|_, home| *home != vpc);
