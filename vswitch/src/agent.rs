@@ -2,6 +2,7 @@
 //! heartbeats; and coming back when it breaks.
 
 mod backoff;
+mod leases;
 mod probe;
 mod session;
 

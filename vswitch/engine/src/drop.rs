@@ -3,8 +3,8 @@
 use std::{fmt, net::IpAddr};
 
 use weft_model::{
-    AclNumber, BalancerId, InterfaceId, Mac, Mtu, NetworkAclId, PeeringId, Prefix, RouteTableId,
-    SecurityGroupId, TargetGroupId, Vni,
+    AclNumber, BalancerId, InterfaceId, Mac, Mtu, NatGatewayId, NetworkAclId, PeeringId, Prefix,
+    RouteTableId, SecurityGroupId, TargetGroupId, Vni,
 };
 use weft_packet::Malformed;
 
@@ -148,6 +148,18 @@ reasons! {
     EgressOnly = "egress_only",
     /// To the outside, by an address that belongs to the edge's own network.
     OutsideDenied = "outside_denied",
+    /// All ports of the NAT gateway for this destination are in use.
+    NatExhausted = "nat_exhausted",
+    /// The NAT gateway doesn't know the connection, or has forgotten it.
+    NatIdle = "nat_idle",
+    /// From inside to the NAT gateway's own public address.
+    NatHairpin = "nat_hairpin",
+    /// The route table of the NAT gateway's subnet doesn't lead on to an internet gateway.
+    NatNoExit = "nat_no_exit",
+    /// A NAT gateway translates TCP, UDP and ICMP queries only.
+    NatUntranslatable = "nat_untranslatable",
+    /// To a NAT gateway's public address, and part of no connection.
+    NatNoConnection = "nat_no_connection",
 }
 
 impl DropReason {
@@ -155,7 +167,10 @@ impl DropReason {
     pub const fn is_answered_by_reset(self) -> bool {
         matches!(
             self,
-            Self::BalancerNoConnection | Self::BalancerTargetGone | Self::BalancerTargetUnhealthy
+            Self::BalancerNoConnection
+                | Self::BalancerTargetGone
+                | Self::BalancerTargetUnhealthy
+                | Self::NatIdle
         )
     }
 }
@@ -176,6 +191,8 @@ pub enum DropObject {
     Interface(InterfaceId),
     /// The peering that a route leads to.
     Peering(PeeringId),
+    /// A NAT gateway.
+    Nat(NatGatewayId),
     /// A security group.
     Group(SecurityGroupId),
     /// The network ACL's entry that matched first; none is `*`, what comes after all.
@@ -210,6 +227,7 @@ impl fmt::Display for DropObject {
             Self::RouteTable(id) => id.fmt(f),
             Self::Interface(id) => id.fmt(f),
             Self::Peering(id) => id.fmt(f),
+            Self::Nat(id) => id.fmt(f),
             Self::Group(id) => id.fmt(f),
             Self::AclEntry {
                 acl,

@@ -9,18 +9,19 @@ mod tests;
 
 use std::net::IpAddr;
 
-use weft_model::{Mac, Vni};
+use weft_model::{LeaseKey, Mac, Vni};
 use weft_packet::{
-    headers::{Body, Headers, Ip},
+    headers::{Body, Headers, Ip, L4},
     rewrite, vxlan,
 };
 
 use crate::{
-    config::{Config, Direction, PublicEntry},
+    config::{Config, Direction, PublicEntry, nat::Holder},
     drop::{Drop, DropObject, DropReason},
     flow::FlowKey,
     frame::Frame,
-    pipeline::{Core, is_for_many, malformed, unknown},
+    nat,
+    pipeline::{Core, is_for_many, malformed, public_port, unknown},
     port::PortIndex,
     verdict::{Encap, Verdict},
 };
@@ -48,7 +49,7 @@ impl Core {
     }
 
     fn lead_out(
-        &self,
+        &mut self,
         config: &Config,
         source: IpAddr,
         frame: &mut Frame<'_>,
@@ -57,14 +58,13 @@ impl Core {
         let ip = packet(&headers, frame)?;
         let outside = config.outside();
         let at = |reason, address| Drop::because(reason, DropObject::Address(address));
-        let owner = outside.holder(ip.src);
-        if owner.is_none_or(|owner| owner.vtep != source) {
+        if !is_behind(config, source, frame.bytes, ip) {
             return Err(at(DropReason::SourceElsewhere, ip.src));
         }
         // From one public address to another: straight there.
-        if let Some(holder) = outside.holder(ip.dst) {
+        if let Some(holder) = self.holder(config, frame.bytes, ip) {
             rewrite::decrement_ttl(frame.bytes, ip).ok_or(DropReason::TtlExceeded)?;
-            return Ok(self.to_holder(*holder, ip, frame));
+            return Ok(self.to_holder(holder, ip, frame));
         }
         if is_for_many(ip.dst) || is_nowhere(ip.dst) || outside.denies(ip.dst) {
             return Err(at(DropReason::OutsideDenied, ip.dst));
@@ -81,7 +81,7 @@ impl Core {
         result.unwrap_or_else(|drop| self.dropped(config, None, drop))
     }
 
-    fn lead_in(&self, config: &Config, frame: &mut Frame<'_>) -> Result<Verdict, Drop> {
+    fn lead_in(&mut self, config: &Config, frame: &mut Frame<'_>) -> Result<Verdict, Drop> {
         let headers = Headers::parse(frame.bytes).map_err(malformed)?;
         let ip = packet(&headers, frame)?;
         // The kernel's own chatter on the device.
@@ -94,9 +94,30 @@ impl Core {
         if outside.serves(ip.src) {
             return Err(at(DropReason::SourceElsewhere, ip.src));
         }
-        let holder = outside.holder(ip.dst);
+        let holder = self.holder(config, frame.bytes, ip);
         let holder = holder.ok_or(at(DropReason::NotPublic, ip.dst))?;
-        Ok(self.to_holder(*holder, ip, frame))
+        Ok(self.to_holder(holder, ip, frame))
+    }
+
+    /// Who has the address that the packet is for; of a NAT's, who translates to the port.
+    fn holder(&mut self, config: &Config, bytes: &[u8], ip: &Ip) -> Option<PublicEntry> {
+        if let Some(holder) = config.outside().holder(ip.dst) {
+            return Some(*holder);
+        }
+        let IpAddr::V4(public) = ip.dst else {
+            return None;
+        };
+        config.leases.of(public)?;
+        let port = match ip.l4_kind {
+            L4::LaterFragment => self.nat_pieces.get(ip)?,
+            _ => public_port(bytes, ip, Direction::Ingress)?,
+        };
+        let holder = config.leases.holder(LeaseKey::of_port(public, port)?)?;
+        self.nat_pieces.note(ip, port);
+        Some(PublicEntry {
+            vtep: holder.vtep(config),
+            mac: nat::mac(port),
+        })
     }
 
     fn to_holder(&self, holder: PublicEntry, ip: &Ip, frame: &mut Frame<'_>) -> Verdict {
@@ -108,6 +129,26 @@ impl Core {
             entropy: self.hash(key.as_ref()),
         })
     }
+}
+
+/// Whether the packet's source is behind the host: it has the address, or translates to the port. A
+/// later fragment shows no port; then any port of the address will do.
+fn is_behind(config: &Config, vtep: IpAddr, bytes: &[u8], ip: &Ip) -> bool {
+    if let Some(holder) = config.outside().holder(ip.src) {
+        return holder.vtep == vtep;
+    }
+    let IpAddr::V4(public) = ip.src else {
+        return false;
+    };
+    let holds = |holder: &Holder| holder.vtep(config) == vtep;
+    if ip.l4_kind == L4::LaterFragment {
+        let leases = config.leases.of(public);
+        return leases.is_some_and(|leases| leases.holders().any(holds));
+    }
+    let port = public_port(bytes, ip, Direction::Egress);
+    let key = port.and_then(|port| LeaseKey::of_port(public, port));
+    let holder = key.and_then(|key| config.leases.holder(key));
+    holder.is_some_and(holds)
 }
 
 fn packet<'a>(headers: &'a Headers, frame: &Frame<'_>) -> Result<&'a Ip, Drop> {

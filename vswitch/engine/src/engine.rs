@@ -15,6 +15,7 @@ use crate::{
     balance::Finding,
     config::Direction,
     flow::{Flow, FlowKey, FlowReport},
+    nat::Share,
     pipeline::Core,
     watch::{LogRecord, Meter},
 };
@@ -36,9 +37,17 @@ impl Engine {
         }
     }
 
+    /// Says which of the host's interfaces and NAT ports are this engine's: those of one worker of
+    /// so many; before any configuration. Without, all are its.
+    pub fn set_share(&mut self, worker: usize, workers: usize) {
+        self.core.books.set_share(worker, workers);
+        self.core.nat.set_share(Share { worker, workers });
+    }
+
     /// Takes a newer configuration; flows are looked at again as their next packets come.
     pub fn set_config(&mut self, config: Arc<Config>) {
         self.core.configure(&config);
+        self.core.nat.update(&config.leases);
         self.config = Some(config);
         self.core.checker.stale = true;
     }
@@ -208,11 +217,6 @@ impl Engine {
         let flows = &self.core.flows;
         let at = flows.find(now, &key, flows.hash(&key))?;
         Some(flows.get(at).report(now))
-    }
-
-    /// Says which of the host's ports are this engine's: those of one worker of so many.
-    pub fn set_share(&mut self, worker: usize, workers: usize) {
-        self.core.books.set_share(worker, workers);
     }
 
     /// The records of flow logs whose windows ended, and how many were lost for want of room. With

@@ -29,6 +29,7 @@ pub mod watch;
 mod edge;
 mod hash;
 mod mutation;
+mod nat;
 mod pipeline;
 
 pub use config::Config;

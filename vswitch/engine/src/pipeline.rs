@@ -9,6 +9,7 @@ mod fragments;
 mod ingress;
 mod judge;
 mod limits;
+mod nat;
 mod outside;
 mod refuse;
 mod reserved;
@@ -28,6 +29,7 @@ use weft_packet::{
 };
 
 use self::fragments::Fragments;
+pub(crate) use self::nat::public_port;
 use crate::{
     balance::check::Checker,
     config::{Config, PortView},
@@ -36,6 +38,7 @@ use crate::{
     flow::{Abroad, FlowKey, FlowTable},
     limits::Limits,
     meter::Meter,
+    nat::{Nat, Pieces},
     per_port::PerPort,
     port::PortIndex,
     service::{limit::TokenBucket, reserved::Services},
@@ -49,6 +52,9 @@ use crate::{
 pub(crate) struct Core {
     pub(crate) flows: FlowTable,
     pub(crate) counters: Counters,
+    pub(crate) nat: Nat,
+    /// As an edge: the NAT's port that a datagram in pieces is for.
+    pub(crate) nat_pieces: Pieces<u16>,
     fragments: Fragments,
     abroad: Abroad,
     pub(crate) checker: Checker,
@@ -109,6 +115,8 @@ impl Core {
         Self {
             flows: FlowTable::new(&limits, seed),
             counters: Counters::default(),
+            nat: Nat::new(seed),
+            nat_pieces: Pieces::new(seed),
             fragments: Fragments::new(&limits, seed),
             abroad: Abroad::default(),
             checker: Checker::default(),
@@ -131,6 +139,7 @@ impl Core {
     pub(crate) fn tick(&mut self, config: Option<&Config>, now: Now, budget: usize) {
         let is_live = |port| config.is_some_and(|config| config.port(port).is_some());
         self.flows.sweep(now, budget, is_live);
+        self.collect_ports();
         self.fragments.expire(now, budget);
         if let Some(config) = config {
             let table = (&mut self.flows, &self.abroad);

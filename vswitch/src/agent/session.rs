@@ -19,7 +19,7 @@ use weft_proto::sync::v1::{
     to_host::Message as ToHost,
 };
 
-use super::{Agent, SessionError, backoff::Backoff, probe};
+use super::{Agent, SessionError, backoff::Backoff, leases, probe};
 use crate::{
     health::Findings,
     ports::{Board, PortState},
@@ -99,6 +99,9 @@ impl<'a> Session<'a> {
         let mut meters = interval(METERS);
         meters.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = BTreeMap::new();
+        let mut looks = interval(leases::LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut leases = leases::Leases::new();
         let mut sequence = 0;
         let mut lost = Instant::now() + SILENCE;
         loop {
@@ -114,6 +117,12 @@ impl<'a> Session<'a> {
                     send(out, FromHost::Heartbeat(wire::Heartbeat { sequence })).await?;
                 }
                 _ = meters.tick() => self.tell_meters(&mut told, out).await?,
+                _ = looks.tick() => {
+                    let config = self.agent.host.config();
+                    for message in leases.messages(&config, Instant::now()) {
+                        send(out, message).await?;
+                    }
+                }
                 changed = self.board.changed() => {
                     changed.map_err(|_| SessionError::Closed)?;
                     self.report(out).await?;

@@ -1,5 +1,4 @@
 //! NAT gateways as the packet path sees them, and who holds which of their ports.
-#![expect(dead_code, reason = "no route leads to a NAT gateway")]
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -11,6 +10,7 @@ use std::{
 
 use weft_model::{LeaseKey, NatGatewayId, SubnetId};
 
+use super::Config;
 use crate::hash::Map;
 
 /// A NAT gateway.
@@ -88,6 +88,16 @@ pub(crate) enum Holder {
     Other(IpAddr),
 }
 
+impl Holder {
+    /// The host's VTEP.
+    pub(crate) fn vtep(&self, config: &Config) -> IpAddr {
+        match self {
+            Self::Own(_) => config.vtep(),
+            Self::Other(vtep) => *vtep,
+        }
+    }
+}
+
 /// The blocks of one public address.
 #[derive(Debug, Clone)]
 pub(crate) struct AddressLeases {
@@ -96,6 +106,11 @@ pub(crate) struct AddressLeases {
 }
 
 impl AddressLeases {
+    /// Whoever holds any.
+    pub(crate) fn holders(&self) -> impl Iterator<Item = &Holder> {
+        self.blocks.iter().flatten()
+    }
+
     /// The blocks that this host holds, in order.
     pub(crate) fn own(&self) -> impl Iterator<Item = (u8, &Arc<BlockUse>)> {
         let blocks = self.blocks.iter().enumerate();
@@ -128,7 +143,7 @@ impl Leases {
         leases.blocks.get(usize::from(key.block()))?.as_ref()
     }
 
-    pub(super) fn set(&mut self, key: LeaseKey, holder: Option<Holder>) {
+    pub(crate) fn set(&mut self, key: LeaseKey, holder: Option<Holder>) {
         let empty = || {
             Arc::new(AddressLeases {
                 blocks: vec![None; usize::from(LeaseKey::BLOCKS)],
@@ -144,5 +159,54 @@ impl Leases {
         if leases.held == 0 {
             self.by_address.remove(&key.address());
         }
+    }
+}
+
+/// What this host lacks of gateways, and what it has too much of.
+impl Config {
+    /// The gateways whose ports ran low since the last call, each with the blocks that this host
+    /// holds of it.
+    pub fn lacking_nats(&self) -> Vec<(NatGatewayId, usize)> {
+        let nats = self.vpcs().flat_map(|vpc| vpc.nats.values());
+        let lacking = nats.filter(|nat| nat.demand.take());
+        lacking
+            .map(|nat| (nat.id, self.own_blocks(nat.public).count()))
+            .collect()
+    }
+
+    /// What a gateway lacks is yet to be asked for.
+    pub fn remind(&self, id: NatGatewayId) {
+        let nats = self.vpcs().filter_map(|vpc| vpc.nats.get(&id));
+        nats.for_each(|nat| nat.demand.raise());
+    }
+
+    /// Blocks to give back: closed since the last call, and without a connection. A block of each
+    /// address that lies idle beside another idle one is closed for the next.
+    pub fn idle_leases(&self) -> Vec<LeaseKey> {
+        let addresses = self.leases.addresses().map(|(address, _)| address);
+        addresses
+            .filter_map(|address| self.idle_lease(address))
+            .collect()
+    }
+
+    fn idle_lease(&self, address: Ipv4Addr) -> Option<LeaseKey> {
+        let idle = self.own_blocks(address);
+        let idle = idle.filter(|(_, usage)| usage.connections() == 0);
+        let idle: Vec<_> = idle.collect();
+        if idle.len() < 2 {
+            self.own_blocks(address)
+                .for_each(|(_, usage)| usage.close(false));
+            return None;
+        }
+        let (block, usage) = idle.last()?;
+        if usage.is_closed() {
+            return LeaseKey::new(address, *block);
+        }
+        usage.close(true);
+        None
+    }
+
+    fn own_blocks(&self, address: Ipv4Addr) -> impl Iterator<Item = (u8, &Arc<BlockUse>)> {
+        self.leases.of(address).into_iter().flat_map(|of| of.own())
     }
 }

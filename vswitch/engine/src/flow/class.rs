@@ -48,7 +48,7 @@ impl Class {
     pub(crate) const fn is_in_swing(self) -> bool {
         matches!(
             self,
-            Self::TcpEstablished | Self::UdpOneWay | Self::UdpStream
+            Self::TcpEstablished | Self::UdpOneWay | Self::UdpStream | Self::Other
         )
     }
 }

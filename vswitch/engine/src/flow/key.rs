@@ -121,9 +121,15 @@ impl FlowKey {
 
     /// The same connection with another end of the port's, as where its source was translated.
     #[must_use]
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing translates"))]
     pub(crate) fn with_local(mut self, (address, port): (IpAddr, u16)) -> Self {
         (self.local, self.local_port) = (octets(address), port);
+        self
+    }
+
+    /// The same ends, at whatever port.
+    #[must_use]
+    pub(crate) fn anywhere(mut self) -> Self {
+        self.port = u32::MAX;
         self
     }
 

@@ -98,6 +98,8 @@ pub(crate) struct FlowTable {
     links: Vec<Link>,
     translations: Translations,
     marks: Marks,
+    /// Outside keys that flows gave up, for whoever gave them.
+    released: Vec<FlowKey>,
     free: u32,
     shares: Vec<Option<Share>>,
     limit: usize,
@@ -128,6 +130,7 @@ impl FlowTable {
             links: Vec::new(),
             translations: Translations::default(),
             marks: Marks::default(),
+            released: Vec::new(),
             free: NIL,
             shares: Vec::new(),
             limit: limits.flows.min(ALIAS as usize - 1),
@@ -209,7 +212,13 @@ impl FlowTable {
         if let Some(outside) = self.translations.clear(at) {
             let hash = self.hash(&outside);
             self.forget(Slot::alias(hash, at));
+            self.released.push(outside);
         }
+    }
+
+    /// One of the outside keys that flows gave up since.
+    pub(crate) fn pop_released(&mut self) -> Option<FlowKey> {
+        self.released.pop()
     }
 
     /// Whether a packet of this key from the wire would be nobody's; what is idle goes.

@@ -4,8 +4,10 @@
 //! addresses, ports, or the type of an ICMP query. So each direction's first packet is judged, and
 //! again when the configuration moves; what a flow remembers is as wide as that and no wider.
 
-use weft_model::Mac;
-use weft_packet::headers::L4;
+use std::net::IpAddr;
+
+use weft_model::{Mac, SubnetId};
+use weft_packet::headers::{Ip, L4};
 
 use super::{Packet, judge::traffic, way::Way};
 use crate::{
@@ -49,41 +51,52 @@ impl Packet<'_> {
     }
 
     fn check_boundary(&self, direction: Direction) -> Result<(), Drop> {
-        // It shows no ports, and goes where its first one went.
-        if self.ip.l4_kind == L4::LaterFragment {
-            return Ok(());
-        }
-        let id = self.view.subnet().acl;
         // What a balancer stands for is judged, not the balancer.
         let peer = match direction {
             Direction::Ingress => self.wire.src,
             Direction::Egress => self.peer(direction),
         };
-        let acl = self.view.vpc.acl(id);
-        // An ACL that isn't here (yet) allows nothing.
-        let verdict = acl.map_or(AclVerdict::DENIED, |acl| {
-            acl.judge(direction, peer, traffic(self.ip))
-        });
-        if let AclVerdict {
-            allowed: true,
-            entry: Some(entry),
-        } = verdict
-        {
-            self.view.config.note(|| Step::Acl {
-                direction,
-                acl: id,
-                entry,
-            });
-            return Ok(());
-        }
-        let reason = match direction {
-            Direction::Ingress => DropReason::AclIngress,
-            Direction::Egress => DropReason::AclEgress,
-        };
-        let entry = verdict.entry;
-        Err(Drop::because(
-            reason,
-            DropObject::AclEntry { acl: id, entry },
-        ))
+        check_subnet(self, direction, (self.view.port.subnet_id, peer), self.ip)
     }
+}
+
+/// What the subnet's ACL says of a packet from or to the peer, as it looks there.
+pub(super) fn check_subnet(
+    packet: &Packet<'_>,
+    direction: Direction,
+    (subnet, peer): (SubnetId, IpAddr),
+    ip: &Ip,
+) -> Result<(), Drop> {
+    // It shows no ports, and goes where its first one went.
+    if ip.l4_kind == L4::LaterFragment {
+        return Ok(());
+    }
+    let subnet = packet.view.vpc.subnet(subnet);
+    let id = subnet.ok_or(DropReason::Blackhole)?.acl;
+    let acl = packet.view.vpc.acl(id);
+    // An ACL that isn't here (yet) allows nothing.
+    let verdict = acl.map_or(AclVerdict::DENIED, |acl| {
+        acl.judge(direction, peer, traffic(ip))
+    });
+    if let AclVerdict {
+        allowed: true,
+        entry: Some(entry),
+    } = verdict
+    {
+        packet.view.config.note(|| Step::Acl {
+            direction,
+            acl: id,
+            entry,
+        });
+        return Ok(());
+    }
+    let reason = match direction {
+        Direction::Ingress => DropReason::AclIngress,
+        Direction::Egress => DropReason::AclEgress,
+    };
+    let entry = verdict.entry;
+    Err(Drop::because(
+        reason,
+        DropObject::AclEntry { acl: id, entry },
+    ))
 }

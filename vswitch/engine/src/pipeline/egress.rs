@@ -257,7 +257,8 @@ impl Core {
         }
         let rule = packet.allowed(OUT)?;
         let plan = self.plan(packet, None)?;
-        let at = self.open(packet, OUT, rule)?;
+        let opened = self.open(packet, OUT, rule);
+        let at = opened.inspect_err(|_| self.give_up(&plan))?;
         if let Err(drop) = self.direct(packet, at, &plan) {
             self.flows.remove(at);
             return Err(drop);
@@ -301,7 +302,10 @@ impl Core {
     fn direct(&mut self, packet: &Packet<'_>, at: usize, plan: &Plan) -> Result<(), Drop> {
         if let Some(outside) = plan.outside {
             let bound = self.flows.bind(packet.now, at, outside);
-            bound.map_err(|full| refused(packet, full))?;
+            if let Err(full) = bound {
+                self.give_up(plan);
+                return Err(refused(packet, full));
+            }
         }
         if let Some(idle) = plan.idle {
             self.flows.set_idle(at, idle);

@@ -16,6 +16,7 @@ use crate::{
     edge,
     flow::{FlowKey, is_opening},
     frame::Frame,
+    nat,
     port::PortIndex,
     time::Now,
     verdict::Verdict,
@@ -41,6 +42,8 @@ enum Entrance {
     Tunnel(IpAddr),
     /// The underlay address of a tunnel packet in the outside's VNI.
     Outside(IpAddr),
+    /// The same, to a NAT gateway's address.
+    Nat(IpAddr),
 }
 
 impl Core {
@@ -76,13 +79,17 @@ impl Core {
         }
         let inner = payload.get(vxlan::HEADER..).unwrap_or_default();
         let parsed = Headers::parse(inner);
-        let (headers, view) = match locate(config, source, payload, &parsed) {
-            Ok(found) => found,
-            Err(drop) => return self.dropped(config, None, drop),
-        };
         let entrance = match vxlan::parse(payload) {
             Ok(Vni::OUTSIDE) => Entrance::Outside(source),
             _ => Entrance::Tunnel(source),
+        };
+        let located = match self.locate_nat(config, entrance, inner, &parsed) {
+            Some(found) => found,
+            None => locate(config, source, payload, &parsed).map(|(h, view)| (h, view, entrance)),
+        };
+        let (headers, view, entrance) = match located {
+            Ok(found) => found,
+            Err(drop) => return self.dropped(config, None, drop),
         };
         let mut frame = Frame {
             bytes: payload.get_mut(vxlan::HEADER..).unwrap_or_default(),
@@ -134,7 +141,7 @@ impl Core {
                 inside = outside::to_private(view.port, frame.bytes, ip, state)?;
                 &inside
             }
-            Entrance::Here | Entrance::Tunnel(_) => ip,
+            Entrance::Here | Entrance::Tunnel(_) | Entrance::Nat(_) => ip,
         };
         let key = FlowKey::of(view.port.index, IN, ip);
         let packet = Packet {
@@ -156,6 +163,28 @@ impl Core {
             }
             _ => self.enter(&packet, met, entrance, frame),
         }
+    }
+
+    /// The port behind the NAT's address that a packet from an edge is for.
+    fn locate_nat<'a>(
+        &self,
+        config: &'a Config,
+        entrance: Entrance,
+        inner: &[u8],
+        parsed: &'a Result<Headers, Malformed>,
+    ) -> Option<Result<(&'a Headers, PortView<'a>, Entrance), Drop>> {
+        let (Entrance::Outside(source), Ok(headers)) = (entrance, parsed) else {
+            return None;
+        };
+        let Body::Ip(ip) = &headers.body else {
+            return None;
+        };
+        if !nat::is_nat(headers.dst) {
+            return None;
+        }
+        let view = self.behind_nat(config, inner, ip)?;
+        let found = check_edge(config, source).and(view);
+        Some(found.map(|view| (headers, view, Entrance::Nat(source))))
     }
 
     /// A packet that looks otherwise to its port: of a translated connection, or about one.
@@ -225,7 +254,7 @@ impl Core {
                 mac == packet.headers.src && packet.view.config.tunnels().vtep(host) == Some(source)
             }
             // Any edge may bring any packet.
-            Entrance::Outside(source) => {
+            Entrance::Outside(source) | Entrance::Nat(source) => {
                 host == HostSlot::OUTSIDE && packet.view.config.edges().has(source)
             }
         }
@@ -243,6 +272,9 @@ impl Core {
         let host = check_origin(packet, entrance)?;
         if packet.ip.l4_kind == L4::LaterFragment {
             return self.follow_in(packet, frame);
+        }
+        if let Entrance::Nat(_) = entrance {
+            self.check_nat_entry(packet, met.is_some())?;
         }
         check_receiver(&packet.view, packet.headers, packet.ip)?;
         packet.check_entry()?;
@@ -346,7 +378,7 @@ fn known(config: &Config, vtep: IpAddr) -> Result<HostSlot, Drop> {
 fn check_origin(packet: &Packet<'_>, entrance: Entrance) -> Result<HostSlot, Drop> {
     let source = match entrance {
         Entrance::Here => return Ok(HostSlot::OWN),
-        Entrance::Outside(source) => return check_outside(packet, source),
+        Entrance::Outside(source) | Entrance::Nat(source) => return check_outside(packet, source),
         Entrance::Tunnel(source) => source,
     };
     let host = known(packet.view.config, source)?;

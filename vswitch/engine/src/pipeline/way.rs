@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use weft_model::{Mac, Mtu, PeeringId, RouteTarget, Vni};
 use weft_packet::{build::IcmpError, checksum, fragment::fragment, headers::L4, rewrite};
 
-use super::{Core, Packet, malformed, outside, translate};
+use super::{Core, Packet, malformed, nat, outside, translate};
 use crate::{
     config::{Direction, HostSlot, MappingEntry, PortView, VpcConfig},
     drop::{Drop, DropObject, DropReason},
@@ -102,7 +102,9 @@ impl Way {
             RouteTarget::InternetGateway(_) | RouteTarget::EgressGateway(_) => {
                 return Ok(Self::OUTSIDE);
             }
-            RouteTarget::Nat(_) | RouteTarget::Blackhole => return Err(dead()),
+            // The gateway says more.
+            RouteTarget::Nat(_) => return Ok(Self::OUTSIDE),
+            RouteTarget::Blackhole => return Err(dead()),
         };
         let back = entry.subnet == view.port.subnet_id;
         Self::to(view, entry, if back { Hop::Back } else { Hop::Routed })
@@ -183,8 +185,13 @@ impl Core {
         if !(hairpin && is_awake(Mutation::NoAclOnHairpin)) {
             packet.check_exit(way.hop)?;
         }
-        if way.next == NextHop::Outside && held.is_none() {
-            outside::check_sender(packet)?;
+        if way.next == NextHop::Outside {
+            if let Some(nat) = nat::leads_to(&packet.view, packet.ip.dst)? {
+                return self.plan_nat(packet, way, held, nat);
+            }
+            if held.is_none() {
+                outside::check_sender(packet)?;
+            }
         }
         Ok(Plan {
             way,

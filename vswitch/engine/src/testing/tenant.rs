@@ -166,18 +166,25 @@ impl Net {
         self.routes(tenant, &[]);
         for subnet in [1, 2] {
             self.acl(tenant, subnet, pass_all(), pass_all());
-            let block6 = Ipv6Addr::from(tenant.subnet6(subnet));
-            self.everywhere(&Delta::Upsert(State::Subnet(SubnetState {
-                id: tenant.subnet(subnet),
-                vpc: tenant.vpc,
-                zone: "a".parse().unwrap(),
-                ipv4: format!("10.{area}.{subnet}.0/24").parse().unwrap(),
-                ipv6: Some(format!("{block6}/64").parse().unwrap()),
-                route_table: tenant.table(),
-                acl: tenant.acl(subnet),
-            })));
+            let state = self.subnet_state(tenant, subnet);
+            self.everywhere(&Delta::Upsert(State::Subnet(state)));
         }
         tenant
+    }
+
+    /// A subnet of the tenant as it is made.
+    pub fn subnet_state(&self, tenant: Tenant, subnet: u8) -> SubnetState {
+        let block6 = Ipv6Addr::from(tenant.subnet6(subnet));
+        let area = tenant.area;
+        SubnetState {
+            id: tenant.subnet(subnet),
+            vpc: tenant.vpc,
+            zone: "a".parse().unwrap(),
+            ipv4: format!("10.{area}.{subnet}.0/24").parse().unwrap(),
+            ipv6: Some(format!("{block6}/64").parse().unwrap()),
+            route_table: tenant.table(),
+            acl: tenant.acl(subnet),
+        }
     }
 
     /// The tenant's routes: the local ones and these.

@@ -12,6 +12,7 @@ mod icmp;
 mod isolation;
 mod limits;
 mod malformed;
+mod nat;
 mod paths;
 mod peerings;
 mod properties;

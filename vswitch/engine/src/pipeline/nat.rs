@@ -1,0 +1,221 @@
+//! Through a NAT gateway: which way leads there and on from it, and whose connection is whose.
+
+use std::net::IpAddr;
+
+use weft_model::RouteTarget;
+use weft_packet::{
+    headers::{Ip, L4, protocol},
+    icmp,
+};
+
+use super::{
+    Core, Packet,
+    acl::check_subnet,
+    way::{Plan, Way},
+};
+use crate::{
+    config::{Config, Direction, NatConfig, PortView},
+    drop::{Drop, DropObject, DropReason},
+    flow::{FlowKey, is_opening},
+    port::PortIndex,
+    time::Now,
+};
+
+/// Entries that are looked at when all ports of a destination are in use: the sweep may not have
+/// come by those that are over.
+const SWEEP: usize = 256;
+
+/// How long a conversation may be idle, in nanoseconds.
+const IDLE: u64 = 350 * Now::SECOND;
+
+/// No port: a key that is yet to be given one.
+const NO_PORT: PortIndex = PortIndex(u32::MAX);
+
+/// The NAT gateway that the port's route for the address leads to, once it is sure that the
+/// gateway's own leads on.
+pub(super) fn leads_to<'a>(view: &PortView<'a>, to: IpAddr) -> Result<Option<&'a NatConfig>, Drop> {
+    let route = |table| {
+        let routes = view.vpc.routes.get(&table);
+        routes.and_then(|routes| routes.longest(to))
+    };
+    let table = view.subnet().route_table;
+    let Some(RouteTarget::Nat(id)) = route(table).map(|route| route.target) else {
+        return Ok(None);
+    };
+    let gone = Drop::because(DropReason::Blackhole, DropObject::Nat(id));
+    let nat = view.vpc.nats.get(&id).ok_or(gone)?;
+    if to == IpAddr::V4(nat.public) {
+        return Err(Drop::because(DropReason::NatHairpin, DropObject::Nat(id)));
+    }
+    let table = view.vpc.subnet(nat.subnet).ok_or(gone)?.route_table;
+    match route(table).map(|route| route.target) {
+        Some(RouteTarget::InternetGateway(_)) => Ok(Some(nat)),
+        _ => {
+            let object = DropObject::RouteTable(table);
+            Err(Drop::because(DropReason::NatNoExit, object))
+        }
+    }
+}
+
+impl Core {
+    /// What becomes of a connection's packets through the gateway.
+    pub(super) fn plan_nat(
+        &mut self,
+        packet: &Packet<'_>,
+        way: Way,
+        held: Option<FlowKey>,
+        nat: &NatConfig,
+    ) -> Result<Plan, Drop> {
+        self.check_nat_subnet(packet, nat)?;
+        let refused = |reason| Drop::because(reason, DropObject::Nat(nat.id));
+        let held =
+            held.filter(|held| held.local() == IpAddr::V4(nat.public) && self.nat.holds(held));
+        if held.is_some() {
+            return Ok(Plan {
+                way,
+                outside: held,
+                idle: Some(IDLE),
+            });
+        }
+        let translates = matches!(
+            packet.ip.protocol,
+            protocol::TCP | protocol::UDP | protocol::ICMP
+        );
+        let key = packet
+            .key
+            .filter(|_| translates && !packet.is_stray_reply());
+        let key = key.ok_or(refused(DropReason::NatUntranslatable))?;
+        if packet.tcp_flags().is_some_and(|flags| !is_opening(flags)) {
+            return Err(refused(DropReason::NatIdle));
+        }
+        let outside = self.allocate(packet, key, nat);
+        match outside {
+            Some(_) => Ok(Plan {
+                way,
+                outside,
+                idle: Some(IDLE),
+            }),
+            None => Err(refused(DropReason::NatExhausted)),
+        }
+    }
+
+    fn allocate(&mut self, packet: &Packet<'_>, key: &FlowKey, nat: &NatConfig) -> Option<FlowKey> {
+        self.collect_ports();
+        let outside = self.nat.allocate(key, nat);
+        if outside.is_some() {
+            return outside;
+        }
+        self.flows.sweep(packet.now, SWEEP, |_| true);
+        self.collect_ports();
+        self.nat.allocate(key, nat)
+    }
+
+    /// Ports whose connections ended are free.
+    pub(super) fn collect_ports(&mut self) {
+        while let Some(outside) = self.flows.pop_released() {
+            self.nat.release(&outside);
+        }
+    }
+
+    /// A way was planned that no flow goes.
+    pub(super) fn give_up(&mut self, plan: &Plan) {
+        if let Some(outside) = &plan.outside {
+            self.nat.release(outside);
+        }
+    }
+
+    /// The gateway is in a subnet of its own: its ACL sees the packet come in and go out.
+    fn check_nat_subnet(&self, packet: &Packet<'_>, nat: &NatConfig) -> Result<(), Drop> {
+        if nat.subnet == packet.view.port.subnet_id {
+            return Ok(());
+        }
+        check_subnet(
+            packet,
+            Direction::Ingress,
+            (nat.subnet, packet.ip.src),
+            packet.ip,
+        )?;
+        check_subnet(
+            packet,
+            Direction::Egress,
+            (nat.subnet, packet.ip.dst),
+            packet.ip,
+        )
+    }
+
+    /// A packet from the internet is part of a connection, or about one, and the ACL of the gateway's
+    /// subnet sees it come in and go on. The other pieces of a datagram are for the same port.
+    pub(super) fn check_nat_entry(
+        &mut self,
+        packet: &Packet<'_>,
+        is_known: bool,
+    ) -> Result<(), Drop> {
+        let opening = packet.tcp_flags().is_some_and(is_opening);
+        if !is_known || opening {
+            let object = DropObject::Address(packet.wire.dst);
+            return Err(Drop::because(DropReason::NatNoConnection, object));
+        }
+        self.nat.pieces.note(packet.wire, packet.port());
+        let Ok(Some(nat)) = leads_to(&packet.view, packet.ip.src) else {
+            return Ok(());
+        };
+        if nat.subnet == packet.view.port.subnet_id {
+            return Ok(());
+        }
+        // It comes in for the gateway's port, and goes on for the workload's.
+        check_subnet(
+            packet,
+            Direction::Ingress,
+            (nat.subnet, packet.wire.src),
+            packet.wire,
+        )?;
+        check_subnet(
+            packet,
+            Direction::Egress,
+            (nat.subnet, packet.ip.dst),
+            packet.ip,
+        )
+    }
+
+    /// The port that a packet from an edge to a NAT's address is for; `None` where it is for no
+    /// such address.
+    pub(super) fn behind_nat<'a>(
+        &self,
+        config: &'a Config,
+        bytes: &[u8],
+        ip: &Ip,
+    ) -> Option<Result<PortView<'a>, Drop>> {
+        let IpAddr::V4(public) = ip.dst else {
+            return None;
+        };
+        config.leases.of(public)?;
+        let object = DropObject::Address(ip.dst);
+        let unknown = Drop::because(DropReason::NatNoConnection, object);
+        let port = match ip.l4_kind {
+            L4::LaterFragment => self.nat.pieces.get(ip),
+            _ => outside_key(bytes, ip).and_then(|key| self.nat.owner(&key)),
+        };
+        let view = port.and_then(|port| config.view(port));
+        Some(view.ok_or(unknown))
+    }
+}
+
+/// The key by which the wire knows the connection that a packet from outside is of, or about.
+fn outside_key(bytes: &[u8], ip: &Ip) -> Option<FlowKey> {
+    if icmp::is_error(ip) {
+        let quote = icmp::embedded(bytes, ip).ok()?;
+        return FlowKey::quoted(NO_PORT, Direction::Ingress, &quote)
+            .filter(|_| quote.src == ip.dst);
+    }
+    FlowKey::of(NO_PORT, Direction::Ingress, ip)
+}
+
+/// The public port that a packet bears at its local end, as an edge sees it: the source's of what
+/// goes out, the destination's of what comes in, of an error what it quotes.
+pub(crate) fn public_port(bytes: &[u8], ip: &Ip, direction: Direction) -> Option<u16> {
+    let key = match (icmp::is_error(ip), direction) {
+        (true, _) => FlowKey::quoted(NO_PORT, direction, &icmp::embedded(bytes, ip).ok()?),
+        (false, _) => FlowKey::of(NO_PORT, direction, ip),
+    };
+    key.map(|key| key.ports().0)
+}
