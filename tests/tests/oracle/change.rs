@@ -5,10 +5,7 @@ use weft_model::{
     ops::{interface, route_table, subnet},
 };
 
-use crate::{
-    random::Random,
-    town::{DESTINATIONS, Town},
-};
+use crate::{random::Random, town::Town};
 
 /// A change: its kind, whom it is about, and where its other choices come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +36,17 @@ pub(crate) enum Kind {
     PutEntry,
     DeleteEntry,
     AssociateAcl,
+    RefillList,
+    Peer,
+    Unpeer,
 }
 
 /// The likelier ones several times.
-const KINDS: [Kind; 30] = [
+const KINDS: [Kind; 34] = [
+    Kind::RefillList,
+    Kind::RefillList,
+    Kind::Peer,
+    Kind::Unpeer,
     Kind::Replace,
     Kind::Replace,
     Kind::Replace,
@@ -105,6 +109,11 @@ impl Alter {
             Kind::PutEntry => town.put_entry(random, self.whom % town.acls.len()),
             Kind::DeleteEntry => town.delete_entry(random, self.whom % town.acls.len()),
             Kind::AssociateAcl => town.associate_acl(random, self.whom % town.subnets.len()),
+            Kind::RefillList if !town.lists.is_empty() => {
+                town.refill_list(random, self.whom % town.lists.len());
+            }
+            Kind::Peer => town.add_peering(random),
+            Kind::Unpeer => town.end_peering(random),
             Kind::AddInterface => town.add_interface(random),
             Kind::AddSubnet => {
                 let vpc = town.vpcs[self.whom % town.vpcs.len()];
@@ -128,9 +137,8 @@ impl Alter {
 
     fn delete_route(self, town: &mut Town, random: &mut Random) {
         let table = town.tables[self.whom % town.tables.len()];
-        let prefix = random.pick(&DESTINATIONS).parse().unwrap();
-        let _ =
-            town.run(|w, _| route_table::delete_route(&w.controller.cloud, table, prefix, None));
+        let from = town.destination(random);
+        let _ = town.run(|w, _| route_table::delete_route(&w.controller.cloud, table, from, None));
     }
 
     fn associate(self, town: &mut Town, random: &mut Random) {
@@ -156,7 +164,8 @@ impl Alter {
             Kind::Move => update.attachment = Some(Some(town.place(random))),
             Kind::Unplug => update.attachment = Some(None),
             Kind::Readdress => update.secondary_ipv4 = Some(some_addresses(town, &found, random)),
-            _ => return pass_address(town, &found, random),
+            Kind::PassAddress => return pass_address(town, &found, random),
+            _ => return,
         }
         let _ =
             town.run(|w, _| interface::update(&w.controller.cloud, &w.settings, id, update, None));

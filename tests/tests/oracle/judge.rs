@@ -225,13 +225,13 @@ impl Judge {
         };
         if ip.l4_kind == L4::LaterFragment {
             self.follow(&case)?;
-            let way = way(cloud, at, ip.dst)?;
+            let way = way(cloud, at, (ip.src, ip.dst))?;
             check_hop(&case, &way, outcome)?;
             return Ok(Some(way));
         }
         let before = self.connections.clone();
         let judged = self.judge(&case)?;
-        let way = match (way(cloud, at, ip.dst), &judged) {
+        let way = match (way(cloud, at, (ip.src, ip.dst)), &judged) {
             (Err(refusal), Judged::Part(name)) => {
                 // A connection dies with its destination.
                 self.connections.retain(|c| c.name != *name);

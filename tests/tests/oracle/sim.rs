@@ -13,7 +13,7 @@ mod run;
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use weft_model::{Cloud, InterfaceId, state::State};
+use weft_model::{Cloud, InterfaceId, VpcId, state::State};
 use weft_planner::queue::Update;
 
 use crate::{
@@ -165,20 +165,25 @@ impl Simulation {
     }
 }
 
-/// Between two interfaces that are likely to be of one VPC: else nothing ever arrives.
+/// Between two interfaces that are likely to be of one VPC or of peered ones: else nothing ever
+/// arrives.
 fn session(random: &mut Random, town: &Town) -> Session {
-    let vpc = |n: usize| {
-        town.controller
-            .cloud
-            .interface(town.interfaces[n])
-            .map(|i| i.vpc)
-    };
+    let cloud = &town.controller.cloud;
+    let vpc = |n: usize| cloud.interface(town.interfaces[n]).map(|i| i.vpc);
     let mut session = Session::random(random, town.interfaces.len());
     for _ in 0..64 {
-        if vpc(session.a).is_some() && vpc(session.a) == vpc(session.b) {
+        if let (Some(a), Some(b)) = (vpc(session.a), vpc(session.b))
+            && meet(cloud, a, b)
+        {
             break;
         }
         session = Session::random(random, town.interfaces.len());
     }
     session
+}
+
+/// Whether interfaces of the one VPC and of the other may have anything to do with each other.
+fn meet(cloud: &Cloud, a: VpcId, b: VpcId) -> bool {
+    let mut active = cloud.peerings_of_vpc(a).filter(|p| p.is_active());
+    a == b || active.any(|peering| peering.other(a) == Some(b))
 }

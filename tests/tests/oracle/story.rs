@@ -59,7 +59,7 @@ impl Story {
         let mut random = Random::new(seed ^ 0x57);
         let number = random.between(2, 7);
         let sessions: Vec<_> = (0..number)
-            .map(|_| Session::random(&mut random, 8))
+            .map(|_| Session::random(&mut random, 12))
             .collect();
         let mut steps = Vec::new();
         let mut sent = 0;

@@ -1,12 +1,14 @@
 //! A cloud made at random by the real commands, the hosts that run it, and the judge beside them.
 
+mod beyond;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use weft_engine::Now;
 use weft_model::{
-    AclAction, AclEntry, AclNumber, Attachment, Change, InterfaceId, Label, NetworkAclId, Peer,
-    PortMatch, PortRange, Prefix, Protocol, RouteTableId, RouteTarget, SecurityGroupId,
-    SubnetBlock6, SubnetId, VpcBlock6, VpcId,
+    AclAction, AclEntry, AclNumber, Attachment, Change, Destination, InterfaceId, Label,
+    NetworkAclId, Peer, PeeringId, PortMatch, PortRange, PrefixListId, Protocol, RouteTableId,
+    RouteTarget, SecurityGroupId, SubnetBlock6, SubnetId, VpcId,
     acl::Direction,
     group::IcmpMatch,
     ops::{
@@ -38,6 +40,8 @@ pub(crate) struct Town {
     pub(crate) groups: Vec<SecurityGroupId>,
     pub(crate) tables: Vec<RouteTableId>,
     pub(crate) acls: Vec<NetworkAclId>,
+    pub(crate) lists: Vec<PrefixListId>,
+    pub(crate) peerings: Vec<PeeringId>,
     pub(crate) settings: Settings,
     /// Where ids come from.
     entropy: Random,
@@ -64,7 +68,7 @@ impl Size {
     /// Of a story: everything meets everything.
     pub(crate) fn small(seed: u64) -> Self {
         let mut random = Random::new(seed ^ 0x512e);
-        let vpcs = random.between(1, 2);
+        let vpcs = random.between(1, 3);
         Self {
             hosts: random.between(1, 3),
             vpcs,
@@ -89,6 +93,8 @@ impl Town {
             groups: Vec::new(),
             tables: Vec::new(),
             acls: Vec::new(),
+            lists: Vec::new(),
+            peerings: Vec::new(),
             settings: Settings {
                 quotas: Quotas::UNLIMITED,
                 ..Settings::default()
@@ -98,8 +104,17 @@ impl Town {
             workers: 1,
         };
         town.build_substrate(&mut random, size.hosts, seed);
-        for _ in 0..size.vpcs {
-            town.build_vpc(&mut random, size.interfaces / size.vpcs);
+        for _ in 0..random.below(3) {
+            town.add_list(&mut random);
+        }
+        // Tenants may have the same addresses, and those that are peered have not.
+        let apart = random.percent(60);
+        for n in 0..size.vpcs {
+            let number = if apart { n } else { 0 };
+            town.build_vpc(&mut random, number, size.interfaces / size.vpcs);
+        }
+        if apart {
+            town.build_peerings(&mut random);
         }
         town
     }
@@ -137,13 +152,12 @@ impl Town {
         }
     }
 
-    /// Every tenant has the same addresses.
-    fn build_vpc(&mut self, random: &mut Random, interfaces: usize) {
+    fn build_vpc(&mut self, random: &mut Random, number: usize, interfaces: usize) {
         let draft = vpc::Draft {
             region: "r".parse().unwrap(),
-            primary: "10.0.0.0/16".parse().unwrap(),
+            primary: format!("10.{number}.0.0/16").parse().unwrap(),
             secondary: vec![],
-            ipv6: vec![block6()],
+            ipv6: vec![format!("fd00:0:0:{}00::/56", number + 1).parse().unwrap()],
             assign_ipv6: false,
             dns: Default::default(),
             label: None,
@@ -186,11 +200,13 @@ impl Town {
     }
 
     pub(crate) fn add_subnet(&mut self, vpc: VpcId, n: u8) {
-        let six = block6().subnets().nth(n.into());
+        let home = self.controller.cloud.vpc(vpc).unwrap();
+        let number = home.primary.net().network().octets()[1];
+        let six = home.ipv6[0].subnets().nth(n.into());
         let draft = subnet::Draft {
             vpc,
             zone: "z".parse().unwrap(),
-            ipv4: format!("10.0.{n}.0/24").parse().unwrap(),
+            ipv4: format!("10.{number}.{n}.0/24").parse().unwrap(),
             ipv6: six.filter(|_: &SubnetBlock6| n != 2),
             assign_ipv6: false,
             route_table: None,
@@ -259,10 +275,6 @@ impl Town {
     }
 }
 
-fn block6() -> VpcBlock6 {
-    "fd00:0:0:100::/56".parse().unwrap()
-}
-
 fn label(text: &str) -> Label {
     text.parse().unwrap()
 }
@@ -296,8 +308,9 @@ impl Town {
     }
 
     fn rule(&self, random: &mut Random) -> RuleDraft {
-        let peer = match random.below(3) {
-            0 => Peer::Group(*random.pick(&self.groups)),
+        let peer = match random.below(8) {
+            0 | 1 => Peer::Group(*random.pick(&self.groups)),
+            2 if !self.lists.is_empty() => Peer::List(*random.pick(&self.lists)),
             _ => Peer::Cidr(random.pick(&PREFIXES).parse().unwrap()),
         };
         RuleDraft {
@@ -403,17 +416,27 @@ fn traffic(random: &mut Random) -> PortMatch {
 
 /// What changes are made of.
 impl Town {
-    pub(crate) fn route(&self, random: &mut Random) -> (Prefix, RouteTarget) {
-        let prefix = random.pick(&DESTINATIONS).parse().unwrap();
-        let target = match random.below(6) {
+    pub(crate) fn destination(&self, random: &mut Random) -> Destination {
+        if random.percent(20) && !self.lists.is_empty() {
+            return Destination::List(*random.pick(&self.lists));
+        }
+        Destination::Prefix(random.pick(&DESTINATIONS).parse().unwrap())
+    }
+
+    pub(crate) fn route(&self, random: &mut Random) -> (Destination, RouteTarget) {
+        let destination = self.destination(random);
+        let target = match random.below(8) {
             0 => RouteTarget::Blackhole,
             1 => RouteTarget::Local,
+            2 | 3 if !self.peerings.is_empty() => {
+                RouteTarget::Peering(*random.pick(&self.peerings))
+            }
             _ => match self.interfaces.is_empty() {
                 true => RouteTarget::Local,
                 false => RouteTarget::Interface(*random.pick(&self.interfaces)),
             },
         };
-        (prefix, target)
+        (destination, target)
     }
 
     pub(crate) fn authorize(&mut self, random: &mut Random, group: usize) {
@@ -442,10 +465,9 @@ impl Town {
     pub(crate) fn put_route(
         &mut self,
         table: usize,
-        route: (Prefix, RouteTarget),
+        route: (Destination, RouteTarget),
     ) -> Result<Vec<Change>, OpError> {
         let id = self.tables[table];
-        let route = (route.0.into(), route.1);
         self.run(|w, _| route_table::put_route(&w.controller.cloud, &w.settings, id, route, None))
     }
 }
@@ -454,7 +476,7 @@ impl Town {
 pub(crate) const PORTS: [u16; 5] = [22, 80, 443, 5353, 40_000];
 
 /// Peers of rules.
-const PREFIXES: [&str; 9] = [
+const PREFIXES: [&str; 12] = [
     "0.0.0.0/0",
     "0.0.0.0/0",
     "::/0",
@@ -462,12 +484,15 @@ const PREFIXES: [&str; 9] = [
     "10.0.0.0/16",
     "10.0.1.0/24",
     "10.0.0.4/32",
+    "10.1.0.0/16",
+    "10.1.0.0/24",
     "fd00:0:0:100::/56",
     "fd00:0:0:101::/64",
+    "fd00:0:0:200::/56",
 ];
 
 /// Destinations of routes.
-pub(crate) const DESTINATIONS: [&str; 8] = [
+const DESTINATIONS: [&str; 12] = [
     "0.0.0.0/0",
     "::/0",
     "198.51.100.0/24",
@@ -475,7 +500,11 @@ pub(crate) const DESTINATIONS: [&str; 8] = [
     "10.0.0.0/16",
     "10.0.1.0/24",
     "10.0.2.0/24",
+    "10.1.0.0/16",
+    "10.1.1.0/24",
+    "10.2.0.0/16",
     "fd00:0:0:101::/64",
+    "fd00:0:0:200::/56",
 ];
 
 /// Running.
@@ -506,6 +535,8 @@ impl Town {
                     self.groups.push(g.id);
                 }
                 Some(Resource::NetworkAcl(a)) => self.acls.push(a.id),
+                Some(Resource::PrefixList(l)) => self.lists.push(l.id),
+                Some(Resource::Peering(p)) => self.peerings.push(p.id),
                 Some(Resource::RouteTable(t)) if !self.tables.contains(&t.id) => {
                     self.tables.push(t.id);
                 }

@@ -1,10 +1,10 @@
 //! What the cloud says of a packet: rules one by one, routes one by one.
 
-use std::net::IpAddr;
+use std::{cmp::Reverse, net::IpAddr};
 
 use weft_model::{
-    AclAction, Cloud, Destination, Interface, Peer, PortMatch, Prefix, PrefixListId, Protocol,
-    Route, RouteOrigin, RouteTable, RouteTarget, Rule, Subnet,
+    AclAction, Cloud, Destination, Interface, Peer, PeeringId, PortMatch, Prefix, PrefixListId,
+    Protocol, Route, RouteOrigin, RouteTable, RouteTarget, Rule, Subnet, VpcId,
 };
 use weft_packet::headers::{Ip, L4};
 
@@ -101,11 +101,19 @@ pub(crate) fn check_acl(
     }
 }
 
-/// Who holds the address, while plugged in.
-pub(crate) fn holder(cloud: &Cloud, near: &Interface, address: IpAddr) -> Option<Interface> {
+/// Who holds the address in the VPC, while plugged in.
+pub(crate) fn held(cloud: &Cloud, vpc: VpcId, address: IpAddr) -> Option<Interface> {
     let mut all = cloud.interfaces();
-    let holder = all.find(|i| i.vpc == near.vpc && i.addresses().any(|a| a == address));
+    let holder = all.find(|i| i.vpc == vpc && i.addresses().any(|a| a == address));
     holder.filter(|i| i.attachment.is_some()).cloned()
+}
+
+/// Who holds the address, in the interface's own VPC or one that it is peered with.
+pub(crate) fn holder(cloud: &Cloud, near: &Interface, address: IpAddr) -> Option<Interface> {
+    let active = cloud.peerings_of_vpc(near.vpc).filter(|p| p.is_active());
+    let others = active.filter_map(|peering| peering.other(near.vpc));
+    let mut vpcs = std::iter::once(near.vpc).chain(others);
+    vpcs.find_map(|vpc| held(cloud, vpc, address))
 }
 
 fn rules<'a>(
@@ -212,47 +220,64 @@ fn listed(cloud: &Cloud, id: PrefixListId) -> Vec<Prefix> {
 }
 
 /// The route that the table has for the address, and for which prefix: the longest, and of several
-/// for that prefix a static one.
+/// for that prefix one of its own, then the list's with the lowest id, then a propagated one.
 fn route<'a>(cloud: &Cloud, table: &'a RouteTable, to: IpAddr) -> Option<(Prefix, &'a Route)> {
-    let rank = |origin| match origin {
-        RouteOrigin::Static => 2,
-        RouteOrigin::Table => 1,
-        RouteOrigin::Propagated => 0,
+    let rank = |route: &Route| match (route.origin, route.destination) {
+        (RouteOrigin::Static | RouteOrigin::Table, Destination::Prefix(_)) => (2, None),
+        (_, Destination::List(id)) => (1, Some(Reverse(id))),
+        (RouteOrigin::Propagated, Destination::Prefix(_)) => (0, None),
     };
     let all = table.routes.iter().flat_map(|route| {
         let prefixes = prefixes(cloud, route.destination).into_iter();
         prefixes.map(move |prefix| (prefix, route))
     });
     let fitting = all.filter(|(prefix, _)| prefix.contains_addr(to));
-    fitting.max_by_key(|(prefix, route)| (prefix.net().prefix_len(), rank(route.origin)))
+    fitting.max_by_key(|(prefix, route)| (prefix.net().prefix_len(), rank(route)))
 }
 
-/// Where the interface's packets to the address go.
-pub(crate) fn way(cloud: &Cloud, from: &Interface, to: IpAddr) -> Result<Way, Refusal> {
+/// Where the interface's packets from one address to another go.
+pub(crate) fn way(
+    cloud: &Cloud,
+    from: &Interface,
+    (src, dst): (IpAddr, IpAddr),
+) -> Result<Way, Refusal> {
     let subnet = cloud.subnet(from.subnet).unwrap();
-    let held = || {
-        let nobody = Refusal::because("no_mapping", to);
-        holder(cloud, from, to).ok_or(nobody)
+    let local = || {
+        let nobody = Refusal::because("no_mapping", dst);
+        held(cloud, from.vpc, dst).ok_or(nobody)
     };
-    if in_subnet(subnet, to) {
+    if in_subnet(subnet, dst) {
         return Ok(Way {
-            to: held()?,
+            to: local()?,
             routed: false,
         });
     }
     let vpc = cloud.vpc(from.vpc).unwrap();
     let table = subnet.route_table.unwrap_or(vpc.main_route_table);
     let routes = cloud.route_table(table).unwrap();
-    let found = route(cloud, routes, to);
+    let found = route(cloud, routes, dst);
     let (prefix, found) = found.ok_or_else(|| Refusal::because("no_route", table))?;
     let dead = || Refusal::because("blackhole", format!("{table} {prefix}"));
     let to = match found.target {
-        RouteTarget::Local => held()?,
+        RouteTarget::Local => local()?,
         RouteTarget::Interface(id) => {
             let target = cloud.interface(id).filter(|i| i.attachment.is_some());
             target.cloned().ok_or_else(dead)?
         }
+        RouteTarget::Peering(id) => {
+            let there = other_side(cloud, from.vpc, id).ok_or_else(dead)?;
+            // What isn't the VPC's own doesn't cross, and nothing behind the other is reached.
+            let own = held(cloud, from.vpc, src);
+            own.ok_or_else(|| Refusal::because("foreign_source", id))?;
+            let other = held(cloud, there, dst);
+            other.ok_or_else(|| Refusal::because("peer_no_mapping", id))?
+        }
         _ => return Err(dead()),
     };
     Ok(Way { to, routed: true })
+}
+
+/// The VPC that an active peering leads to.
+fn other_side(cloud: &Cloud, vpc: VpcId, id: PeeringId) -> Option<VpcId> {
+    cloud.peering(id).filter(|p| p.is_active())?.other(vpc)
 }
