@@ -210,7 +210,7 @@ impl Server {
         let leases = leases.map(|asks| tokio::spawn(leases::serve(Arc::clone(&core), asks)));
         let (stopping, stopped) = watch::channel(false);
         let watching = [
-            tokio::spawn(hub.clone().watch_lost()),
+            tokio::spawn(hub.clone().watch_silence()),
             tokio::spawn(drains::end_when_due(Arc::clone(&core))),
         ];
         let saving = tokio::spawn(save_meters(hub.clone()));

@@ -285,10 +285,14 @@ impl HealthCheck {
         }
     }
 
-    /// Seconds within which a target that stops answering is known to be unhealthy.
+    /// Seconds within which a target that stops answering is known to be unhealthy: it may have
+    /// answered a moment ago, and the last of the checks that decide still waits for its answer.
     pub fn detection(&self) -> u32 {
-        u32::from(self.interval) * u32::from(self.unhealthy)
+        u32::from(self.interval) * u32::from(self.unhealthy) + u32::from(self.timeout)
     }
+
+    /// The least of that, whatever the settings.
+    pub const SHORTEST_DETECTION: u32 = 5 * 2 + 2;
 }
 
 /// Those that serve what a listener takes.

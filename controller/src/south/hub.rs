@@ -1,7 +1,7 @@
 //! Where commits come in and streams draw from.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -26,6 +26,7 @@ use crate::metering::Metering;
 
 use super::{
     Counters, HostStatus, MESSAGE_LIMIT, Timings,
+    health::LOOK,
     leases::{self, Ask},
     session::{Ending, Link, Session},
     stream::Service,
@@ -72,8 +73,8 @@ pub(super) struct Plans {
     pub(super) planner: Planner<wire::Resource>,
     /// The newest revisions, and whom each concerned.
     recent: VecDeque<(Revision, Vec<HostName>)>,
-    /// Hosts without a stream whose targets may still count as healthy, and since when.
-    pub(super) lost: BTreeMap<HostName, Instant>,
+    /// When to look whether a host is still heard: what it said of targets may hold no more.
+    pub(super) looks: BTreeSet<(Instant, HostName)>,
 }
 
 /// Commits.
@@ -85,7 +86,7 @@ impl Hub {
         let sessions = DashMap::new();
         let now = Instant::now();
         let hosts = cloud.hosts();
-        let lost = hosts.map(|host| (host.name.clone(), now)).collect();
+        let looks = hosts.map(|host| (now + LOOK, host.name.clone())).collect();
         for host in cloud.hosts() {
             sessions.insert(host.name.clone(), Arc::new(Session::new(None)));
         }
@@ -97,7 +98,7 @@ impl Hub {
             plans: Mutex::new(Plans {
                 planner,
                 recent: VecDeque::new(),
-                lost,
+                looks,
             }),
             sessions,
             revision: watch::Sender::new(revision),
@@ -114,7 +115,7 @@ impl Hub {
     /// Tells the hosts concerned of a commit. Revisions come in their order.
     pub fn commit(&self, revision: Revision, changes: &[Change]) {
         let mut plans = self.plans();
-        self.add_hosts(changes);
+        self.add_hosts(&mut plans, changes);
         let plan = plans.planner.apply(changes);
         let concerned = plan.hosts().cloned().collect();
         for (host, edits) in plan {
@@ -140,11 +141,16 @@ impl Hub {
         }
     }
 
-    fn add_hosts(&self, changes: &[Change]) {
+    fn add_hosts(&self, plans: &mut Plans, changes: &[Change]) {
         for change in changes {
-            if let Some(Resource::Host(host)) = &change.after {
+            if let Some(Resource::Host(host)) = &change.after
+                && change.before.is_none()
+            {
                 let new = || Arc::new(Session::new(None));
                 self.0.sessions.entry(host.name.clone()).or_insert_with(new);
+                plans
+                    .looks
+                    .insert((Instant::now() + LOOK, host.name.clone()));
             }
         }
     }
@@ -233,7 +239,7 @@ impl Hub {
         }
         let desired = plans.planner.desired(&host);
         let link = session.connect(&read, &hello.version, &desired, revision);
-        plans.lost.remove(&host);
+        session.hear(Instant::now());
         Ok((host, session, link))
     }
 

@@ -2,10 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use tonic::Status;
 use weft_model::{InterfaceId, Revision, state::StateKey};
 use weft_planner::{
@@ -31,6 +38,8 @@ pub(super) enum Ending {
     Forgotten,
     /// The controller is going down.
     Closing,
+    /// The host has said nothing for so long that what it said of its targets holds no more.
+    Silent,
 }
 
 impl Ending {
@@ -43,6 +52,9 @@ impl Ending {
             Self::Closing => {
                 Status::unavailable("the controller is going down: reconnect a little later")
             }
+            Self::Silent => Status::deadline_exceeded(
+                "no word for longer than the health checks take: say again how the targets are",
+            ),
         }
     }
 }
@@ -94,6 +106,10 @@ impl Lag {
 pub(super) struct Session {
     inner: Mutex<Inner>,
     lag: watch::Sender<Lag>,
+    made: Instant,
+    /// Microseconds from then until the host was heard last: written with each of its words, and
+    /// read only when somebody asks.
+    heard: AtomicU64,
 }
 
 struct Inner {
@@ -118,7 +134,21 @@ impl Session {
                 oldest: behind,
                 forgotten: false,
             }),
+            made: Instant::now(),
+            heard: AtomicU64::new(0),
         }
+    }
+
+    /// The host said something.
+    pub(super) fn hear(&self, now: Instant) {
+        let micros = now.saturating_duration_since(self.made).as_micros();
+        let micros = u64::try_from(micros).unwrap_or(u64::MAX);
+        self.heard.fetch_max(micros, Ordering::Relaxed);
+    }
+
+    /// When the host was heard last; before its first word, when waiting for it began.
+    pub(super) fn heard(&self) -> Instant {
+        self.made + Duration::from_micros(self.heard.load(Ordering::Relaxed))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -267,15 +297,12 @@ impl Session {
         }
     }
 
-    /// Whether the host is without a stream now.
-    pub(super) fn disconnect(&self, link: &Arc<Link>) -> bool {
-        let Some(mut inner) = self.of(link) else {
-            return false;
-        };
-        inner.link = None;
-        inner.queue.disconnect();
-        self.publish(&inner);
-        true
+    pub(super) fn disconnect(&self, link: &Arc<Link>) {
+        if let Some(mut inner) = self.of(link) {
+            inner.link = None;
+            inner.queue.disconnect();
+            self.publish(&inner);
+        }
     }
 }
 

@@ -123,9 +123,7 @@ struct Stream {
 /// However the stream ends, the session must not wait for its answers.
 impl Drop for Stream {
     fn drop(&mut self) {
-        if self.session.disconnect(&self.link) {
-            self.hub.lose(&self.host);
-        }
+        self.session.disconnect(&self.link);
         self.hub.lost(&self.host);
     }
 }
@@ -203,6 +201,7 @@ impl Stream {
 
     fn receive(&mut self, message: wire::FromHost) -> Result<(), Status> {
         self.heard = Instant::now();
+        self.session.hear(self.heard);
         match message.message {
             Some(FromHost::Hello(_)) => Err(Status::invalid_argument("hello was said already")),
             Some(FromHost::Ack(ack)) => self.acknowledge(ack),

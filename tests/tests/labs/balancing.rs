@@ -214,12 +214,22 @@ fn a_host_that_dies_takes_its_targets_out_within_their_checks_time() {
     let Some(world) = Balanced::up(&["web-1", "web-2"], "300") else {
         return;
     };
-    world.lab.signal("vswitch-h1", "STOP");
-    let time = world.becomes("web-1", "unhealthy");
-    println!("out after {time:?}");
-    let spread = world.spread("tcp", &world.ipv4, "100");
-    assert_eq!(spread.keys().collect::<Vec<_>>(), ["web-2"], "{spread:?}");
-    world.lab.signal("vswitch-h1", "CONT");
+    let lab = &world.lab;
+    let fault = |words: &[&str]| lab.weft(&[&["lab", "fault"], words].concat()).ok();
+    let out = |how| {
+        // Checks take two intervals and a timeout: 12 s.
+        let time = world.becomes("web-1", "unhealthy");
+        println!("{how}: out after {time:?}");
+        let spread = world.spread("tcp", &world.ipv4, "100");
+        assert_eq!(spread.keys().collect::<Vec<_>>(), ["web-2"], "{spread:?}");
+    };
+    fault(&["set", "h1", "--kill"]);
+    out("dead");
+    fault(&["clear", "h1"]);
+    world.becomes("web-1", "healthy");
+    lab.signal("vswitch-h1", "STOP");
+    out("hanging");
+    lab.signal("vswitch-h1", "CONT");
     world.becomes("web-1", "healthy");
 }
 

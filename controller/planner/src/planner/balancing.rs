@@ -3,11 +3,14 @@
 //! Health is no part of the cloud: it lives here, is lost with the process, and a host that
 //! connects says all of it again. Until then hosts go by what they were told last.
 
+mod health;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    time::Duration,
 };
+
+pub use health::TargetReport;
 
 use weft_model::{
     Balancer, BalancerId, Health, HostName, Interface, InterfaceId, Listener, ListenerId, SubnetId,
@@ -66,15 +69,6 @@ pub(super) struct Balancing {
     standing: BTreeMap<InterfaceId, Standing>,
     by_address: BTreeMap<(VpcId, IpAddr), InterfaceId>,
     findings: BTreeMap<TargetKey, Finding>,
-}
-
-/// How a target is doing, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetReport {
-    /// In one word, as the API has it.
-    pub health: &'static str,
-    /// Why, where there is more to say.
-    pub reason: String,
 }
 
 fn insert<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: K, value: V) {
@@ -335,96 +329,5 @@ fn listener(listener: &Listener) -> ListenerState {
         port: listener.port,
         target_group: listener.target_group,
         idle_timeout: listener.idle_timeout,
-    }
-}
-
-/// Health.
-impl<B> Planner<B> {
-    /// Takes what a host found of targets, and says whom that concerns. A host speaks of its own
-    /// only.
-    pub fn report(
-        &mut self,
-        host: &HostName,
-        findings: impl IntoIterator<Item = (TargetKey, Option<String>)>,
-    ) -> Plan<B> {
-        let mut changed = BTreeSet::new();
-        for (key, finding) in findings {
-            if self.speaks_for(host, &key) {
-                let before = self.balancing.findings.insert(key, finding.clone());
-                if before.map(|before| before.is_none()) != Some(finding.is_none()) {
-                    changed.insert(key.0);
-                }
-            }
-        }
-        self.refreshed(changed)
-    }
-
-    fn speaks_for(&self, host: &HostName, key: &TargetKey) -> bool {
-        let known = &self.balancing;
-        known.groups.get(&key.0).is_some_and(|group| {
-            let mut keys = group.targets.iter().filter_map(|t| known.key(group, t));
-            keys.any(|(known, standing)| known == *key && standing.host == *host)
-        })
-    }
-
-    /// The host has been lost for so long: its targets whose checks would have failed by now are
-    /// unhealthy. Also whether some aren't yet.
-    pub fn lost(&mut self, host: &HostName, time: Duration) -> (Plan<B>, bool) {
-        let known = &mut self.balancing;
-        let (mut changed, mut waiting) = (BTreeSet::new(), false);
-        let mut due = Vec::new();
-        for group in known.groups.values() {
-            let late = time >= Duration::from_secs(group.health_check.detection().into());
-            let keys = group.targets.iter().filter_map(|t| known.key(group, t));
-            for (key, standing) in keys {
-                let unhealthy = matches!(known.findings.get(&key), Some(Some(_)));
-                if standing.host == *host && !unhealthy {
-                    waiting |= !late;
-                    due.extend(late.then_some(key));
-                }
-            }
-        }
-        for key in due {
-            let reason = format!("its host {host} is lost");
-            known.findings.insert(key, Some(reason));
-            changed.insert(key.0);
-        }
-        (self.refreshed(changed), waiting)
-    }
-
-    fn refreshed(&mut self, groups: BTreeSet<TargetGroupId>) -> Plan<B> {
-        let mut plan = Plan::new();
-        for group in groups {
-            self.refresh_targets(group, &mut plan);
-        }
-        plan
-    }
-
-    /// How the group's targets are doing, in their order.
-    pub fn target_health(&self, group: TargetGroupId) -> Vec<TargetReport> {
-        let group = self.balancing.groups.get(&group);
-        let targets = group.into_iter().flat_map(|group| {
-            let each = group.targets.iter();
-            each.map(|target| self.report_of(group, target))
-        });
-        targets.collect()
-    }
-
-    fn report_of(&self, group: &TargetGroup, target: &Target) -> TargetReport {
-        let known = &self.balancing;
-        let key = known.key(group, target).map(|(key, _)| key);
-        let finding = key.and_then(|key| known.findings.get(&key));
-        let (health, reason) = match (key, finding) {
-            _ if target.draining => ("draining", "deregistered: it keeps its connections"),
-            _ if !known.is_used(group.id) => ("unused", "no listener sends to the group"),
-            (None, _) => ("unavailable", "it isn't plugged in on any host"),
-            (_, None) => ("initial", "its checks have not decided yet"),
-            (_, Some(None)) => ("healthy", ""),
-            (_, Some(Some(reason))) => ("unhealthy", reason.as_str()),
-        };
-        TargetReport {
-            health,
-            reason: reason.to_owned(),
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod connecting;
 mod fake;
+mod health;
 mod syncing;
 mod world;
 

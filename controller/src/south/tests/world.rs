@@ -12,9 +12,9 @@ use weft_model::{
 
 use crate::south::{Applied, Hub, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, Lagging, Timings};
 
-const VPC: VpcId = VpcId::from_bits(1);
+pub(super) const VPC: VpcId = VpcId::from_bits(1);
 const TABLE: RouteTableId = RouteTableId::from_bits(2);
-const SUBNET: SubnetId = SubnetId::from_bits(3);
+pub(super) const SUBNET: SubnetId = SubnetId::from_bits(3);
 const GROUP: SecurityGroupId = SecurityGroupId::from_bits(4);
 
 /// Longer than anything here takes; only a broken test waits for it.
@@ -102,7 +102,7 @@ fn first_cloud() -> Cloud {
     Cloud::from_resources(resources)
 }
 
-fn interface(n: u64, on: Option<u64>) -> Interface {
+pub(super) fn interface(n: u64, on: Option<u64>) -> Interface {
     Interface {
         id: eni(n),
         vpc: VPC,
