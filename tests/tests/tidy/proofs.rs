@@ -12,11 +12,9 @@ struct Tests(BTreeSet<String>);
 
 impl<'ast> Visit<'ast> for Tests {
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        if item
-            .attrs
-            .iter()
-            .any(|attribute| attribute.path().is_ident("test"))
-        {
+        // `#[test]` and `#[tokio::test]`.
+        let is_test = |path: &syn::Path| path.segments.last().is_some_and(|s| s.ident == "test");
+        if item.attrs.iter().any(|a| is_test(a.path())) {
             self.0.insert(item.sig.ident.to_string());
         }
         visit::visit_item_fn(self, item);
