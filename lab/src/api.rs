@@ -8,16 +8,16 @@ use tonic::{
 };
 use weft_proto::v1::{
     self as wire, egress_gateways_client::EgressGatewaysClient,
-    elastic_addresses_client::ElasticAddressesClient, flow_logs_client::FlowLogsClient,
-    hosts_client::HostsClient, interfaces_client::InterfacesClient,
-    internet_gateways_client::InternetGatewaysClient, listeners_client::ListenersClient,
-    load_balancers_client::LoadBalancersClient, network_acls_client::NetworkAclsClient,
-    operations_client::OperationsClient, peerings_client::PeeringsClient,
-    prefix_lists_client::PrefixListsClient, private_zones_client::PrivateZonesClient,
-    public_pools_client::PublicPoolsClient, regions_client::RegionsClient,
-    route_tables_client::RouteTablesClient, security_groups_client::SecurityGroupsClient,
-    subnets_client::SubnetsClient, target_groups_client::TargetGroupsClient,
-    vpcs_client::VpcsClient, zones_client::ZonesClient,
+    elastic_addresses_client::ElasticAddressesClient, explain_client::ExplainClient,
+    flow_logs_client::FlowLogsClient, hosts_client::HostsClient,
+    interfaces_client::InterfacesClient, internet_gateways_client::InternetGatewaysClient,
+    listeners_client::ListenersClient, load_balancers_client::LoadBalancersClient,
+    network_acls_client::NetworkAclsClient, operations_client::OperationsClient,
+    peerings_client::PeeringsClient, prefix_lists_client::PrefixListsClient,
+    private_zones_client::PrivateZonesClient, public_pools_client::PublicPoolsClient,
+    regions_client::RegionsClient, route_tables_client::RouteTablesClient,
+    security_groups_client::SecurityGroupsClient, subnets_client::SubnetsClient,
+    target_groups_client::TargetGroupsClient, vpcs_client::VpcsClient, zones_client::ZonesClient,
 };
 
 use crate::runtime::dirs::LabDir;
@@ -133,6 +133,7 @@ impl Api {
         internet_gateways, InternetGatewaysClient;
         egress_gateways, EgressGatewaysClient;
         operations, OperationsClient;
+        explain, ExplainClient;
     }
 
     listing! {

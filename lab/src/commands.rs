@@ -2,12 +2,15 @@
 
 mod check;
 mod down;
+mod env;
 mod exec;
 mod fault;
+mod grade;
 mod graph;
 mod list;
 mod matrix;
 mod pty;
+mod scenarios;
 mod up;
 
 use std::{future::Future, path::PathBuf};
@@ -25,7 +28,7 @@ use crate::{
         wire::Request,
     },
     scenario::{self, Setting},
-    topology::{INTERNET, LabName, Topology, Transport},
+    topology::{LabName, Topology, Transport},
 };
 
 const AFTER_HELP: &str = "\
@@ -35,6 +38,8 @@ Examples:
   weft lab exec web-1 -- ip address             run a program in a workload
   weft lab up scale --set hosts=8 --set workloads=100
   weft lab up my-lab.yaml                       your own; again after editing it
+  weft lab up three-tier --broken               an exercise; `weft lab scenarios` lists them
+  weft lab grade three-tier                     mark it
   weft lab down                                 take it all away
 
 Exit codes: 0 done; 1 a check or the command failed; 2 wrong usage or topology; 3 the system
@@ -73,6 +78,13 @@ pub enum LabCommand {
     },
     /// Try every check of the topology with real packets.
     Check,
+    /// Mark an exercise in the lab that is up: what of it is done, and what decides the rest.
+    #[command(
+        after_help = "Examples:\n  weft lab up three-tier --broken   begin\n  weft lab grade three-tier         how far it is\n  weft lab grade homework.yaml      by the criteria of a file\n\nExit codes: 0 everything is met; 1 it isn't; 2 wrong usage or topology."
+    )]
+    Grade(GradeArgs),
+    /// List the topologies that come with the program, and which have an exercise.
+    Scenarios,
     /// Show who reaches whom.
     Matrix(MatrixArgs),
     /// Draw the topology.
@@ -102,7 +114,12 @@ pub enum LabCommand {
     /// Print a built-in topology, to read or to start from.
     Render(SourceArgs),
     /// Print the environment that leads programs to a lab's controller: `eval $(weft lab env)`.
-    Env,
+    Env {
+        /// The ids of all that has a name, too: `$sg_web`, `$eni_web_1`, `$sgr_web_in_1` for a
+        /// group's first ingress rule. In a lab of several VPCs the VPC comes first: `$sg_shop_web`.
+        #[arg(long)]
+        ids: bool,
+    },
     /// Remove what dead labs left in the directory of labs.
     Gc,
     /// The first process of a lab.
@@ -130,8 +147,11 @@ pub enum LabCommand {
 /// What to bring up.
 #[derive(Debug, Clone, Args)]
 pub struct SourceArgs {
-    /// A topology file, or a scenario: quickstart, scale.
+    /// A topology file, or a scenario of `weft lab scenarios`.
     pub topology: String,
+    /// As its exercise begins: a scenario with what is to be mended.
+    #[arg(long)]
+    pub broken: bool,
     /// A scenario's parameter.
     #[arg(long, value_name = "KEY=NUMBER")]
     pub set: Vec<Setting>,
@@ -157,6 +177,19 @@ pub struct UpArgs {
     /// How long hosts and devices may take, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) timeout: u64,
+}
+
+/// What to mark.
+#[derive(Debug, Clone, Args)]
+pub struct GradeArgs {
+    /// A scenario, or a topology file with an exercise; the lab's own without.
+    pub(crate) topology: Option<String>,
+    /// Show what was expected and seen of what is met, too.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Keep the hints back.
+    #[arg(long)]
+    pub(crate) no_hints: bool,
 }
 
 /// What to try between all workloads.
@@ -201,6 +234,8 @@ pub(crate) fn dispatch(command: LabCommand, global: &Global) -> Result<u8, LabEr
         LabCommand::Exec { workload, command } => exec::exec(&workload, command, global),
         LabCommand::Shell { workload } => exec::shell(&workload, global),
         LabCommand::Check => check::check(global).map(|()| 0),
+        LabCommand::Grade(args) => grade::grade(&args, global).map(|()| 0),
+        LabCommand::Scenarios => scenarios::list(global).map(|()| 0),
         LabCommand::Matrix(args) => matrix::matrix(&args, global).map(|()| 0),
         LabCommand::Graph { dot } => graph::graph(dot, global).map(|()| 0),
         LabCommand::Logs { process } => list::logs(process.as_deref(), global).map(|()| 0),
@@ -214,7 +249,7 @@ pub(crate) fn dispatch(command: LabCommand, global: &Global) -> Result<u8, LabEr
         }
         LabCommand::Validate(source) => validate(&source).map(|()| 0),
         LabCommand::Render(source) => render(&source).map(|()| 0),
-        LabCommand::Env => list::env(global).map(|()| 0),
+        LabCommand::Env { ids } => env::env(ids, global).map(|()| 0),
         LabCommand::Gc => down::gc(global).map(|()| 0),
         LabCommand::Supervise { dir } => Err(supervisor::run(&dir).into()),
         LabCommand::Probe => Ok(probe::run().map(|()| 0)?),
@@ -226,9 +261,15 @@ pub(crate) fn source(args: &SourceArgs) -> Result<(String, String), LabError> {
     let name = &args.topology;
     let is_scenario = scenario::ALL.iter().any(|s| s.name == name.as_str());
     if is_scenario {
-        return Ok((name.clone(), scenario::render(name, &args.set)?));
+        return Ok((
+            name.clone(),
+            scenario::render(name, &args.set, args.broken)?,
+        ));
     }
     match std::fs::read_to_string(name) {
+        Ok(_) if args.broken => {
+            Err(scenario::ScenarioError::NoExercise { name: name.clone() }.into())
+        }
         Ok(text) => match args.set.first() {
             Some(setting) => Err(scenario::refuse(name, &setting.key, &[]).into()),
             None => Ok((name.clone(), text)),
@@ -262,7 +303,7 @@ fn validate(args: &SourceArgs) -> Result<(), LabError> {
 }
 
 fn render(args: &SourceArgs) -> Result<(), LabError> {
-    let text = scenario::render(&args.topology, &args.set)?;
+    let text = scenario::render(&args.topology, &args.set, args.broken)?;
     print::line(text.trim_end())?;
     Ok(())
 }
@@ -292,7 +333,7 @@ pub(crate) fn select(name: Option<&str>) -> Result<LabDir, LabError> {
 pub(crate) fn select_by_workload(lab: Option<&str>, workload: &str) -> Result<LabDir, LabError> {
     if lab.is_some() {
         let dir = select(lab)?;
-        return if stored(&dir).is_ok_and(|t| has(&t, workload)) {
+        return if stored(&dir).is_ok_and(|t| t.has(workload)) {
             Ok(dir)
         } else {
             Err(no_workload(&dir, workload))
@@ -301,7 +342,7 @@ pub(crate) fn select_by_workload(lab: Option<&str>, workload: &str) -> Result<La
     let labs = Labs::open()?.list()?;
     let mut having: Vec<LabDir> = labs
         .into_iter()
-        .filter(|dir| dir.alive() && stored(dir).is_ok_and(|t| has(&t, workload)))
+        .filter(|dir| dir.alive() && stored(dir).is_ok_and(|t| t.has(workload)))
         .collect();
     match having.len() {
         1 => Ok(having.remove(0)),
@@ -320,15 +361,6 @@ pub(crate) fn select_by_workload(lab: Option<&str>, workload: &str) -> Result<La
 
 fn no_workload(dir: &LabDir, workload: &str) -> LabError {
     LabError::Which(format!("lab {} has no workload `{workload}`", dir.name))
-}
-
-fn has(topology: &Topology, workload: &str) -> bool {
-    if let Some(host) = workload.strip_prefix("host:") {
-        return topology.hosts.iter().any(|h| h.name.as_str() == host);
-    }
-    let internet = workload == INTERNET && topology.internet.is_some();
-    let mut workloads = topology.workloads.iter();
-    internet || workloads.any(|w| w.name.as_str() == workload)
 }
 
 /// The topology that a lab was brought up with.

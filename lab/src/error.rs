@@ -41,15 +41,15 @@ pub enum LabError {
     /// Which lab is meant?
     #[error("{0}")]
     Which(String),
-    /// A program that the topology asks for isn't there.
-    #[error("{needs} needs {program}: on Debian and Ubuntu, `apt-get install {package}`")]
+    /// Programs that the topology asks for aren't there.
+    #[error("{needs} needs {programs}: on Debian and Ubuntu, `apt-get install {packages}`")]
     NotInstalled {
-        /// The program.
-        program: &'static str,
-        /// What needs it.
-        needs: &'static str,
-        /// The package that has it.
-        package: &'static str,
+        /// What needs them.
+        needs: String,
+        /// The programs.
+        programs: String,
+        /// The packages that have them.
+        packages: String,
     },
     /// Devices did not come.
     #[error("after {seconds} s these devices are not up: {lacking}")]
@@ -69,6 +69,14 @@ pub enum LabError {
         failed: usize,
         /// How many ran.
         all: usize,
+    },
+    /// An exercise was marked and isn't done; the mark is printed already.
+    #[error("{points} of {of} points")]
+    Grade {
+        /// What the met criteria are worth.
+        points: u32,
+        /// What all are.
+        of: u32,
     },
 }
 

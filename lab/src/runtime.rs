@@ -12,6 +12,7 @@ pub mod launch;
 mod link;
 pub(crate) mod netns;
 mod process;
+pub(crate) mod programs;
 mod proxy;
 pub(crate) mod relay;
 pub(crate) mod routing;

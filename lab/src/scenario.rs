@@ -1,5 +1,7 @@
 //! Topologies that come with the program.
 
+mod broken;
+
 use std::{collections::BTreeMap, fmt::Write as _, str::FromStr};
 
 /// A built-in topology and its parameters.
@@ -11,30 +13,84 @@ pub struct Scenario {
     pub about: &'static str,
     /// Parameters with their defaults.
     pub parameters: &'static [(&'static str, u32)],
+    /// Its text; made from the parameters if it has some.
+    text: &'static str,
+    /// How its exercise begins, if it has one: what differs.
+    broken: Option<&'static str>,
+}
+
+impl Scenario {
+    /// Whether it has an exercise.
+    pub const fn has_exercise(&self) -> bool {
+        self.broken.is_some()
+    }
+}
+
+/// A scenario of a lesson: its directory has a topology and how that is broken.
+macro_rules! lesson {
+    ($name:literal, $about:literal) => {
+        Scenario {
+            name: $name,
+            about: $about,
+            parameters: &[],
+            text: include_str!(concat!("../scenarios/", $name, "/topology.yaml")),
+            broken: Some(include_str!(concat!(
+                "../scenarios/",
+                $name,
+                "/broken.diff"
+            ))),
+        }
+    };
 }
 
 /// Every scenario.
-pub const ALL: [Scenario; 2] = [
+pub const ALL: &[Scenario] = &[
     Scenario {
         name: "quickstart",
         about: "2 hosts, 2 tenants with overlapping addresses, web/app/db tiers, IPv4 and IPv6",
         parameters: &[],
+        text: include_str!("../scenarios/quickstart.yaml"),
+        broken: None,
     },
     Scenario {
         name: "scale",
         about: "one subnet of many workloads over many hosts, a ring of checks",
         parameters: &[("hosts", 4), ("workloads", 20)],
+        text: "",
+        broken: None,
     },
+    lesson!(
+        "three-tier",
+        "a shop: nginx, an application behind it, and Redis"
+    ),
 ];
 
 /// Why a scenario can't be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScenarioError {
     /// No such scenario.
-    #[error("there is no file and no scenario `{name}`; scenarios: quickstart, scale")]
+    #[error("there is no file and no scenario `{name}`; `weft lab scenarios` lists them")]
     Unknown {
         /// What was asked.
         name: String,
+    },
+    /// It has no exercise.
+    #[error(
+        "`{name}` has no exercise that comes with the program; `weft lab scenarios` lists those"
+    )]
+    NoExercise {
+        /// The scenario or file.
+        name: String,
+    },
+    /// What its exercise changes isn't there.
+    #[error("the exercise of `{name}` changes `{line}`, which is there {times} times")]
+    Exercise {
+        /// The scenario.
+        name: &'static str,
+        /// The first line that it changes.
+        line: String,
+        /// How often it is there.
+        times: usize,
     },
     /// A parameter that it does not have.
     #[error("`{of}` has no parameter `{name}`{hint}")]
@@ -80,11 +136,11 @@ impl FromStr for Setting {
     }
 }
 
-/// The text of a built-in topology.
+/// The text of a built-in topology, or of how its exercise begins.
 ///
 /// # Errors
 /// Where the name, a parameter or its value is unknown or out of range.
-pub fn render(name: &str, settings: &[Setting]) -> Result<String, ScenarioError> {
+pub fn render(name: &str, settings: &[Setting], broken: bool) -> Result<String, ScenarioError> {
     let Some(scenario) = ALL.iter().find(|s| s.name == name) else {
         return Err(ScenarioError::Unknown { name: name.into() });
     };
@@ -95,9 +151,11 @@ pub fn render(name: &str, settings: &[Setting]) -> Result<String, ScenarioError>
             None => return Err(refuse(name, &setting.key, scenario.parameters)),
         }
     }
-    match name {
-        "scale" => scale(values["hosts"], values["workloads"]),
-        _ => Ok(include_str!("../scenarios/quickstart.yaml").to_owned()),
+    match (broken, scenario.broken) {
+        (true, Some(diff)) => broken::apply(scenario.name, scenario.text, diff),
+        (true, None) => Err(ScenarioError::NoExercise { name: name.into() }),
+        (false, _) if name == "scale" => scale(values["hosts"], values["workloads"]),
+        (false, _) => Ok(scenario.text.to_owned()),
     }
 }
 

@@ -4,6 +4,7 @@
 mod acl;
 mod balancing;
 mod check;
+mod exercise;
 mod fault;
 mod link;
 mod name;
@@ -12,6 +13,7 @@ mod outside;
 mod parse;
 mod peering;
 mod read;
+mod run;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -25,9 +27,11 @@ use std::{
 };
 
 pub use check::{Check, Destination, Transport};
+pub use exercise::{CriterionSpec, ExerciseSpec, HealthySpec, RulesSpec, TrySpec};
 pub use fault::FaultSpec;
 pub use name::{ItemName, ItemNameError, LabName};
 pub use outside::Routing;
+pub use run::{NeedSpec, RunSpec};
 pub use source::{At, Diagnostic, Rejected, Span};
 pub(crate) use vpc::all_egress;
 use weft_model::{
@@ -77,8 +81,12 @@ pub struct Topology {
     pub balancers: Vec<BalancerSpec>,
     /// What goes wrong, and when.
     pub faults: Vec<FaultSpec>,
-    /// What must hold.
+    /// What must hold, an exercise's criteria included.
     pub checks: Vec<Check>,
+    /// What a learner is to bring about.
+    pub exercise: Option<ExerciseSpec>,
+    /// The programs that its commands call.
+    pub needs: Vec<NeedSpec>,
 }
 
 /// The network between hosts.
@@ -355,8 +363,8 @@ pub struct WorkloadSpec {
     pub source_dest_check: bool,
     /// Whether it has an elastic address.
     pub elastic: bool,
-    /// The program and its arguments; nothing if empty.
-    pub run: Vec<String>,
+    /// What runs in it.
+    pub run: RunSpec,
     /// Its limits, timeouts and metadata.
     pub options: PortOptions,
 }
@@ -466,6 +474,15 @@ impl Topology {
     /// The workload of that name.
     pub fn workload(&self, name: &ItemName) -> Option<&WorkloadSpec> {
         self.workloads.iter().find(|w| w.name.value == *name)
+    }
+
+    /// Whether programs can run there: in a workload, in a host as `host:NAME`, or outside.
+    pub fn has(&self, place: &str) -> bool {
+        if let Some(host) = place.strip_prefix("host:") {
+            return self.hosts.iter().any(|h| h.name.as_str() == host);
+        }
+        let internet = place == INTERNET && self.internet.is_some();
+        internet || self.workloads.iter().any(|w| w.name.as_str() == place)
     }
 
     /// The subnet that a workload is in.

@@ -1,6 +1,6 @@
 //! `weft lab check`: the topology's checks, with real packets.
 
-mod blame;
+pub(super) mod blame;
 
 use std::{
     collections::HashMap,
@@ -174,7 +174,7 @@ pub(super) fn run(
         probe(dir, &plan)?
     };
     let untried = || Observed::Error {
-        message: "no address of that family".into(),
+        message: "one end isn't there, or has no address of that family".into(),
     };
     let result = |place: Option<usize>| {
         place

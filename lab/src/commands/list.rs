@@ -112,17 +112,3 @@ pub(super) fn signal(process: String, signal: &str, global: &Global) -> Result<(
     ask(&dir, &Request::Signal { process, signal })?;
     Ok(())
 }
-
-pub(super) fn env(global: &Global) -> Result<(), LabError> {
-    let dir = select(global.lab.as_deref())?;
-    if global.format == Format::Json {
-        let value =
-            serde_json::json!({"WEFT_LAB": dir.name.as_str(), "WEFT_API": dir.controller_uri()});
-        return Ok(print::json(&value)?);
-    }
-    print::line(&format!("export WEFT_LAB={}", dir.name))?;
-    Ok(print::line(&format!(
-        "export WEFT_API={}",
-        dir.controller_uri()
-    ))?)
-}

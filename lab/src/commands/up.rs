@@ -20,10 +20,10 @@ use crate::{
         client::stop,
         dirs::{LabDir, Labs},
         launch::{Mode, launch},
-        routing,
-        wire::{Answer, Expected, HostPlace, Request, Stage, Timed, WorkloadPlace},
+        programs, routing,
+        wire::{Answer, Expected, HostPlace, Request, Stage, Timed, Work, WorkloadPlace},
     },
-    topology::{Rejected, Routing, Topology},
+    topology::{NeedSpec, Rejected, Routing, RunSpec, Topology},
 };
 
 /// How often to look whether devices are up.
@@ -71,14 +71,26 @@ pub(super) fn up(args: &UpArgs, global: &Global) -> Result<(), LabError> {
 /// Refuses before anything is made what programs that are missing would fail at.
 fn installed(topology: &Topology) -> Result<(), LabError> {
     let routing = topology.internet.as_ref().map(|internet| internet.routing);
-    if routing == Some(Routing::Bird) && routing::program().is_none() {
+    if routing == Some(Routing::Bird) && programs::find(routing::BIRD).is_none() {
         return Err(LabError::NotInstalled {
-            program: "bird",
-            needs: "`routing: bird`",
-            package: "bird2",
+            needs: "`routing: bird`".into(),
+            programs: routing::BIRD.into(),
+            packages: "bird2".into(),
         });
     }
-    Ok(())
+    let needs = topology.needs.iter();
+    let missing: Vec<&NeedSpec> = needs
+        .filter(|need| programs::find(&need.program).is_none())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let words = |of: fn(&NeedSpec) -> &str| missing.iter().map(|n| of(n)).collect::<Vec<_>>();
+    Err(LabError::NotInstalled {
+        needs: format!("topology `{}`", topology.name.value),
+        programs: words(|need| &need.program).join(" and "),
+        packages: words(|need| &need.package).join(" "),
+    })
 }
 
 fn mode(args: &UpArgs) -> Mode {
@@ -256,9 +268,14 @@ impl Job<'_> {
         })
     }
 
-    fn commands(&self) -> BTreeMap<String, Vec<String>> {
-        let with = self.topology.workloads.iter().filter(|w| !w.run.is_empty());
-        with.map(|w| (w.name.to_string(), w.run.clone())).collect()
+    fn commands(&self) -> BTreeMap<String, Work> {
+        let all = self.topology.workloads.iter();
+        let with = all.filter(|w| !w.run.argv.is_empty());
+        let work = |run: &RunSpec| Work {
+            argv: run.argv.clone(),
+            files: run.files.clone(),
+        };
+        with.map(|w| (w.name.to_string(), work(&w.run))).collect()
     }
 
     fn await_devices(&self, interfaces: &HashMap<String, wire::Interface>) -> Result<(), LabError> {

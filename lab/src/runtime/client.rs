@@ -142,6 +142,21 @@ impl Control {
     /// # Errors
     /// When it can't be started, or the lab ends.
     pub fn spawn(mut self, program: Program, files: [RawFd; 3]) -> Result<i32, ControlError> {
+        self.start(program, files)?;
+        self.forward_signals();
+        self.end()
+    }
+
+    /// The same for a program that ends with this one: signals are this process's own.
+    ///
+    /// # Errors
+    /// When it can't be started, or the lab ends.
+    pub fn call(mut self, program: Program, files: [RawFd; 3]) -> Result<i32, ControlError> {
+        self.start(program, files)?;
+        self.end()
+    }
+
+    fn start(&mut self, program: Program, files: [RawFd; 3]) -> Result<(), ControlError> {
         let line = Self::line(&Request::Spawn(program)).map_err(self.io())?;
         let rights = [ControlMessage::ScmRights(&files)];
         let sent = sendmsg::<()>(
@@ -153,8 +168,10 @@ impl Control {
         )
         .map_err(|e| self.io()(e.into()))?;
         self.stream.write_all(&line[sent..]).map_err(self.io())?;
-        self.answer()?;
-        self.forward_signals();
+        self.answer().map(|_| ())
+    }
+
+    fn end(&mut self) -> Result<i32, ControlError> {
         match self.answer()? {
             Answer::Exited { code } => Ok(code),
             other => Err(self.io()(io::Error::other(format!("unexpected {other:?}")))),

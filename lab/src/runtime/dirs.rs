@@ -184,6 +184,11 @@ impl LabDir {
         self.netns_of_host(host).join(workload.as_str())
     }
 
+    /// The directory that a workload's own program starts in.
+    pub fn home(&self, workload: &str) -> PathBuf {
+        self.path.join("home").join(workload)
+    }
+
     /// A process's log.
     pub fn log(&self, process: &str) -> PathBuf {
         self.path.join("log").join(format!("{process}.log"))

@@ -78,6 +78,7 @@ fn shape(
         env: BTreeMap::new(),
         netns: None,
         log: lab.dir.log(&relay_name(place)),
+        home: None,
         keep: true,
     };
     state.processes.ensure(&relay_name(place), spec)

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io,
     os::fd::OwnedFd,
     path::PathBuf,
@@ -32,8 +32,28 @@ pub(super) struct Spec {
     pub(super) env: BTreeMap<String, String>,
     pub(super) netns: Option<Arc<OwnedFd>>,
     pub(super) log: PathBuf,
+    /// Where it starts, if it has a place of its own.
+    pub(super) home: Option<Home>,
     /// Whether it is started again when it ends.
     pub(super) keep: bool,
+}
+
+/// A process's own directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Home {
+    pub(super) path: PathBuf,
+    /// What lies there before it starts, by the files' names.
+    pub(super) files: BTreeMap<String, String>,
+}
+
+impl Home {
+    fn furnish(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.path)?;
+        for (name, text) in &self.files {
+            fs::write(self.path.join(name), text)?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +79,11 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    /// Starts a process, unless one of that name runs the same program.
+    /// Starts a process, unless one of that name runs the same program on the same files.
     pub(super) fn ensure(&mut self, name: &str, spec: Spec) -> io::Result<()> {
         if let Some(old) = self.all.get(name) {
-            if old.spec.argv == spec.argv && old.life != Life::Ended {
+            let same = old.spec.argv == spec.argv && old.spec.home == spec.home;
+            if same && old.life != Life::Ended {
                 return Ok(());
             }
             self.remove(name);
@@ -210,6 +231,10 @@ fn start(spec: &Spec) -> io::Result<Pid> {
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
+    if let Some(home) = &spec.home {
+        home.furnish()?;
+        command.current_dir(&home.path);
+    }
     netns::enter(&mut command, spec.netns.clone(), false);
     spawn(&mut command)
 }

@@ -12,6 +12,7 @@ use super::{
     dirs::LabDir,
     internet::{EDGE, NEAR4, NEAR6, SERVER6, SERVERS4, UPLINK, Uplink, WIRE},
     process::Spec,
+    programs,
     supervisor::State,
     wire::{HostPlace, Stage},
 };
@@ -57,12 +58,13 @@ fn run(dir: &LabDir, state: &mut State, name: &str, place: &str, text: &str) -> 
     let process = format!("{PREFIX}{name}");
     let same = fs::read_to_string(&file).is_ok_and(|old| old == text);
     fs::write(&file, text)?;
-    let program = program().ok_or_else(|| io::Error::other("bird is not installed"))?;
+    let program = programs::find(BIRD).ok_or_else(|| io::Error::other("bird is not installed"))?;
     let spec = Spec {
         argv: arguments(&program, &file),
         env: BTreeMap::new(),
         netns: state.staged.netns(place),
         log: dir.log(&process),
+        home: None,
         keep: true,
     };
     if state.processes.runs(&process) && !same {
@@ -79,18 +81,8 @@ fn arguments(program: &str, file: &Path) -> Vec<String> {
         .into()
 }
 
-/// Where BIRD is: an ordinary user's path often lacks the directories of daemons.
-pub(crate) fn program() -> Option<String> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    find(path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]))
-}
-
-fn find<'d>(mut directories: impl Iterator<Item = &'d str>) -> Option<String> {
-    directories.find_map(|directory| {
-        let file = Path::new(directory).join("bird");
-        file.is_file().then(|| file.display().to_string())
-    })
-}
+/// The program.
+pub(crate) const BIRD: &str = "bird";
 
 const COMMON: &str = "\
 log stderr all;
@@ -169,17 +161,6 @@ mod tests {
                 assert_eq!(text.matches(&format!("neighbor {far} as 64513")).count(), 1);
             }
         }
-    }
-
-    #[test]
-    fn the_first_directory_that_has_it_is_taken_and_none_where_none_has() {
-        let has = tempfile::tempdir().unwrap();
-        let lacks = tempfile::tempdir().unwrap();
-        fs::write(has.path().join("bird"), "").unwrap();
-        let [has, lacks] = [&has, &lacks].map(|d| d.path().to_str().unwrap());
-        let found = find([lacks, has].into_iter());
-        assert_eq!(found, Some(format!("{has}/bird")));
-        assert_eq!(find([lacks].into_iter()), None);
     }
 
     #[test]

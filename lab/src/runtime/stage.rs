@@ -15,10 +15,10 @@ use super::{
     dirs::LabDir,
     internet::{self, UPLINK, Uplink},
     link, netns,
-    process::Spec,
-    routing,
+    process::{Home, Spec},
+    programs, routing,
     supervisor::{CONTROLLER_PORT, Lab, State, open_controller, workload_netns},
-    wire::{Expected, HostPlace, Stage, WorkloadPlace},
+    wire::{Expected, HostPlace, Stage, Work, WorkloadPlace},
 };
 use crate::topology::INTERNET;
 
@@ -219,6 +219,7 @@ fn controller(dir: &LabDir, stage: &Stage) -> io::Result<Spec> {
         env: BTreeMap::new(),
         netns: None,
         log: dir.log("controller"),
+        home: None,
         keep: true,
     })
 }
@@ -254,37 +255,46 @@ fn vswitch(
         env: BTreeMap::new(),
         netns,
         log: dir.log(&vswitch_name(name)),
+        home: None,
         keep: true,
     })
 }
 
 /// Makes the workloads' own processes be these.
-pub(super) fn commands(lab: &Lab, commands: &BTreeMap<String, Vec<String>>) -> io::Result<()> {
+pub(super) fn commands(lab: &Lab, commands: &BTreeMap<String, Work>) -> io::Result<()> {
     let mut state = lab.state();
     let names: BTreeSet<String> = commands.keys().map(|w| command_name(w)).collect();
     state
         .processes
         .retain(|name| !name.starts_with("workload-") || names.contains(name));
-    for (workload, argv) in commands {
+    for (workload, work) in commands {
         let Some(netns) = state.staged.netns(workload) else {
             return Err(io::Error::other(format!("there is no workload {workload}")));
         };
-        let name = command_name(workload);
-        let spec = Spec {
-            argv: argv.clone(),
-            env: BTreeMap::from([
-                ("WEFT_LAB".into(), lab.dir.name.to_string()),
-                ("WEFT_WORKLOAD".into(), workload.clone()),
-            ]),
-            netns: Some(netns),
-            log: lab.dir.log(&name),
-            keep: false,
-        };
-        state.processes.ensure(&name, spec)?;
+        let spec = workload_process(&lab.dir, workload, work, netns);
+        state.processes.ensure(&command_name(workload), spec)?;
     }
     drop(state);
     lab.wake();
     Ok(())
+}
+
+fn workload_process(dir: &LabDir, workload: &str, work: &Work, netns: Arc<OwnedFd>) -> Spec {
+    Spec {
+        argv: work.argv.clone(),
+        env: BTreeMap::from([
+            ("WEFT_LAB".into(), dir.name.to_string()),
+            ("WEFT_WORKLOAD".into(), workload.to_owned()),
+            ("PATH".into(), programs::path()),
+        ]),
+        netns: Some(netns),
+        log: dir.log(&command_name(workload)),
+        home: Some(Home {
+            path: dir.home(workload),
+            files: work.files.clone(),
+        }),
+        keep: true,
+    }
 }
 
 /// Which devices lack addresses, and which.

@@ -72,6 +72,15 @@ pub struct Timed {
     pub fault: Fault,
 }
 
+/// What a workload runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// The files in the directory that it starts in, by their names.
+    pub files: BTreeMap<String, String>,
+}
+
 /// A program for a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
@@ -98,7 +107,7 @@ pub enum Request {
     /// The commands of workloads, whole.
     Commands {
         /// By workload.
-        commands: BTreeMap<String, Vec<String>>,
+        commands: BTreeMap<String, Work>,
     },
     /// Which of these devices are not up yet.
     Pending {

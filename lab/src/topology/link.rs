@@ -6,7 +6,9 @@ use std::net::Ipv4Addr;
 use super::{
     DEFAULT_ACL, DEFAULT_GROUP, Destination, DestinationSpec, GroupSpec, INTERNET, Ipv6, ItemName,
     MAIN_TABLE, PeerSpec, RouteSpec, SubnetSpec, TargetSpec, Topology, VpcSpec, WorkloadSpec,
-    balancing, fault, options, outside,
+    balancing,
+    exercise::{self, CriterionDraft},
+    fault, options, outside,
     parse::{Draft, Family},
     peering,
     read::{Reader, nearest},
@@ -27,7 +29,12 @@ const MAX_GROUPS: usize = 5;
 /// Rules of a group per direction and family, likewise.
 const MAX_RULES: usize = 60;
 
-pub(super) fn resolve(r: &mut Reader, topology: &mut Topology, drafts: &[Draft]) {
+pub(super) fn resolve(
+    r: &mut Reader,
+    topology: &mut Topology,
+    drafts: &[Draft],
+    criteria: &[CriterionDraft],
+) {
     limits(r, topology);
     peering::peerings(r, topology);
     outside::check(r, topology);
@@ -50,6 +57,7 @@ pub(super) fn resolve(r: &mut Reader, topology: &mut Topology, drafts: &[Draft])
     for draft in drafts {
         expand(r, topology, draft);
     }
+    exercise::resolve(r, topology, criteria);
     if topology.checks.len() > MAX_CHECKS {
         let message = format!(
             "{} checks are more than {MAX_CHECKS}",
@@ -391,7 +399,7 @@ fn usable(subnet: &SubnetSpec, address: Ipv4Addr) -> bool {
     net.contains(&address) && offset >= 4 && address != net.broadcast()
 }
 
-fn expand(r: &mut Reader, topology: &mut Topology, draft: &Draft) {
+pub(super) fn expand(r: &mut Reader, topology: &mut Topology, draft: &Draft) {
     let known: Vec<String> = topology
         .workloads
         .iter()

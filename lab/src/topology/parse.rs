@@ -6,11 +6,12 @@ use weft_model::Mtu;
 
 use super::{
     Check, Destination, HostSpec, InternetSpec, ItemName, LabName, Routing, Topology, Transport,
-    Underlay, WorkloadSpec, acl, balancing, fault, link, options, peering,
+    Underlay, WorkloadSpec, acl, balancing, exercise, fault, link, options, peering,
     read::{Fields, Reader},
+    run,
     source::{At, Diagnostic, Span},
     vpc, watch,
-    yaml::{self, Kind, Node},
+    yaml::{self, Node},
 };
 
 const KEYS: &[&str] = &[
@@ -28,8 +29,10 @@ const KEYS: &[&str] = &[
     "faults",
     "checks",
     "internet",
+    "exercise",
+    "needs",
 ];
-const WORKLOAD_KEYS: [&str; 13] = [
+const WORKLOAD_KEYS: [&str; 14] = [
     "host",
     "vpc",
     "subnet",
@@ -37,6 +40,7 @@ const WORKLOAD_KEYS: [&str; 13] = [
     "address",
     "secondary_addresses",
     "run",
+    "files",
     "source_dest_check",
     "limits",
     "timeouts",
@@ -67,6 +71,8 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         .iter()
         .filter_map(|node| check(&mut r, node))
         .collect();
+    let (exercise, criteria) = exercise::exercise(&mut r, fields.get("exercise"));
+    let needs = named(&mut r, &fields, "needs", run::need);
     let mut topology = Topology {
         name: name.unwrap_or_else(|| At::new(LabName::unnamed(), root.span)),
         underlay,
@@ -82,11 +88,13 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         balancers,
         faults,
         checks: Vec::new(),
+        exercise,
+        needs,
     };
     // What failed to parse is absent from the topology; reporting references to it would bury the
     // cause below its consequences.
     if r.errors.is_empty() {
-        link::resolve(&mut r, &mut topology, &drafts);
+        link::resolve(&mut r, &mut topology, &drafts, &criteria);
     }
     if r.errors.is_empty() {
         return Ok(topology);
@@ -182,7 +190,7 @@ fn workload(r: &mut Reader, key: &At<String>, node: &Node) -> Option<WorkloadSpe
         .collect();
     let source_dest_check = r.flag(&fields, "source_dest_check", true);
     let elastic = r.flag(&fields, "elastic", false);
-    let run = run(r, &fields);
+    let run = run::run(r, &fields);
     let options = options::options(r, &fields);
     Some(WorkloadSpec {
         name: name?,
@@ -197,24 +205,6 @@ fn workload(r: &mut Reader, key: &At<String>, node: &Node) -> Option<WorkloadSpe
         run,
         options,
     })
-}
-
-/// A string is a shell's line, a list is a program and its arguments.
-fn run(r: &mut Reader, fields: &Fields<'_>) -> Vec<String> {
-    match fields.get("run") {
-        None => Vec::new(),
-        Some(Node {
-            kind: Kind::List(items),
-            ..
-        }) => items
-            .iter()
-            .filter_map(|item| r.text(item, "run").map(|t| t.value))
-            .collect(),
-        Some(node) => match r.text(node, "run") {
-            Some(line) => vec!["sh".into(), "-c".into(), format!("exec {}", line.value)],
-            None => Vec::new(),
-        },
-    }
 }
 
 /// Which families a check speaks.
@@ -250,7 +240,7 @@ impl Draft {
     }
 }
 
-fn check(r: &mut Reader, node: &Node) -> Option<Draft> {
+pub(super) fn check(r: &mut Reader, node: &Node) -> Option<Draft> {
     let fields = r.fields(node, node.span, "a check", &CHECK_KEYS);
     for key in ["from", "to", "expect"] {
         if fields.get(key).is_none() {

@@ -49,7 +49,7 @@ fn a_small_file_means_what_it_says() {
         6,
         "two ranges, three peers"
     );
-    assert_eq!(t.workloads[1].run, ["sh", "-c", "exec sleep inf"]);
+    assert_eq!(t.workloads[1].run.argv, ["sh", "-c", "exec sleep inf"]);
     assert_eq!(t.checks.len(), 1, "w2 has no IPv6, so `both` is IPv4 alone");
     assert!(!t.checks[0].ipv6);
 }
@@ -62,14 +62,113 @@ fn scenarios_are_valid_with_any_parameters() {
         ("scale", vec!["hosts=1", "workloads=1"]),
     ] {
         let settings: Vec<_> = set.iter().map(|s| s.parse().unwrap()).collect();
-        let text = scenario::render(name, &settings).unwrap();
+        let text = scenario::render(name, &settings, false).unwrap();
         Topology::parse(name, &text).unwrap_or_else(|e| panic!("{e}"));
     }
 }
 
 #[test]
+fn every_exercise_begins_as_a_valid_topology() {
+    for scenario in scenario::ALL.iter().filter(|s| s.has_exercise()) {
+        let parse = |broken| {
+            let text =
+                scenario::render(scenario.name, &[], broken).unwrap_or_else(|e| panic!("{e}"));
+            Topology::parse(scenario.name, &text).unwrap_or_else(|e| panic!("{e}"))
+        };
+        let (whole, broken) = (parse(false), parse(true));
+        assert_eq!(whole.name.as_str(), scenario.name);
+        assert_eq!(whole.exercise.is_some(), broken.exercise.is_some());
+        assert_ne!(whole, broken);
+    }
+}
+
+const EXERCISE: &str = "\
+name: small
+needs: {sh: dash}
+hosts:
+  h1: {zone: a}
+vpcs:
+  v:
+    cidr: 10.0.0.0/16
+    ipv6: auto
+    subnets: {s: {cidr: 10.0.1.0/24, zone: a}}
+    security_groups: {web: {}}
+workloads:
+  w1: {host: h1, vpc: v, subnet: s, groups: web, run: cat x, files: {x: text}}
+  w2: {host: h1, vpc: v, subnet: s}
+checks:
+  - {from: w1, to: w2, port: 80, expect: reach}
+exercise:
+  task: Mend it.
+  criteria:
+    - name: one
+      checks: {from: w1, to: w2, port: 81, expect: reach}
+    - name: two
+      points: 3
+      hint: Think.
+      checks: {from: w2, to: w1, port: 82, expect: blocked}
+      try: {in: w1, run: cat x, prints: text}
+      rules: {groups: web, widest: 24}
+      intact: true
+";
+
+#[test]
+fn a_criterion_has_checks_of_its_own_among_the_topologys() {
+    let t = parse(EXERCISE).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(t.checks.len(), 6, "each over IPv4 and IPv6");
+    let exercise = t.exercise.unwrap();
+    let [one, two] = &exercise.criteria[..] else {
+        panic!("{exercise:?}");
+    };
+    assert_eq!((one.checks.clone(), one.points), (2..4, 1));
+    assert_eq!((two.checks.clone(), two.points), (4..6, 3));
+    assert_eq!(two.tries[0].prints.as_deref(), Some("text"));
+    assert_eq!(two.rules.as_ref().unwrap().groups.len(), 1);
+    assert!(two.intact && !one.intact);
+    assert_eq!(t.workloads[0].run.files["x"], "text");
+}
+
+#[test]
+fn what_is_wrong_in_an_exercise_is_shown_where_it_stands() {
+    for (from, to, says, line) in [
+        ("port: 81", "port: 0", "0 is no port", 20),
+        (
+            "to: w2, port: 81",
+            "to: w3, port: 81",
+            "no workload `w3`",
+            20,
+        ),
+        ("points: 3", "points: 300", "out of range", 22),
+        ("in: w1", "in: w9", "no workload `w9`", 25),
+        (
+            "groups: web, w",
+            "groups: wed, w",
+            "no security group `wed`",
+            26,
+        ),
+        ("widest: 24", "widest: 64", "0 to 32", 26),
+        (
+            "intact: true",
+            "healthy: {target_group: g, targets: w1}",
+            "no target group `g`",
+            27,
+        ),
+        ("task: Mend it.", "say: Mend it.", "needs `task`", 17),
+        ("files: {x:", "files: {../x:", "no file's name", 12),
+    ] {
+        assert!(EXERCISE.contains(from), "{from}");
+        let rejected = parse(&EXERCISE.replacen(from, to, 1)).unwrap_err();
+        let found = rejected
+            .diagnostics
+            .iter()
+            .find(|d| d.message.contains(says));
+        assert_eq!(found.map(|d| d.span.line), Some(line), "{says}: {rejected}");
+    }
+}
+
+#[test]
 fn a_scenario_refuses_a_parameter_that_it_does_not_have() {
-    let error = scenario::render("scale", &["host=4".parse().unwrap()]).unwrap_err();
+    let error = scenario::render("scale", &["host=4".parse().unwrap()], false).unwrap_err();
     assert!(
         error.to_string().contains("it takes hosts, workloads"),
         "{error}"

@@ -10,6 +10,7 @@ mod explain;
 mod failures;
 mod faults;
 mod leaks;
+mod lessons;
 mod lifecycle;
 mod peerings;
 mod prose;

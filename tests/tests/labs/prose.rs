@@ -73,10 +73,9 @@ fn all_parse(found: &[Vec<String>]) {
 
 #[test]
 fn every_command_in_the_documentation_parses() {
-    let docs = fs::read_dir(root().join("docs"))
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path());
+    let docs = ["docs", "docs/lessons"].into_iter();
+    let docs = docs.flat_map(|folder| fs::read_dir(root().join(folder)).unwrap().flatten());
+    let docs = docs.map(|entry| entry.path());
     let files = docs.chain([root().join("README.md"), root().join("CONTRIBUTING.md")]);
     let mut found = Vec::new();
     for file in files.filter(|file| file.extension().is_some_and(|ext| ext == "md")) {

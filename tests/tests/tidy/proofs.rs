@@ -21,8 +21,13 @@ impl<'ast> Visit<'ast> for Tests {
     }
 
     fn visit_macro(&mut self, item: &'ast syn::Macro) {
-        // A property's body is a macro's tokens: `# [test] fn name`.
         let text = item.tokens.to_string();
+        // Its first word is the name of a test in both modes.
+        if item.path.is_ident("both_modes") {
+            self.0
+                .extend(text.split([' ', ',']).next().map(str::to_owned));
+        }
+        // A property's body is a macro's tokens: `# [test] fn name`.
         for after in text.split("fn ").skip(1) {
             let name = after
                 .split(|c: char| !c.is_alphanumeric() && c != '_')

@@ -80,8 +80,8 @@ impl Blame {
     }
 }
 
-/// Only those that a text holds are put in: a lab has a handful.
-fn named(text: String, names: &[(String, String)]) -> String {
+/// The text with names before ids. Only those that a text holds are put in: a lab has a handful.
+pub(in crate::commands) fn named(text: String, names: &[(String, String)]) -> String {
     let put = |text: String, (id, name): &(String, String)| match text.contains(id) {
         true => text.replace(id, &format!("{name} ({id})")),
         false => text,
@@ -89,7 +89,10 @@ fn named(text: String, names: &[(String, String)]) -> String {
     names.iter().fold(text, put)
 }
 
-async fn names(api: &Api) -> Result<Vec<(String, String)>, ApiError> {
+/// What people call the objects that have ids.
+pub(in crate::commands) async fn names(api: &Api) -> Result<Vec<(String, String)>, ApiError> {
+    let interfaces = api.list_interfaces().await?.into_iter();
+    let interfaces = interfaces.map(|i| (i.id, name_of(i.meta.as_ref()).to_owned()));
     let groups = api.list_security_groups().await?.into_iter();
     let tables = api.list_route_tables().await?.into_iter();
     let tables = tables.map(|table| (table.id, name_of(table.meta.as_ref()).to_owned()));
@@ -98,7 +101,8 @@ async fn names(api: &Api) -> Result<Vec<(String, String)>, ApiError> {
     let all = groups
         .map(|group| (group.id, group.group_name))
         .chain(tables)
-        .chain(acls);
+        .chain(acls)
+        .chain(interfaces);
     Ok(all.filter(|(_, name)| !name.is_empty()).collect())
 }
 

@@ -1,0 +1,168 @@
+//! Every lesson's scenario works, its exercise is broken as it says, and its solution mends it.
+
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+
+use serde_json::Value;
+use weft_tests::{Finished, Lab, Mode, User, both_modes, eventually, run, skip};
+
+/// What a solution may take: it is a handful of commands.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Health checks come every five seconds, and two in a row decide.
+const SETTLED: Duration = Duration::from_secs(30);
+
+/// A lab with the exercise as it begins; none where the machine lacks what it runs.
+fn begin(user: User, name: &str) -> Option<Lab> {
+    let lab = Lab::new(user);
+    let mut command = lab.up_command(name);
+    command.arg("--broken");
+    let ended = run(command, b"", PATIENCE);
+    if ended.code() == 3 && ended.stderr.contains("apt-get install") {
+        skip(ended.stderr.trim());
+        return None;
+    }
+    ended.ok();
+    Some(lab)
+}
+
+/// `weft lab grade`, and what it says.
+fn grade(lab: &Lab, name: &str) -> (Finished, Value) {
+    let ended = lab.weft(&["-o", "json", "lab", "grade", name]);
+    let value = serde_json::from_str(&ended.stdout);
+    let value = value.unwrap_or_else(|error| panic!("{error}: {ended:#?}"));
+    (ended, value)
+}
+
+fn unmet(mark: &Value) -> BTreeSet<&str> {
+    let criteria = mark["criteria"].as_array().unwrap().iter();
+    let unmet = criteria.filter(|criterion| criterion["met"] == false);
+    unmet.map(|c| c["name"].as_str().unwrap()).collect()
+}
+
+/// The text of a file beside the scenario.
+fn beside(name: &str, file: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let path = root.join("lab/scenarios").join(name).join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Runs a learner's commands.
+fn shell(lab: &Lab, script: &str) {
+    let mut command = lab.user().program(Path::new("sh"));
+    command
+        .args(["-eu", "-c", script])
+        .env("WEFT_LAB", &lab.name);
+    run(command, b"", PATIENCE).ok();
+}
+
+/// Waits until the exercise is done.
+fn met(lab: &Lab, name: &str) {
+    eventually("the exercise is done", SETTLED, || {
+        let (ended, mark) = grade(lab, name);
+        let done = unmet(&mark).is_empty();
+        assert_eq!(ended.code() == 0, done, "{ended:#?}");
+        assert_eq!(mark["points"] == mark["of"], done, "{mark:#}");
+        println!("{mark:#}");
+        done.then_some(())
+    });
+}
+
+/// The exercise fails in these criteria alone, its solution meets all, and so does the scenario.
+fn lesson(user: User, name: &str, fails: &[&str]) -> Option<Lab> {
+    let lab = begin(user, name)?;
+    let (ended, mark) = grade(&lab, name);
+    assert_eq!(ended.code(), 1, "{ended:#?}");
+    assert_eq!(unmet(&mark), fails.iter().copied().collect(), "{mark:#}");
+    let unmet = mark["criteria"].as_array().unwrap().iter();
+    for criterion in unmet.filter(|criterion| criterion["met"] == false) {
+        assert!(criterion["hint"].is_string(), "{criterion:#}");
+    }
+    shell(&lab, &beside(name, "solution.sh"));
+    met(&lab, name);
+    lab.weft(&["lab", "check"]).ok();
+    lab.bring_up(name).ok();
+    met(&lab, name);
+    Some(lab)
+}
+
+both_modes!(a_shop_in_three_tiers_is_mended, three_tier);
+
+fn three_tier(user: User) {
+    let fails = [
+        "Customers order",
+        "Each tier reaches the next",
+        "No tier is skipped",
+        "The inner tiers let in groups, not ranges",
+    ];
+    let Some(lab) = lesson(user, "three-tier", &fails) else {
+        return;
+    };
+    opening_everything_is_no_solution(&lab);
+    taking_away_is_noticed(&lab);
+}
+
+fn opening_everything_is_no_solution(lab: &Lab) {
+    let open = "eval \"$(weft lab env --ids)\"
+        for group in $sg_app $sg_data; do
+            weft security-group authorize $group --ingress all::0.0.0.0/0 --wait
+        done";
+    shell(lab, open);
+    let (ended, mark) = grade(lab, "three-tier");
+    assert_eq!(ended.code(), 1);
+    let expected = [
+        "No tier is skipped",
+        "The inner tiers let in groups, not ranges",
+    ];
+    assert_eq!(unmet(&mark), expected.into(), "{mark:#}");
+    let all = mark.to_string();
+    assert!(all.contains("lets in all from 0.0.0.0/0"), "{mark:#}");
+    assert!(all.contains("allows it"), "it says by which rule: {mark:#}");
+}
+
+fn taking_away_is_noticed(lab: &Lab) {
+    let id = lab.interface("app-2")["id"].as_str().unwrap().to_owned();
+    lab.weft(&["interface", "delete", &id, "--wait"]).ok();
+    let (_, mark) = grade(lab, "three-tier");
+    assert!(unmet(&mark).contains("Nothing was taken away"), "{mark:#}");
+    assert!(
+        mark.to_string().contains("missing: workload app-2"),
+        "{mark:#}"
+    );
+}
+
+#[test]
+fn what_has_no_exercise_says_so() {
+    let Some(user) = User::new(Mode::Rootless) else {
+        return;
+    };
+    let lab = Lab::up(user, "quickstart");
+    for (words, says) in [
+        (vec!["lab", "grade"], "has no `exercise`"),
+        (vec!["lab", "grade", "quickstart"], "has no `exercise`"),
+        (vec!["lab", "grade", "no-such"], "weft lab scenarios"),
+        (
+            vec!["lab", "render", "quickstart", "--broken"],
+            "has no exercise",
+        ),
+    ] {
+        let ended = lab.weft(&words);
+        assert_eq!(ended.code(), 2, "{ended:?}");
+        assert!(ended.stderr.contains(says), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_program_that_is_missing_is_named_with_its_package() {
+    let Some(user) = User::new(Mode::Rootless) else {
+        return;
+    };
+    let lab = Lab::new(user);
+    let topology =
+        "name: x\nneeds: {no-such-program: its-package, sh: dash}\nhosts: {h1: {zone: a}}\n";
+    let ended = lab.bring_up(topology);
+    assert_eq!(ended.code(), 3, "{ended:?}");
+    let says =
+        "topology `x` needs no-such-program: on Debian and Ubuntu, `apt-get install its-package`";
+    assert!(ended.stderr.contains(says), "{ended:?}");
+    assert!(!lab.dir().exists(), "nothing was made");
+}
