@@ -39,10 +39,26 @@ pub(crate) enum Kind {
     RefillList,
     Peer,
     Unpeer,
+    Elastic,
+    Gateway,
+    Egress,
+    Uplink,
+    Lose,
 }
 
 /// The likelier ones several times.
-const KINDS: [Kind; 34] = [
+const KINDS: [Kind; 45] = [
+    Kind::Replace,
+    Kind::Replace,
+    Kind::PassAddress,
+    Kind::PassAddress,
+    Kind::Elastic,
+    Kind::Elastic,
+    Kind::Elastic,
+    Kind::Gateway,
+    Kind::Egress,
+    Kind::Uplink,
+    Kind::Lose,
     Kind::RefillList,
     Kind::RefillList,
     Kind::Peer,
@@ -114,6 +130,11 @@ impl Alter {
             }
             Kind::Peer => town.add_peering(random),
             Kind::Unpeer => town.end_peering(random),
+            Kind::Elastic | Kind::Gateway | Kind::Egress | Kind::Uplink | Kind::Lose => {
+                if !town.elastics.is_empty() {
+                    self.alter_outside(town, random);
+                }
+            }
             Kind::AddInterface => town.add_interface(random),
             Kind::AddSubnet => {
                 let vpc = town.vpcs[self.whom % town.vpcs.len()];
@@ -132,6 +153,16 @@ impl Alter {
                 let _ = town.run(|w, _| interface::delete(&w.controller.cloud, id, None));
             }
             _ => self.alter_interface(town, random),
+        }
+    }
+
+    fn alter_outside(self, town: &mut Town, random: &mut Random) {
+        match self.kind {
+            Kind::Elastic => town.put_elastic(random),
+            Kind::Gateway => town.flip_gateway(random),
+            Kind::Egress => town.flip_egress(random),
+            Kind::Uplink => town.flip_uplink(random),
+            _ => town.flip_lost(random),
         }
     }
 

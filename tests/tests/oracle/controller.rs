@@ -60,6 +60,15 @@ impl Controller {
         }
     }
 
+    /// A host's vswitch is lost, or back.
+    pub(crate) fn set_lost(&mut self, host: &HostName, lost: bool) {
+        self.revision = Revision(self.revision.0 + 1);
+        let revision = self.revision;
+        for (host, edits) in self.planner.set_lost(host, lost) {
+            self.queue(&host).enqueue(revision, edits);
+        }
+    }
+
     /// Its process starts again: what it keeps is the cloud.
     pub(crate) fn restart(&mut self) {
         self.planner = Planner::new(&self.cloud, seal);

@@ -2,12 +2,15 @@
 //! connections so far. It shares nothing with the engine but the words of the model and the parser.
 
 pub(crate) mod bytes;
+pub(crate) mod checks;
 pub(crate) mod connection;
+pub(crate) mod outside;
 pub(crate) mod policy;
+mod translate;
 
-use std::{fmt, net::IpAddr};
+use std::{collections::BTreeSet, fmt, net::IpAddr};
 
-use weft_model::{Cloud, Interface, InterfaceId, Mac, Subnet, Vni};
+use weft_model::{Cloud, HostName, Interface, InterfaceId, Mac, Vni};
 use weft_packet::{
     headers::{Body, Headers, Ip, L4},
     icmp,
@@ -15,6 +18,7 @@ use weft_packet::{
 
 use self::{
     bytes::Expected,
+    checks::{ask_router, check_sender, crossing, is_router},
     connection::{Connection, Ends, Name, asks, is_answer},
     policy::{Direction, Traffic, allows, check_acl, holder, is_untracked, way},
 };
@@ -47,9 +51,42 @@ impl Refusal {
 /// Where a packet goes next.
 #[derive(Debug, Clone)]
 pub(crate) struct Way {
-    pub(crate) to: Interface,
+    pub(crate) to: Next,
     /// By a route table, and not straight within the subnet.
     pub(crate) routed: bool,
+}
+
+/// Who gets a packet next.
+#[derive(Debug, Clone)]
+pub(crate) enum Next {
+    Interface(Box<Interface>),
+    /// An edge.
+    Internet,
+}
+
+impl Next {
+    fn mac(&self) -> Mac {
+        match self {
+            Self::Interface(interface) => interface.mac,
+            Self::Internet => Mac::EDGE,
+        }
+    }
+
+    /// Whether it is outside of the interface's subnet.
+    fn is_beyond(&self, from: &Interface) -> bool {
+        match self {
+            Self::Interface(interface) => interface.subnet != from.subnet,
+            Self::Internet => true,
+        }
+    }
+}
+
+/// A packet's way through the underlay: from one of these hosts to one of those, in which network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Crossing {
+    pub(crate) from: Vec<IpAddr>,
+    pub(crate) to: Vec<IpAddr>,
+    pub(crate) vni: Vni,
 }
 
 /// What must happen.
@@ -57,8 +94,9 @@ pub(crate) struct Way {
 pub(crate) struct Outcome {
     pub(crate) delivered: Vec<(InterfaceId, Expected)>,
     pub(crate) drops: Vec<Refusal>,
-    /// From host to host, in which network.
-    pub(crate) crossings: Vec<(IpAddr, IpAddr, Vni)>,
+    pub(crate) crossings: Vec<Crossing>,
+    /// What the internet gets.
+    pub(crate) outside: Vec<Expected>,
 }
 
 /// A datagram whose first fragment passed.
@@ -74,6 +112,8 @@ struct First {
 pub(crate) struct Judge {
     connections: Vec<Connection>,
     firsts: Vec<(First, u64)>,
+    /// Hosts whose vswitch is lost.
+    pub(crate) lost: BTreeSet<HostName>,
 }
 
 /// One packet at one interface.
@@ -84,6 +124,8 @@ struct Case<'a> {
     direction: Direction,
     frame: &'a [u8],
     ip: &'a Ip,
+    /// An edge brought it.
+    outside: bool,
 }
 
 impl Case<'_> {
@@ -222,29 +264,29 @@ impl Judge {
             direction: Direction::Out,
             frame,
             ip,
+            outside: false,
         };
         if ip.l4_kind == L4::LaterFragment {
             self.follow(&case)?;
             let way = way(cloud, at, (ip.src, ip.dst))?;
+            outside::check_sender(&case, &way)?;
             check_hop(&case, &way, outcome)?;
+            self.check_edge(&case, &way)?;
             return Ok(Some(way));
         }
         let before = self.connections.clone();
         let judged = self.judge(&case)?;
-        let way = match (way(cloud, at, (ip.src, ip.dst)), &judged) {
-            (Err(refusal), Judged::Part(name)) => {
-                // A connection dies with its destination.
-                self.connections.retain(|c| c.name != *name);
-                return Err(refusal);
-            }
-            (way, _) => way?,
-        };
+        let way = way(cloud, at, (ip.src, ip.dst));
+        let way = way.map_err(|refusal| self.ended(&judged, refusal))?;
         if let Err(refusal) = check_exit(&case, &way) {
             // An ACL has no memory, and leaves no trace in anybody's.
             self.connections = before;
             return Err(refusal);
         }
+        let public = outside::check_sender(&case, &way);
+        public.map_err(|refusal| self.ended(&judged, refusal))?;
         check_hop(&case, &way, outcome)?;
+        self.check_edge(&case, &way)?;
         self.passed(&case, &judged);
         self.passed_first(&case);
         Ok(Some(way))
@@ -258,24 +300,38 @@ impl Judge {
         frame: &[u8],
         outcome: &mut Outcome,
     ) {
-        let crosses = way.to.subnet != from.subnet;
-        let sent = bytes::forward(frame, way, crosses);
-        for piece in bytes::pieces(sent, MTU) {
-            outcome.crossings.extend(crossing(cloud, from, &way.to));
-            match self.arrival(cloud, now, &way.to, &piece) {
+        let mut sent = bytes::forward(frame, way, way.to.is_beyond(from));
+        if let Next::Internet = way.to {
+            sent = outside::to_public(cloud, from, sent);
+        }
+        let pieces = bytes::pieces(sent, MTU);
+        let Next::Interface(to) = &way.to else {
+            return self.outward(cloud, now, from, pieces, outcome);
+        };
+        for piece in pieces {
+            outcome.crossings.extend(crossing(cloud, from, to));
+            match self.arrival(cloud, now, to, &piece) {
                 Err(refusal) => outcome.drops.push(refusal),
-                Ok(()) => outcome.delivered.push((way.to.id, Expected::Frame(piece))),
+                Ok(()) => outcome.delivered.push((to.id, Expected::Frame(piece))),
             }
         }
+    }
+
+    /// A connection dies with its destination.
+    fn ended(&mut self, judged: &Judged, refusal: Refusal) -> Refusal {
+        if let Judged::Part(name) = judged {
+            self.connections.retain(|c| c.name != *name);
+        }
+        refusal
     }
 }
 
 /// The ACL at the way out of the subnet.
 fn check_exit(case: &Case<'_>, way: &Way) -> Result<(), Refusal> {
-    if way.to.subnet == case.at.subnet {
-        return Ok(());
+    match way.to.is_beyond(case.at) {
+        true => check_boundary(case),
+        false => Ok(()),
     }
-    check_boundary(case)
 }
 
 fn check_boundary(case: &Case<'_>) -> Result<(), Refusal> {
@@ -324,6 +380,7 @@ impl Judge {
             direction: Direction::In,
             frame,
             ip,
+            outside: false,
         })
     }
 
@@ -342,6 +399,9 @@ impl Judge {
         // The router's MAC says that it comes from another subnet.
         if case.frame[6..12] == Mac::ROUTER.octets() {
             check_boundary(case)?;
+        }
+        if case.outside && self.begins(case) {
+            outside::check_way_back(case)?;
         }
         let judged = self.judge(case)?;
         self.passed(case, &judged);
@@ -508,67 +568,4 @@ fn other_end(ends: &Ends, case: &Case<'_>) -> IpAddr {
         Direction::In => ends.dst,
         Direction::Out => ends.src,
     }
-}
-
-fn is_router(subnet: &Subnet, address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(a) => a.to_bits() == subnet.ipv4.net().network().to_bits() + 1,
-        IpAddr::V6(a) => {
-            let router = subnet.ipv6.map(|block| block.net().network().to_bits() + 1);
-            router == Some(a.to_bits())
-        }
-    }
-}
-
-/// The router answers ping, and nothing else.
-fn ask_router(
-    at: &Interface,
-    headers: &Headers,
-    ip: &Ip,
-    frame: &[u8],
-    outcome: &mut Outcome,
-) -> Result<(), Refusal> {
-    if !at.addresses().any(|a| a == ip.src) {
-        return Err(Refusal::because("spoofed_address", ip.src));
-    }
-    if headers.dst != Mac::ROUTER || !icmp::is_echo_request(ip) {
-        return Err(Refusal::because("router_unserved", ip.dst));
-    }
-    outcome
-        .delivered
-        .push((at.id, Expected::Echo(frame.to_vec())));
-    Ok(())
-}
-
-/// From its own address unless it forwards, never for the router or nobody, and to somebody.
-fn check_sender(
-    subnet: &Subnet,
-    at: &Interface,
-    headers: &Headers,
-    ip: &Ip,
-) -> Result<(), Refusal> {
-    let broadcast = ip.dst == IpAddr::V4(subnet.ipv4.net().broadcast());
-    if headers.dst.is_group() || is_nobody(ip.dst) || broadcast {
-        return Err(Refusal::because("multicast", ip.dst));
-    }
-    let foreign = at.source_dest_check && !at.addresses().any(|a| a == ip.src);
-    if foreign || is_nobody(ip.src) || is_router(subnet, ip.src) || ip.src.is_loopback() {
-        return Err(Refusal::because("spoofed_address", ip.src));
-    }
-    Ok(())
-}
-
-/// Broadcast, multicast, unspecified.
-fn is_nobody(address: IpAddr) -> bool {
-    let broadcast = matches!(address, IpAddr::V4(a) if a.is_broadcast());
-    broadcast || address.is_multicast() || address.is_unspecified()
-}
-
-fn crossing(cloud: &Cloud, from: &Interface, to: &Interface) -> Option<(IpAddr, IpAddr, Vni)> {
-    let host = |i: &Interface| {
-        let place = i.attachment.as_ref().unwrap();
-        cloud.host(&place.host).unwrap().vtep
-    };
-    let (here, there) = (host(from), host(to));
-    (here != there).then(|| (here, there, cloud.vpc(to.vpc).unwrap().vni))
 }

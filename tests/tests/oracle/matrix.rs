@@ -85,6 +85,7 @@ impl World {
             hosts: 2,
             vpcs: 1,
             interfaces: 0,
+            outside: false,
         };
         let mut world = Self {
             town: Town::new(3, size),

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use weft_engine::testing::{Seg, frames::Way};
-use weft_model::{Interface, Mac};
+use weft_model::{Cloud, HostName, Interface, InterfaceId, Mac};
 
 use crate::{
+    judge::outside::public_of,
     random::Random,
     town::{OUTSIDE4, PORTS, Town, outside6},
 };
@@ -19,6 +20,26 @@ pub(crate) struct Session {
     pub(crate) nth: usize,
     pub(crate) six: bool,
     pub(crate) ports: (u16, u16),
+    pub(crate) via: Via,
+}
+
+/// Whom the one end takes the other for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Via {
+    /// The interface, by its own address.
+    Itself,
+    /// The interface, by its public address.
+    Public,
+    /// Somebody in the internet, whoever `b` is.
+    Internet,
+}
+
+/// Where a frame begins its way.
+#[derive(Debug, Clone)]
+pub(crate) enum Origin {
+    Port(InterfaceId),
+    /// This edge gets it from the internet.
+    Internet(HostName),
 }
 
 /// One packet: of a session, in one of its directions, with what is odd about it.
@@ -32,6 +53,8 @@ pub(crate) struct Send {
     pub(crate) ttl: u8,
     pub(crate) dont_fragment: bool,
     pub(crate) size: usize,
+    /// Which edge gets what comes from the internet.
+    pub(crate) edge: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +85,8 @@ pub(crate) enum Odd {
     Nothing,
     /// From another interface's address: what forwarders do, and impostors.
     Foreign(usize),
+    /// A router on the way speaks about it.
+    FromRouter,
     FromOutside,
     ToOutside,
     ToRouter,
@@ -80,9 +105,14 @@ const ACK: u8 = 0x10;
 
 impl Session {
     pub(crate) fn random(random: &mut Random, interfaces: usize) -> Self {
+        let a = random.below(interfaces);
         Self {
-            a: random.below(interfaces),
-            b: random.below(interfaces),
+            a,
+            // Interfaces of one VPC are made one after the other.
+            b: match random.percent(60) {
+                true => (a + random.below(3)) % interfaces,
+                false => random.below(interfaces),
+            },
             nth: if random.percent(80) {
                 0
             } else {
@@ -90,6 +120,11 @@ impl Session {
             },
             six: random.percent(35),
             ports: (*random.pick(&[1024, 40_000]), *random.pick(&PORTS)),
+            via: match random.below(10) {
+                0..=5 => Via::Itself,
+                6 => Via::Public,
+                _ => Via::Internet,
+            },
         }
     }
 }
@@ -113,6 +148,7 @@ impl Send {
                 2 => 1408,
                 _ => random.below(64),
             },
+            edge: random.below(4),
         }
     }
 }
@@ -152,7 +188,8 @@ fn odd(random: &mut Random) -> Odd {
     if random.percent(75) {
         return Odd::Nothing;
     }
-    match random.below(14) {
+    match random.below(16) {
+        14 | 15 => Odd::FromRouter,
         0..=2 => Odd::Foreign(random.below(8)),
         3 | 4 => Odd::FromOutside,
         5..=8 => Odd::ToOutside,
@@ -183,21 +220,36 @@ fn address(interface: &Interface, six: bool, nth: usize) -> Option<IpAddr> {
     (!own.is_empty()).then(|| own[nth % own.len()])
 }
 
+fn nth(town: &Town, n: usize) -> Option<&Interface> {
+    let id = town.interfaces[n % town.interfaces.len()];
+    town.controller.cloud.interface(id)
+}
+
+/// The address by which the internet knows the interface.
+fn public(cloud: &Cloud, interface: &Interface, six: bool, nth: usize) -> Option<IpAddr> {
+    let own = address(interface, six, nth)?;
+    match own {
+        IpAddr::V4(_) => public_of(cloud, interface, own).map(IpAddr::V4),
+        IpAddr::V6(_) => Some(own),
+    }
+}
+
 impl Send {
     /// Who sends, and the frame, if the sender is there to send it.
-    pub(crate) fn frame(&self, town: &Town) -> Option<(Interface, Vec<u8>)> {
+    pub(crate) fn frame(&self, town: &Town) -> Option<(Origin, Vec<u8>)> {
+        if self.session.via == Via::Internet && self.back {
+            return self.internet_frame(town);
+        }
         let (session, cloud) = (self.session, &town.controller.cloud);
-        let nth = |n: usize| cloud.interface(town.interfaces[n % town.interfaces.len()]);
-        let (from, to) = match self.back {
-            false => (nth(session.a)?, nth(session.b)?),
-            true => (nth(session.b)?, nth(session.a)?),
-        };
+        let (from, to) = self.ends(town)?;
         from.attachment.as_ref()?;
         let six = session.six;
-        let foreign = match self.odd {
-            Odd::Foreign(n) => address(nth(n)?, six, 0)?,
+        let own = address(from, six, session.nth)?;
+        let src = match self.odd {
+            Odd::Foreign(n) => address(nth(town, n)?, six, 0)?,
             Odd::FromOutside => outside(six),
-            _ => address(from, six, session.nth)?,
+            Odd::FromRouter => router(six),
+            _ => own,
         };
         let subnet = cloud.subnet(from.subnet)?;
         let network = match six {
@@ -211,7 +263,11 @@ impl Send {
             Odd::ToBroadcast => offset(network, 255),
             Odd::ToMulticast if six => "ff02::99".parse().unwrap(),
             Odd::ToMulticast => "224.0.0.99".parse().unwrap(),
-            _ => address(to, six, session.nth)?,
+            _ => match session.via {
+                Via::Internet => outside(six),
+                Via::Public => public(cloud, to, six, session.nth)?,
+                Via::Itself => address(to, six, session.nth)?,
+            },
         };
         let way = Way {
             src_mac: if self.odd == Odd::FromMac {
@@ -224,15 +280,52 @@ impl Send {
                 Odd::Nothing if from.subnet == to.subnet => to.mac,
                 _ => Mac::ROUTER,
             },
-            src: foreign,
+            src,
             dst,
             ttl: self.ttl,
             dont_fragment: self.dont_fragment,
         };
-        Some((from.clone(), self.build(&way)))
+        let by_router = self.odd == Odd::FromRouter;
+        let seen = if by_router { own } else { src };
+        let frame = self.build(&way, seen);
+        Some((Origin::Port(from.id), frame))
     }
 
-    fn build(&self, way: &Way) -> Vec<u8> {
+    fn ends<'a>(&self, town: &'a Town) -> Option<(&'a Interface, &'a Interface)> {
+        let (a, b) = (self.session.a, self.session.b);
+        match self.back {
+            false => Some((nth(town, a)?, nth(town, b)?)),
+            true => Some((nth(town, b)?, nth(town, a)?)),
+        }
+    }
+
+    /// What somebody in the internet sends to the one end, by the address that is known there.
+    fn internet_frame(&self, town: &Town) -> Option<(Origin, Vec<u8>)> {
+        let (session, cloud) = (self.session, &town.controller.cloud);
+        let six = session.six;
+        let edges: Vec<_> = cloud.hosts().filter(|h| h.uplink.is_some()).collect();
+        let edge = edges.get(self.edge % edges.len().max(1))?;
+        let src = match self.odd {
+            Odd::Foreign(n) => address(nth(town, n)?, six, 0)?,
+            Odd::FromRouter => router(six),
+            _ => outside(six),
+        };
+        let way = Way {
+            src_mac: Mac::local(99),
+            dst_mac: Mac::EDGE,
+            src,
+            dst: public(cloud, nth(town, session.a)?, six, session.nth)?,
+            ttl: self.ttl,
+            dont_fragment: self.dont_fragment,
+        };
+        let by_router = self.odd == Odd::FromRouter;
+        let seen = if by_router { outside(six) } else { src };
+        let frame = self.build(&way, seen);
+        Some((Origin::Internet(edge.name.clone()), frame))
+    }
+
+    /// `seen`: who the other end takes the sender for; an error quotes a packet to them.
+    fn build(&self, way: &Way, seen: IpAddr) -> Vec<u8> {
         let (a, b) = self.session.ports;
         let ports = if self.back { (b, a) } else { (a, b) };
         let payload = vec![0x5a; self.size];
@@ -243,7 +336,10 @@ impl Send {
             What::Echo(request) => echo(way, a, request, &payload),
             What::Timestamp(request) => timestamp(way, request),
             What::Raw(number) => way.raw(number, &[0; 24]),
-            What::Unreachable(about) => way.unreachable(&self.about(&way.back(), about)),
+            What::Unreachable(about) => {
+                let back = Way { src: seen, ..*way }.back();
+                way.unreachable(&self.about(&back, about))
+            }
         }
     }
 
@@ -285,6 +381,14 @@ fn timestamp(way: &Way, request: bool) -> Vec<u8> {
 
 fn outside(six: bool) -> IpAddr {
     if six { outside6() } else { OUTSIDE4 }
+}
+
+/// Somebody in the internet who only passes packets on.
+fn router(six: bool) -> IpAddr {
+    match six {
+        true => "2001:db8:5::fe".parse().unwrap(),
+        false => "198.51.100.254".parse().unwrap(),
+    }
 }
 
 fn offset(network: IpAddr, n: u8) -> IpAddr {

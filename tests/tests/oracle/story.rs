@@ -6,7 +6,7 @@ use crate::{
     change::Alter,
     compare::compare,
     random::Random,
-    send::{Send, Session},
+    send::{Origin, Send, Session, What},
     town::{Size, Town},
     underlay::Journey,
 };
@@ -42,6 +42,7 @@ pub(crate) struct Tally {
     pub(crate) packets: usize,
     pub(crate) delivered: usize,
     pub(crate) dropped: usize,
+    pub(crate) outside: usize,
     pub(crate) changes: usize,
 }
 
@@ -50,6 +51,7 @@ impl Tally {
         self.packets += other.packets;
         self.delivered += other.delivered;
         self.dropped += other.dropped;
+        self.outside += other.outside;
         self.changes += other.changes;
     }
 }
@@ -65,8 +67,11 @@ impl Story {
         let mut sent = 0;
         while sent < packets {
             let step = step(&mut random, &sessions);
-            sent += usize::from(matches!(step, Step::Send(_)));
-            steps.push(step);
+            let rest = rest(&mut random, &step);
+            for step in std::iter::once(step).chain(rest) {
+                sent += usize::from(matches!(step, Step::Send(_)));
+                steps.push(step);
+            }
         }
         Self { seed, steps }
     }
@@ -113,7 +118,11 @@ impl Story {
                 let _ = writeln!(text, "  at {}: {send:?}", town.now.0 / SECOND);
                 if let Some((from, frame)) = send.frame(&town) {
                     let headers = weft_packet::headers::Headers::parse(&frame);
-                    let _ = writeln!(text, "    from {}: {headers:?}", from.id);
+                    let from = match from {
+                        Origin::Port(from) => from.to_string(),
+                        Origin::Internet(edge) => format!("the internet at {edge}"),
+                    };
+                    let _ = writeln!(text, "    from {from}: {headers:?}");
                 }
             } else {
                 let _ = writeln!(text, "  {step:?}");
@@ -150,6 +159,20 @@ fn step(random: &mut Random, sessions: &[Session]) -> Step {
     }
 }
 
+/// The rest of a datagram whose first piece that is: as a rule it follows at once.
+fn rest(random: &mut Random, step: &Step) -> Vec<Step> {
+    let Step::Send(send) = *step else {
+        return Vec::new();
+    };
+    let piece = |what| Step::Send(Send { what, ..send });
+    match send.what {
+        What::Piece(id, 0) if random.percent(60) => {
+            [1, 2].map(|n| piece(What::Piece(id, n))).to_vec()
+        }
+        _ => Vec::new(),
+    }
+}
+
 fn take(town: &mut Town, step: Step, tally: &mut Tally) -> Result<(), String> {
     match step {
         Step::Send(send) => return judge(town, &send, tally),
@@ -177,14 +200,23 @@ fn judge(town: &mut Town, send: &Send, tally: &mut Tally) -> Result<(), String> 
         town.now = town.now.plus(SECOND / 50);
     }
     town.now = town.now.plus(SECOND / 1000);
-    let host = town.host_of(from.id).unwrap();
-    let now = town.now;
-    let expected = town
-        .judge
-        .send(&town.controller.cloud, now.0, from.id, &frame);
-    let fate = Journey::send(&mut town.hosts, now, (host, from.id), frame);
+    let (now, cloud) = (town.now, &town.controller.cloud);
+    let (expected, fate) = match from {
+        Origin::Port(from) => {
+            let host = town.host_of(from).unwrap();
+            let expected = town.judge.send(cloud, now.0, from, &frame);
+            let fate = Journey::send(&mut town.hosts, now, (host, from), frame);
+            (expected, fate)
+        }
+        Origin::Internet(edge) => {
+            let host = town.hosts.iter().position(|h| h.name == edge).unwrap();
+            let expected = town.judge.enter_edge(cloud, now.0, &edge, &frame);
+            (expected, Journey::enter(&mut town.hosts, now, host, frame))
+        }
+    };
     tally.packets += 1;
     tally.delivered += fate.delivered.len();
     tally.dropped += fate.drops.len();
+    tally.outside += fate.outside.len();
     compare(&expected, &fate)
 }

@@ -1,22 +1,20 @@
 //! A cloud made at random by the real commands, the hosts that run it, and the judge beside them.
 
 mod beyond;
+mod outside;
+mod policy;
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use weft_engine::Now;
 use weft_model::{
-    AclAction, AclEntry, AclNumber, Attachment, Change, Destination, InterfaceId, Label,
-    NetworkAclId, Peer, PeeringId, PortMatch, PortRange, PrefixListId, Protocol, RouteTableId,
-    RouteTarget, SecurityGroupId, SubnetBlock6, SubnetId, VpcId,
-    acl::Direction,
-    group::IcmpMatch,
+    Attachment, Change, Destination, EgressGatewayId, ElasticAddressId, InterfaceId,
+    InternetGatewayId, Label, NetworkAclId, PeeringId, PrefixListId, RouteTableId, RouteTarget,
+    SecurityGroupId, SubnetBlock6, SubnetId, VpcId,
     ops::{
-        OpError, Quotas, Settings, host, interface, network_acl, region, route_table,
-        security_group::{self, RuleDraft},
-        subnet, vpc, zone,
+        OpError, Quotas, Settings, host, interface, region, route_table, security_group, subnet,
+        vpc, zone,
     },
-    prefix_list::Family,
 };
 use weft_planner::queue::{Hello, Refusal};
 
@@ -42,6 +40,9 @@ pub(crate) struct Town {
     pub(crate) acls: Vec<NetworkAclId>,
     pub(crate) lists: Vec<PrefixListId>,
     pub(crate) peerings: Vec<PeeringId>,
+    pub(crate) gateways: Vec<InternetGatewayId>,
+    pub(crate) egress: Vec<EgressGatewayId>,
+    pub(crate) elastics: Vec<ElasticAddressId>,
     pub(crate) settings: Settings,
     /// Where ids come from.
     entropy: Random,
@@ -62,6 +63,8 @@ pub(crate) struct Size {
     pub(crate) hosts: usize,
     pub(crate) vpcs: usize,
     pub(crate) interfaces: usize,
+    /// Whether there is an internet, and edges to it.
+    pub(crate) outside: bool,
 }
 
 impl Size {
@@ -73,6 +76,7 @@ impl Size {
             hosts: random.between(1, 3),
             vpcs,
             interfaces: vpcs * random.between(2, 5),
+            outside: random.percent(75),
         }
     }
 }
@@ -95,6 +99,9 @@ impl Town {
             acls: Vec::new(),
             lists: Vec::new(),
             peerings: Vec::new(),
+            gateways: Vec::new(),
+            egress: Vec::new(),
+            elastics: Vec::new(),
             settings: Settings {
                 quotas: Quotas::UNLIMITED,
                 ..Settings::default()
@@ -115,6 +122,9 @@ impl Town {
         }
         if apart {
             town.build_peerings(&mut random);
+        }
+        if size.outside {
+            town.build_outside(&mut random);
         }
         town
     }
@@ -232,6 +242,10 @@ impl Town {
             return;
         }
         let group = self.groups.len() - 1;
+        // Where nobody lets anybody in, nothing happens.
+        if random.percent(50) {
+            self.open(random, group);
+        }
         for _ in 0..random.between(0, 3) {
             self.authorize(random, group);
         }
@@ -307,115 +321,6 @@ impl Town {
         }
     }
 
-    fn rule(&self, random: &mut Random) -> RuleDraft {
-        let peer = match random.below(8) {
-            0 | 1 => Peer::Group(*random.pick(&self.groups)),
-            2 if !self.lists.is_empty() => Peer::List(*random.pick(&self.lists)),
-            _ => Peer::Cidr(random.pick(&PREFIXES).parse().unwrap()),
-        };
-        RuleDraft {
-            traffic: traffic(random),
-            peer,
-            description: None,
-        }
-    }
-
-    /// An ACL that lets everything pass but for what its lower entries say.
-    fn add_acl(&mut self, random: &mut Random, vpc: VpcId) {
-        let all = |number: u16, prefix: &str| AclEntry {
-            number: AclNumber::try_from(number).unwrap(),
-            action: AclAction::Allow,
-            traffic: PortMatch::All,
-            prefix: prefix.parse().unwrap(),
-        };
-        let all = vec![all(100, "0.0.0.0/0"), all(100, "::/0")];
-        let draft = network_acl::Draft {
-            vpc,
-            ingress: all.clone(),
-            egress: all,
-            label: None,
-        };
-        let _ = self.run(|w, e| network_acl::create(&w.controller.cloud, &w.settings, draft, e));
-        let acl = self.acls.len() - 1;
-        self.put_entry(random, acl);
-        let subnets = self.subnets.len();
-        self.associate_acl(random, subnets - 1);
-    }
-
-    pub(crate) fn put_entry(&mut self, random: &mut Random, acl: usize) {
-        let entry = AclEntry {
-            number: AclNumber::try_from(random.between(1, 120) as u16).unwrap(),
-            action: *random.pick(&[AclAction::Deny, AclAction::Deny, AclAction::Allow]),
-            traffic: traffic(random),
-            prefix: random.pick(&PREFIXES).parse().unwrap(),
-        };
-        let (id, direction) = (self.acls[acl], direction(random));
-        let _ = self.run(|w, _| {
-            let place = (direction, entry);
-            network_acl::put_entry(&w.controller.cloud, &w.settings, id, place, None)
-        });
-    }
-
-    pub(crate) fn delete_entry(&mut self, random: &mut Random, acl: usize) {
-        let (id, direction) = (self.acls[acl], direction(random));
-        let found = self.controller.cloud.network_acl(id);
-        let entries = found.map_or_else(Vec::new, |acl| acl.entries(direction).to_vec());
-        if entries.is_empty() {
-            return;
-        }
-        let entry = random.pick(&entries);
-        let place = (direction, Family::of(entry.prefix), entry.number);
-        let _ = self.run(|w, _| network_acl::delete_entry(&w.controller.cloud, id, place, None));
-    }
-
-    pub(crate) fn associate_acl(&mut self, random: &mut Random, subnet: usize) {
-        let (subnet, acl) = (self.subnets[subnet], *random.pick(&self.acls));
-        let update = subnet::Update {
-            acl: Some(random.percent(80).then_some(acl)),
-            ..subnet::Update::default()
-        };
-        let _ = self.run(|w, _| subnet::update(&w.controller.cloud, subnet, update, None));
-    }
-}
-
-fn direction(random: &mut Random) -> Direction {
-    *random.pick(&[Direction::Ingress, Direction::Egress])
-}
-
-/// What rules and entries speak of.
-fn traffic(random: &mut Random) -> PortMatch {
-    let range = |random: &mut Random| match random.below(5) {
-        0 => PortRange::ALL,
-        1 => PortRange::new(1, 1000).unwrap(),
-        2 => PortRange::new(1000, 65535).unwrap(),
-        _ => PortRange::one(*random.pick(&PORTS)),
-    };
-    let echo = Some(IcmpMatch {
-        kind: *random.pick(&[8, 0, 3, 13]),
-        code: *random.pick(&[None, Some(0), Some(3)]),
-    });
-    let echo6 = echo.map(|m| IcmpMatch {
-        kind: *random.pick(&[128, 129, 1]),
-        ..m
-    });
-    match random.below(12) {
-        0 | 1 => PortMatch::All,
-        2..=4 => PortMatch::Tcp(range(random)),
-        5 | 6 => PortMatch::Udp(range(random)),
-        7 => PortMatch::Icmp(*random.pick(&[None, echo])),
-        8 => PortMatch::Icmpv6(*random.pick(&[None, echo6])),
-        9 => PortMatch::Protocol(Protocol(47)),
-        _ => PortMatch::Protocol(*random.pick(&[
-            Protocol::TCP,
-            Protocol::UDP,
-            Protocol::ICMP,
-            Protocol::ICMPV6,
-        ])),
-    }
-}
-
-/// What changes are made of.
-impl Town {
     pub(crate) fn destination(&self, random: &mut Random) -> Destination {
         if random.percent(20) && !self.lists.is_empty() {
             return Destination::List(*random.pick(&self.lists));
@@ -428,6 +333,7 @@ impl Town {
         let target = match random.below(8) {
             0 => RouteTarget::Blackhole,
             1 => RouteTarget::Local,
+            4 if !self.gateways.is_empty() => self.some_gateway(random),
             2 | 3 if !self.peerings.is_empty() => {
                 RouteTarget::Peering(*random.pick(&self.peerings))
             }
@@ -437,29 +343,6 @@ impl Town {
             },
         };
         (destination, target)
-    }
-
-    pub(crate) fn authorize(&mut self, random: &mut Random, group: usize) {
-        let id = self.groups[group];
-        let rule = self.rule(random);
-        let rules = match random.percent(50) {
-            true => (vec![rule], vec![]),
-            false => (vec![], vec![rule]),
-        };
-        let _ = self.run(|w, e| {
-            security_group::authorize(&w.controller.cloud, &w.settings, id, rules, None, e)
-        });
-    }
-
-    pub(crate) fn revoke(&mut self, group: usize, nth: usize) {
-        let id = self.groups[group];
-        let found = self.controller.cloud.security_group(id);
-        let rules = found.map_or(vec![], |g| g.egress.iter().chain(&g.ingress).collect());
-        if rules.is_empty() {
-            return;
-        }
-        let rule = rules[nth % rules.len()].id;
-        let _ = self.run(|w, _| security_group::revoke(&w.controller.cloud, id, &[rule], None));
     }
 
     pub(crate) fn put_route(
@@ -474,22 +357,6 @@ impl Town {
 
 /// Ports that rules and packets share, so that they meet.
 pub(crate) const PORTS: [u16; 5] = [22, 80, 443, 5353, 40_000];
-
-/// Peers of rules.
-const PREFIXES: [&str; 12] = [
-    "0.0.0.0/0",
-    "0.0.0.0/0",
-    "::/0",
-    "::/0",
-    "10.0.0.0/16",
-    "10.0.1.0/24",
-    "10.0.0.4/32",
-    "10.1.0.0/16",
-    "10.1.0.0/24",
-    "fd00:0:0:100::/56",
-    "fd00:0:0:101::/64",
-    "fd00:0:0:200::/56",
-];
 
 /// Destinations of routes.
 const DESTINATIONS: [&str; 12] = [
@@ -537,6 +404,9 @@ impl Town {
                 Some(Resource::NetworkAcl(a)) => self.acls.push(a.id),
                 Some(Resource::PrefixList(l)) => self.lists.push(l.id),
                 Some(Resource::Peering(p)) => self.peerings.push(p.id),
+                Some(Resource::InternetGateway(g)) => self.gateways.push(g.id),
+                Some(Resource::EgressGateway(g)) => self.egress.push(g.id),
+                Some(Resource::ElasticAddress(e)) => self.elastics.push(e.id),
                 Some(Resource::RouteTable(t)) if !self.tables.contains(&t.id) => {
                     self.tables.push(t.id);
                 }

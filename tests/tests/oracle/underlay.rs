@@ -116,6 +116,12 @@ impl Host {
         self.engines[worker].from_tunnel(now, source, payload, Offload::NONE, &mut made)
     }
 
+    /// A frame from the internet, at an edge.
+    pub(crate) fn enter(&mut self, bytes: &mut [u8]) -> Verdict {
+        let offload = Offload::NONE;
+        self.engines[0].from_outside(&mut Frame { bytes, offload })
+    }
+
     fn worker(&self, mac: Mac) -> usize {
         owner(mac, self.engines.len())
     }
@@ -141,9 +147,12 @@ pub(crate) struct Fate {
     pub(crate) delivered: Vec<(InterfaceId, Vec<u8>)>,
     pub(crate) drops: Vec<Drop>,
     pub(crate) crossings: Vec<Crossing>,
+    /// What went to the internet.
+    pub(crate) outside: Vec<Vec<u8>>,
 }
 
 enum Step {
+    FromInternet(usize, Vec<u8>),
     FromPort(usize, InterfaceId, Vec<u8>),
     ToPort(usize, PortIndex, Vec<u8>),
     FromTunnel(usize, IpAddr, Vec<u8>),
@@ -187,10 +196,19 @@ impl<'a> Journey<'a> {
         (host, interface): (usize, InterfaceId),
         frame: Vec<u8>,
     ) -> Fate {
+        Self::begin(hosts, now, Step::FromPort(host, interface, frame))
+    }
+
+    /// Somebody in the internet sends a frame, and this edge gets it.
+    pub(crate) fn enter(hosts: &'a mut [Host], now: Now, edge: usize, frame: Vec<u8>) -> Fate {
+        Self::begin(hosts, now, Step::FromInternet(edge, frame))
+    }
+
+    fn begin(hosts: &'a mut [Host], now: Now, step: Step) -> Fate {
         let mut journey = Self {
             hosts,
             now,
-            queue: VecDeque::from([Step::FromPort(host, interface, frame)]),
+            queue: VecDeque::from([step]),
             fate: Fate::default(),
         };
         for _ in 0..MOST {
@@ -205,6 +223,10 @@ impl<'a> Journey<'a> {
     fn step(&mut self, step: Step) {
         let (now, mut made) = (self.now, Made::default());
         let (at, frame, verdict) = match step {
+            Step::FromInternet(at, mut bytes) => {
+                let verdict = self.hosts[at].enter(&mut bytes);
+                (at, bytes, verdict)
+            }
             Step::FromPort(at, interface, mut bytes) => {
                 let host = &mut self.hosts[at];
                 let verdict = host.leave(now, interface, &mut bytes, &mut made);
@@ -244,7 +266,8 @@ impl<'a> Journey<'a> {
             }
             Verdict::Local(port) => self.queue.push_back(Step::ToPort(at, port, frame)),
             Verdict::Encapsulate(encap) => self.carry(at, encap, &frame),
-            Verdict::Outside | Verdict::Consumed => {}
+            Verdict::Outside => self.fate.outside.push(frame),
+            Verdict::Consumed => {}
             Verdict::Drop(drop) => self.fate.drops.push(drop),
         }
     }

@@ -23,6 +23,14 @@ pub enum Mutation {
     AnyError,
     /// What goes to a port of the same host isn't judged where it leaves its subnet.
     NoAclOnHairpin,
+    /// An ICMP error's quote stays as it came where addresses are translated.
+    ErrorNotTranslated,
+    /// A later fragment keeps the public address that it is for.
+    FragmentNotTranslated,
+    /// The internet may begin a connection whatever the route back.
+    AnyWayBack,
+    /// What comes from no address of the VPC's own crosses a peering.
+    AnySourceAcross,
 }
 
 #[cfg(feature = "mutations")]
@@ -35,6 +43,10 @@ impl Mutation {
         Self::AnyFragment,
         Self::AnyError,
         Self::NoAclOnHairpin,
+        Self::ErrorNotTranslated,
+        Self::FragmentNotTranslated,
+        Self::AnyWayBack,
+        Self::AnySourceAcross,
     ];
 }
 

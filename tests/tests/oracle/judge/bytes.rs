@@ -39,7 +39,7 @@ pub(crate) enum Expected {
 pub(crate) fn forward(frame: &[u8], way: &Way, crosses: bool) -> Vec<u8> {
     let (_, ip) = ip_of(frame).unwrap();
     let mut sent = frame[..ip.end].to_vec();
-    sent[..6].copy_from_slice(&way.to.mac.octets());
+    sent[..6].copy_from_slice(&way.to.mac().octets());
     if crosses {
         sent[6..12].copy_from_slice(&Mac::ROUTER.octets());
     }
@@ -52,19 +52,29 @@ pub(crate) fn forward(frame: &[u8], way: &Way, crosses: bool) -> Vec<u8> {
 }
 
 /// RFC 1071, over the IPv4 header of a frame; others are left alone.
-fn sum_ipv4(frame: &mut [u8]) {
-    if frame[12..14] != [8, 0] {
-        return;
+pub(super) fn sum_ipv4(frame: &mut [u8]) {
+    if frame[12..14] == [8, 0] {
+        sum_header(&mut frame[ETHERNET..]);
     }
-    let header = usize::from(frame[ETHERNET] & 0xf) * 4;
-    frame[ETHERNET + 10..ETHERNET + 12].fill(0);
-    let words = frame[ETHERNET..ETHERNET + header].chunks(2);
-    let mut sum: u32 = words.map(|w| u32::from(w[0]) << 8 | u32::from(w[1])).sum();
+}
+
+/// RFC 1071, over an IPv4 header.
+pub(super) fn sum_header(packet: &mut [u8]) {
+    let header = usize::from(packet[0] & 0xf) * 4;
+    packet[10..12].fill(0);
+    let sum = !sum(&packet[..header]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// The ones' complement sum of the words.
+pub(super) fn sum(bytes: &[u8]) -> u16 {
+    let words = bytes.chunks(2);
+    let words = words.map(|w| u32::from(w[0]) << 8 | u32::from(*w.get(1).unwrap_or(&0)));
+    let mut sum: u32 = words.sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
-    let sum = !(sum as u16);
-    frame[ETHERNET + 10..ETHERNET + 12].copy_from_slice(&sum.to_be_bytes());
+    sum as u16
 }
 
 /// The frame, in pieces if it is larger than that (RFC 791 section 2.3).
@@ -140,7 +150,7 @@ fn same(expected: &[u8], got: &[u8]) -> Result<(), String> {
     ))
 }
 
-fn ip_of(frame: &[u8]) -> Result<(Headers, Ip), String> {
+pub(super) fn ip_of(frame: &[u8]) -> Result<(Headers, Ip), String> {
     match Headers::parse(frame) {
         Ok(
             headers @ Headers {

@@ -4,11 +4,11 @@ use std::{cmp::Reverse, net::IpAddr};
 
 use weft_model::{
     AclAction, Cloud, Destination, Interface, Peer, PeeringId, PortMatch, Prefix, PrefixListId,
-    Protocol, Route, RouteOrigin, RouteTable, RouteTarget, Rule, Subnet, VpcId,
+    Protocol, Route, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Rule, Subnet, VpcId,
 };
 use weft_packet::headers::{Ip, L4};
 
-use super::{Refusal, Way};
+use super::{Next, Refusal, Way};
 
 /// Which way a packet goes, as the interface sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,6 +235,29 @@ fn route<'a>(cloud: &Cloud, table: &'a RouteTable, to: IpAddr) -> Option<(Prefix
     fitting.max_by_key(|(prefix, route)| (prefix.net().prefix_len(), rank(route)))
 }
 
+/// The table that the subnet uses, and its route for the address.
+pub(crate) fn table_route<'a>(
+    cloud: &'a Cloud,
+    subnet: &Subnet,
+    to: IpAddr,
+) -> (RouteTableId, Option<(Prefix, &'a Route)>) {
+    let vpc = cloud.vpc(subnet.vpc).unwrap();
+    let table = subnet.route_table.unwrap_or(vpc.main_route_table);
+    let routes = cloud.route_table(table).unwrap();
+    (table, route(cloud, routes, to))
+}
+
+/// Whether the target is a gateway of the VPC to the internet, whichever kind.
+pub(crate) fn is_gateway(cloud: &Cloud, vpc: VpcId, target: RouteTarget) -> bool {
+    match target {
+        RouteTarget::InternetGateway(id) => {
+            cloud.internet_gateway(id).and_then(|gateway| gateway.vpc) == Some(vpc)
+        }
+        RouteTarget::EgressGateway(id) => cloud.egress_gateway(id).map(|g| g.vpc) == Some(vpc),
+        _ => false,
+    }
+}
+
 /// Where the interface's packets from one address to another go.
 pub(crate) fn way(
     cloud: &Cloud,
@@ -248,29 +271,28 @@ pub(crate) fn way(
     };
     if in_subnet(subnet, dst) {
         return Ok(Way {
-            to: local()?,
+            to: Next::Interface(Box::new(local()?)),
             routed: false,
         });
     }
-    let vpc = cloud.vpc(from.vpc).unwrap();
-    let table = subnet.route_table.unwrap_or(vpc.main_route_table);
-    let routes = cloud.route_table(table).unwrap();
-    let found = route(cloud, routes, dst);
+    let (table, found) = table_route(cloud, subnet, dst);
     let (prefix, found) = found.ok_or_else(|| Refusal::because("no_route", table))?;
     let dead = || Refusal::because("blackhole", format!("{table} {prefix}"));
     let to = match found.target {
-        RouteTarget::Local => local()?,
+        RouteTarget::Local => Next::Interface(Box::new(local()?)),
         RouteTarget::Interface(id) => {
             let target = cloud.interface(id).filter(|i| i.attachment.is_some());
-            target.cloned().ok_or_else(dead)?
+            Next::Interface(Box::new(target.cloned().ok_or_else(dead)?))
         }
+        target if is_gateway(cloud, from.vpc, target) => Next::Internet,
         RouteTarget::Peering(id) => {
             let there = other_side(cloud, from.vpc, id).ok_or_else(dead)?;
             // What isn't the VPC's own doesn't cross, and nothing behind the other is reached.
             let own = held(cloud, from.vpc, src);
             own.ok_or_else(|| Refusal::because("foreign_source", id))?;
             let other = held(cloud, there, dst);
-            other.ok_or_else(|| Refusal::because("peer_no_mapping", id))?
+            let other = other.ok_or_else(|| Refusal::because("peer_no_mapping", id))?;
+            Next::Interface(Box::new(other))
         }
         _ => return Err(dead()),
     };

@@ -8,8 +8,8 @@ use weft_packet::{headers::Headers, vxlan};
 
 use super::{Event, MILLISECOND, SECOND, Simulation, Tunnel, meet};
 use crate::{
-    judge::{Outcome, Refusal, Way},
-    send::Send,
+    judge::{Next, Outcome, Refusal, Way},
+    send::{Origin, Send},
     underlay::Made,
 };
 
@@ -33,8 +33,8 @@ fn told(drop: &Drop) -> Refusal {
 impl Simulation {
     pub(super) fn packet(&mut self) {
         let send = Send::random(&mut self.random, &self.sessions);
-        if let Some((from, frame)) = send.frame(&self.town) {
-            self.leave(&from, frame);
+        if let Some((Origin::Port(from), frame)) = send.frame(&self.town) {
+            self.leave(from, frame);
         }
         let busy = self.stations.len() as u64;
         let pause = self.about(50 * MILLISECOND / busy);
@@ -42,12 +42,12 @@ impl Simulation {
     }
 
     /// Out of the workload, where its host has it plugged in by now.
-    fn leave(&mut self, from: &Interface, mut frame: Vec<u8>) {
-        let Some(host) = self.town.host_of(from.id) else {
+    fn leave(&mut self, from: InterfaceId, mut frame: Vec<u8>) {
+        let Some(host) = self.town.host_of(from) else {
             return;
         };
         let view = Rc::clone(&self.stations[host].view);
-        let Some(at) = plugged(&self.town.hosts[host].name, &view, from.id) else {
+        let Some(at) = plugged(&self.town.hosts[host].name, &view, from) else {
             return;
         };
         self.clear_edge(host);
@@ -96,20 +96,23 @@ impl Simulation {
             _ => {}
         }
         let view = Rc::clone(&self.stations[host].view);
-        let place = way.to.attachment.as_ref().unwrap();
+        let Next::Interface(to) = &way.to else {
+            panic!("no gateway leads out of a simulation: {way:?}");
+        };
+        let place = to.attachment.as_ref().unwrap();
         for (port, mut frame) in local {
             let (interface, _) = self.town.hosts[host].interface(port);
             assert_eq!(
                 (interface, &place.host),
-                (way.to.id, &self.town.hosts[host].name)
+                (to.id, &self.town.hosts[host].name)
             );
             let now = self.town.now;
             let verdict = self.town.hosts[host].arrive(now, port, &mut frame);
-            self.arrived(host, (from.id, &view), Some(way.to.clone()), verdict, frame);
+            self.arrived(host, (from.id, &view), Some((**to).clone()), verdict, frame);
         }
         for (encap, frame) in tunnel {
             let vtep = view.host(&place.host).unwrap().vtep;
-            assert_eq!(encap.vtep, vtep, "{} to {}", from.id, way.to.id);
+            assert_eq!(encap.vtep, vtep, "{} to {}", from.id, to.id);
             let payload = [&vxlan::emit(encap.vni)[..], &frame].concat();
             self.carry(host, from.id, &view, encap.vtep, payload);
         }

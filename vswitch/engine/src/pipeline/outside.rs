@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use weft_model::RouteTarget;
 use weft_packet::{
-    headers::Ip,
+    headers::{Ip, L4},
     icmp,
     offload::Checksum,
     rewrite::{self, End},
@@ -15,6 +15,7 @@ use super::Packet;
 use crate::{
     config::{PortConfig, PortView},
     drop::{Drop, DropObject, DropReason},
+    mutation::{Mutation, is_awake},
 };
 
 /// Who may send to the internet: an address with a public one.
@@ -40,6 +41,7 @@ pub(super) fn to_public(port: &PortConfig, frame: &mut [u8], ip: &Ip, state: Che
     };
     if let Ok(quote) = icmp::embedded(frame, ip)
         && quote.dst == ip.src
+        && !is_awake(Mutation::ErrorNotTranslated)
     {
         let end = (IpAddr::V4(public), quote.ports.1);
         rewrite::quoted(frame, ip, &quote, End::Destination, end);
@@ -63,8 +65,15 @@ pub(super) fn to_private(
         Drop::because(DropReason::NotPublic, object)
     })?;
     let private = IpAddr::V4(private);
+    if ip.l4_kind == L4::LaterFragment && is_awake(Mutation::FragmentNotTranslated) {
+        return Ok(Ip {
+            dst: private,
+            ..*ip
+        });
+    }
     if let Ok(quote) = icmp::embedded(frame, ip)
         && quote.src == ip.dst
+        && !is_awake(Mutation::ErrorNotTranslated)
     {
         let end = (private, quote.ports.0);
         rewrite::quoted(frame, ip, &quote, End::Source, end);
@@ -79,6 +88,9 @@ pub(super) fn to_private(
 /// Whether somebody outside may begin a connection: where the port's own packets to them would leave
 /// by an internet gateway.
 pub(super) fn check_way_back(view: &PortView<'_>, to: IpAddr) -> Result<(), Drop> {
+    if is_awake(Mutation::AnyWayBack) {
+        return Ok(());
+    }
     let table = view.subnet().route_table;
     let routes = view.vpc.routes.get(&table);
     let Some(route) = routes.and_then(|routes| routes.longest(to)) else {

@@ -75,7 +75,9 @@ pub(super) fn apply_to_error(
     (from, to): (&FlowKey, &FlowKey),
 ) -> Ip {
     let mut after = *ip;
-    if let Ok(quote) = icmp::embedded(frame, ip) {
+    if let Ok(quote) = icmp::embedded(frame, ip)
+        && !is_awake(Mutation::ErrorNotTranslated)
+    {
         // The quoted packet went the other way.
         let (local, remote) = match direction {
             Direction::Ingress => (End::Source, End::Destination),

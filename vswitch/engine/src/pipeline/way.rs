@@ -119,7 +119,7 @@ impl Way {
         abroad: &mut Abroad,
     ) -> Result<Self, Drop> {
         let blame = |reason| Drop::because(reason, DropObject::Peering(id));
-        if view.mapping(from).is_none() {
+        if view.mapping(from).is_none() && !is_awake(Mutation::AnySourceAcross) {
             return Err(blame(DropReason::ForeignSource));
         }
         let entry = peer.mapping(to);
