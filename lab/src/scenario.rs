@@ -63,6 +63,26 @@ pub const ALL: &[Scenario] = &[
         "three-tier",
         "a shop: nginx, an application behind it, and Redis"
     ),
+    lesson!(
+        "groups-and-acls",
+        "one server behind a security group and a network ACL"
+    ),
+    lesson!(
+        "balancing",
+        "three servers behind a load balancer that asks whether they are well"
+    ),
+    lesson!(
+        "peering",
+        "two teams peered with shared services, and not with each other"
+    ),
+    lesson!(
+        "middlebox",
+        "a firewall that routes lead through, between two subnets"
+    ),
+    lesson!(
+        "zone-failure",
+        "a service in two zones that outlives one of them"
+    ),
 ];
 
 /// Why a scenario can't be rendered.

@@ -17,7 +17,7 @@ const CRITERION_KEYS: [&str; 8] = [
 ];
 const TRY_KEYS: [&str; 3] = ["in", "run", "prints"];
 const RULES_KEYS: [&str; 2] = ["groups", "widest"];
-const HEALTHY_KEYS: [&str; 2] = ["target_group", "targets"];
+const HEALTHY_KEYS: [&str; 3] = ["target_group", "targets", "drains"];
 
 /// What a criterion is worth that doesn't say it.
 const POINTS: u32 = 1;
@@ -81,6 +81,8 @@ pub struct HealthySpec {
     pub group: At<ItemName>,
     /// The workloads.
     pub targets: Vec<At<ItemName>>,
+    /// The fewest seconds that one that is deregistered keeps its connections.
+    pub drains: u16,
 }
 
 /// A criterion's checks before their names are known to exist, and its groups as they are written.
@@ -199,9 +201,11 @@ fn healthy(r: &mut Reader, node: &Node) -> Option<HealthySpec> {
     if targets.is_empty() {
         r.error(node.span, "`healthy` needs `targets`");
     }
+    let drains = r.optional(&fields, "drains");
     Some(HealthySpec {
         group: group?,
         targets,
+        drains: drains.map_or(0, |seconds| seconds.value),
     })
 }
 

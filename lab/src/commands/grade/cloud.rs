@@ -166,9 +166,17 @@ impl Cloud {
             states.push(format!("{} is {health}", workload.value));
         }
         let targets: Vec<&str> = spec.targets.iter().map(|t| t.as_str()).collect();
+        let mut expected = format!("of target group `{name}` healthy: {}", targets.join(", "));
+        if spec.drains > 0 {
+            let delay = group.and_then(|group| group.deregistration_delay);
+            let delay = delay.unwrap_or_default();
+            met &= delay >= u32::from(spec.drains);
+            expected += &format!("; those that leave keep connections for {} s", spec.drains);
+            states.push(format!("the delay is {delay} s"));
+        }
         Finding {
             met,
-            expected: format!("of target group `{name}` healthy: {}", targets.join(", ")),
+            expected,
             seen: states.join(", "),
             decided: None,
         }
