@@ -39,6 +39,7 @@ const PRINTED: &[&str] = &[
     ".weft.v1.MetadataOptions",
     ".weft.v1.PrivateZone",
     ".weft.v1.DnsRecord",
+    ".weft.v1.DnsForward",
     ".weft.v1.PublicPool",
     ".weft.v1.ElasticAddress",
     ".weft.v1.Association",

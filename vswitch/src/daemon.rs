@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::Handle,
+    signal::unix::{SignalKind, signal},
+};
 use weft_datapath::{
     Datapath, DatapathOptions, StartError, Vtep, WorkerError,
     device::{DeviceError, EdgeDevice, LinkError, mtu_of, networks_beside},
@@ -26,6 +29,7 @@ use crate::{
     lock::{LockError, RunLock},
     options::{Options, UnderlayMtu},
     ports::{Ports, PortsOptions},
+    resolver,
 };
 
 /// Why the vswitch could not start, or had to end.
@@ -161,6 +165,11 @@ async fn serve(options: &Options, host: &Arc<Host>) -> Result<(), Error> {
     let watch = |kind| signal(kind).map_err(system("watching for signals"));
     let mut terminate = watch(SignalKind::terminate())?;
     let mut interrupt = watch(SignalKind::interrupt())?;
+    let asked = host.datapath.questions();
+    let asked = asked.unwrap_or_else(|| mpsc::channel().1);
+    let counters = Arc::clone(&host.resolver);
+    resolver::start(&host.datapath, asked, Handle::current(), counters)
+        .map_err(system("starting the resolver's thread"))?;
     let agent = Agent {
         name: options.host.clone(),
         controllers: options.controller.clone(),

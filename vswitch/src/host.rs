@@ -7,7 +7,9 @@ use weft_datapath::{Datapath, WorkerError};
 use weft_engine::Config;
 use weft_proto::sync::v1 as wire;
 
-use crate::{books::Books, edge::Edge, health::Findings, holdings::Holdings, ports::Ports};
+use crate::{
+    books::Books, edge::Edge, health::Findings, holdings::Holdings, ports::Ports, resolver,
+};
 
 /// How the stream from the controller is doing.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +31,8 @@ pub(crate) struct Host {
     /// What the health checks have found.
     pub(crate) findings: watch::Receiver<Findings>,
     books: Mutex<Books>,
+    /// What became of questions to resolvers outside.
+    pub(crate) resolver: Arc<resolver::Counters>,
     edge: Option<Edge>,
 }
 
@@ -53,6 +57,7 @@ impl Host {
             ports,
             findings,
             books: Mutex::new(books),
+            resolver: Arc::default(),
             edge,
         }
     }

@@ -96,6 +96,7 @@ impl Inspect for Inspector {
             workers: workers.iter().enumerate().map(worker).collect(),
             held: held.map(|(kind, n)| (kind.to_owned(), n)).collect(),
             uptime_seconds: self.started.elapsed().as_secs(),
+            counters: totals(&self.host),
         }))
     }
 
@@ -246,6 +247,12 @@ fn worker((id, snapshot): (usize, &WorkerSnapshot)) -> wire::Worker {
     }
 }
 
+/// What the host counts beside its workers.
+fn totals(host: &Host) -> std::collections::HashMap<String, u64> {
+    let named = host.resolver.named().into_iter();
+    named.map(|(name, n)| (name.to_owned(), n)).collect()
+}
+
 fn counters(snapshot: &WorkerSnapshot) -> std::collections::HashMap<String, u64> {
     let (worker, sent, engine) = (&snapshot.worker, &snapshot.sent, &snapshot.engine);
     let named = [
@@ -271,6 +278,7 @@ fn counters(snapshot: &WorkerSnapshot) -> std::collections::HashMap<String, u64>
         ("inward", worker.inward),
         ("made_full", worker.made_full),
         ("findings_lost", worker.findings_lost),
+        ("dns_questions_lost", worker.questions_lost),
         ("icmp_errors", engine.icmp_errors),
         ("icmp_errors_suppressed", engine.icmp_errors_suppressed),
         ("answered", engine.answered),

@@ -14,6 +14,7 @@ mod inspect;
 mod lock;
 mod options;
 mod ports;
+mod resolver;
 
 pub use self::{
     daemon::{Error, run},

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 use weft_proto::v1::{
-    AssociateCidrRequest, CreateVpcRequest, DisassociateCidrRequest, UpdateVpcRequest, Vpc,
-    vpcs_client::VpcsClient,
+    AssociateCidrRequest, CreateVpcRequest, DisassociateCidrRequest, DnsForward, UpdateVpcRequest,
+    Vpc, vpcs_client::VpcsClient,
 };
 
 use super::{DeleteArgs, ListArgs, ShowArgs, WriteArgs};
@@ -26,7 +26,9 @@ pub(crate) enum VpcCommand {
     /// List all.
     List(ListArgs),
     /// Change its name, its main route table, its secondary blocks or what its resolver does.
-    #[command(after_help = "Example:\n  weft vpc update vpc-0... --main-route-table rtb-0...")]
+    #[command(
+        after_help = "Examples:\n  weft vpc update vpc-0... --main-route-table rtb-0...\n  weft vpc update vpc-0... --dns-upstream 192.0.2.53 --dns-forward corp.example=10.1.0.53,10.2.0.53"
+    )]
     Update(UpdateArgs),
     /// Give it one more block, IPv4 or IPv6; its route tables get a local route for it.
     #[command(
@@ -63,6 +65,12 @@ pub(crate) struct CreateArgs {
     /// Whether its interfaces have names [default: true].
     #[arg(long, value_name = "BOOL")]
     dns_hostnames: Option<bool>,
+    /// A resolver to ask for names that aren't its own; up to three by repeating.
+    #[arg(long, value_name = "ADDRESS")]
+    dns_upstream: Vec<String>,
+    /// Resolvers to ask for a domain and all below it: DOMAIN=ADDRESS[,ADDRESS...].
+    #[arg(long, value_name = "FORWARD")]
+    dns_forward: Vec<String>,
     /// A name for people.
     #[arg(long)]
     name: Option<String>,
@@ -90,6 +98,15 @@ pub(crate) struct UpdateArgs {
     /// Whether its interfaces have names.
     #[arg(long, value_name = "BOOL")]
     dns_hostnames: Option<bool>,
+    /// A resolver to ask for names that aren't its own; up to three by repeating.
+    #[arg(long, value_name = "ADDRESS")]
+    dns_upstream: Vec<String>,
+    /// Resolvers to ask for a domain and all below it: DOMAIN=ADDRESS[,ADDRESS...].
+    #[arg(long, value_name = "FORWARD")]
+    dns_forward: Vec<String>,
+    /// Ask nobody: names that aren't its own are refused.
+    #[arg(long, conflicts_with_all = ["dns_upstream", "dns_forward"])]
+    no_dns_forwards: bool,
     /// Refuse if it has changed since this etag.
     #[arg(long, default_value_t, hide_default_value = true)]
     etag: String,
@@ -168,6 +185,7 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
         ipv6_cidr_blocks: args.ipv6_cidr,
         enable_dns_support: args.dns_support,
         enable_dns_hostnames: args.dns_hostnames,
+        dns_forwards: forwards(args.dns_upstream, &args.dns_forward),
         meta: super::named(args.name),
         ..Vpc::default()
     };
@@ -183,13 +201,33 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
     super::written(api, args.write.wait, answer.vpc, answer.revision).await
 }
 
+/// What was given of where to ask: all of it, as a whole.
+fn forwards(upstream: Vec<String>, others: &[String]) -> Vec<DnsForward> {
+    let everything = (!upstream.is_empty()).then(|| DnsForward {
+        domain: String::new(),
+        servers: upstream,
+    });
+    let others = others.iter().map(|text| {
+        let (domain, servers) = text.split_once('=').unwrap_or((text, ""));
+        let servers = servers.split(',').filter(|server| !server.is_empty());
+        DnsForward {
+            domain: domain.to_owned(),
+            servers: servers.map(str::to_owned).collect(),
+        }
+    });
+    everything.into_iter().chain(others).collect()
+}
+
 async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
+    let forwarding =
+        args.no_dns_forwards || !args.dns_upstream.is_empty() || !args.dns_forward.is_empty();
     let update_mask = super::mask(&[
         ("meta.name", args.name.is_some()),
         ("main_route_table", args.main_route_table.is_some()),
         ("secondary_cidr_blocks", !args.secondary_cidr.is_empty()),
         ("enable_dns_support", args.dns_support.is_some()),
         ("enable_dns_hostnames", args.dns_hostnames.is_some()),
+        ("dns_forwards", forwarding),
     ]);
     let vpc = Vpc {
         id: args.id,
@@ -197,6 +235,7 @@ async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
         secondary_cidr_blocks: args.secondary_cidr,
         enable_dns_support: args.dns_support,
         enable_dns_hostnames: args.dns_hostnames,
+        dns_forwards: forwards(args.dns_upstream, &args.dns_forward),
         meta: super::named(args.name),
         ..Vpc::default()
     };

@@ -10,6 +10,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{
+    dns_forward::DnsForward,
     id::{IdError, PrivateZoneId, VpcId, excerpt},
     meta::Meta,
 };
@@ -20,12 +21,15 @@ const LONGEST_NAME: usize = 253;
 const LONGEST_TEXT: usize = 4 * 255;
 
 /// What a VPC's resolver does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VpcDns {
     /// Whether it answers at all.
     pub support: bool,
     /// Whether interfaces have names.
     pub hostnames: bool,
+    /// Where it asks for names that aren't its own.
+    #[serde(default)]
+    pub forwards: Vec<DnsForward>,
 }
 
 impl Default for VpcDns {
@@ -33,6 +37,7 @@ impl Default for VpcDns {
         Self {
             support: true,
             hostnames: true,
+            forwards: Vec::new(),
         }
     }
 }

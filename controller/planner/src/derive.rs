@@ -38,7 +38,7 @@ pub(crate) fn vpc(vpc: &Vpc) -> VpcState {
         ipv4: vpc.blocks4().collect(),
         ipv6: vpc.ipv6.clone(),
         region: vpc.region.clone(),
-        dns: vpc.dns,
+        dns: vpc.dns.clone(),
     }
 }
 

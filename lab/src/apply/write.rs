@@ -103,6 +103,25 @@ async fn hosts(
     Ok(())
 }
 
+/// What the VPC's resolver does otherwise than it should.
+fn dns_paths(old: &wire::Vpc, spec: &VpcSpec, forwards: &[wire::DnsForward]) -> Vec<&'static str> {
+    let (dns, old_forwards) = (&spec.dns, old.dns_forwards.as_slice());
+    [
+        (
+            "enable_dns_support",
+            old.enable_dns_support != Some(dns.support),
+        ),
+        (
+            "enable_dns_hostnames",
+            old.enable_dns_hostnames != Some(dns.hostnames),
+        ),
+        ("dns_forwards", old_forwards != forwards),
+    ]
+    .into_iter()
+    .filter_map(|(path, changed)| changed.then_some(path))
+    .collect()
+}
+
 /// A VPC, or its secondary blocks.
 pub(super) async fn vpc(api: &Api, view: &mut View, spec: &VpcSpec) -> Result<(), ApiError> {
     let name = spec.name.as_str();
@@ -110,21 +129,9 @@ pub(super) async fn vpc(api: &Api, view: &mut View, spec: &VpcSpec) -> Result<()
     let mut blocks = spec.blocks.iter().map(|b| b.value.to_string());
     let primary = blocks.next().unwrap_or_default();
     let secondary: Vec<String> = blocks.collect();
+    let forwards: Vec<wire::DnsForward> = spec.dns.forwards.iter().map(Into::into).collect();
     if let Some(old) = view.vpcs.get(name) {
-        let dns = [
-            (
-                "enable_dns_support",
-                old.enable_dns_support,
-                spec.dns.support,
-            ),
-            (
-                "enable_dns_hostnames",
-                old.enable_dns_hostnames,
-                spec.dns.hostnames,
-            ),
-        ];
-        let changed = dns.iter().filter(|(_, old, new)| *old != Some(*new));
-        let mut paths: Vec<&str> = changed.map(|(path, ..)| *path).collect();
+        let mut paths = dns_paths(old, spec, &forwards);
         if old.secondary_cidr_blocks != secondary {
             paths.push("secondary_cidr_blocks");
         }
@@ -136,6 +143,7 @@ pub(super) async fn vpc(api: &Api, view: &mut View, spec: &VpcSpec) -> Result<()
                 secondary_cidr_blocks: secondary,
                 enable_dns_support: Some(spec.dns.support),
                 enable_dns_hostnames: Some(spec.dns.hostnames),
+                dns_forwards: forwards,
                 ..old.clone()
             }),
             update_mask: mask(&paths),
@@ -157,6 +165,7 @@ pub(super) async fn vpc(api: &Api, view: &mut View, spec: &VpcSpec) -> Result<()
             ipv6_cidr_blocks: ipv6,
             enable_dns_support: Some(spec.dns.support),
             enable_dns_hostnames: Some(spec.dns.hostnames),
+            dns_forwards: forwards,
             meta: named(name),
             ..Default::default()
         }),

@@ -1,11 +1,11 @@
 //! What a workload is given beside addresses and policy, what a VPC's resolver does, and private
 //! zones.
 
-use std::{fmt::Display, str::FromStr};
+use std::{fmt::Display, net::IpAddr, str::FromStr};
 
 use weft_model::{
-    DnsName, IdleTimeouts, MetadataOptions, PortOptions, RateLimits, RecordData, RecordKind,
-    RecordSet, Ttl, UserData, VpcDns,
+    DnsForward, DnsName, IdleTimeouts, MetadataOptions, PortOptions, RateLimits, RecordData,
+    RecordKind, RecordSet, Ttl, UserData, VpcDns,
 };
 
 use super::{
@@ -25,7 +25,7 @@ const LIMIT_KEYS: [&str; 6] = [
     "connections",
 ];
 const TIMEOUT_KEYS: [&str; 3] = ["tcp_established", "udp_one_way", "udp_stream"];
-const DNS_KEYS: [&str; 2] = ["support", "hostnames"];
+const DNS_KEYS: [&str; 4] = ["support", "hostnames", "upstream", "forward"];
 const ZONE_KEYS: [&str; 2] = ["vpcs", "records"];
 const RECORD_KEYS: [&str; 4] = ["name", "type", "ttl", "values"];
 
@@ -106,7 +106,36 @@ pub(super) fn dns(r: &mut Reader, node: Option<&Node>) -> VpcDns {
     VpcDns {
         support: r.flag(&fields, "support", true),
         hostnames: r.flag(&fields, "hostnames", true),
+        forwards: forwards(r, &fields),
     }
+}
+
+/// `upstream` for everything, and `forward` with servers by domain.
+fn forwards(r: &mut Reader, fields: &Fields<'_>) -> Vec<DnsForward> {
+    let servers = |r: &mut Reader, node: Option<&Node>, key: &str| -> Vec<IpAddr> {
+        let nodes = Reader::list(node).iter();
+        let found = nodes.filter_map(|node| r.value(node, key));
+        found.map(|server| server.value).collect()
+    };
+    let mut forwards = Vec::new();
+    if let Some(node) = fields.get("upstream") {
+        forwards.push(DnsForward {
+            domain: None,
+            servers: servers(r, Some(node), "upstream"),
+        });
+    }
+    for (key, node) in r.entries(fields.get("forward"), "forward") {
+        if let Some(domain) = r.parsed::<DnsName>(key, "forward") {
+            forwards.push(DnsForward {
+                domain: Some(domain.value),
+                servers: servers(r, Some(node), "forward"),
+            });
+        }
+    }
+    for wrong in DnsForward::check(&forwards, "dns") {
+        r.error(fields.span, wrong.to_string());
+    }
+    forwards
 }
 
 /// A private zone: its key is the domain.

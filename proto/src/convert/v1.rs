@@ -24,7 +24,7 @@ mod tests;
 
 pub use acl::{read_acl_entry, read_prefix_list_entry};
 pub use balancing::{read_health_check, read_optional_port, read_port, read_target};
-pub use dns::read_record;
+pub use dns::{read_forward, read_record};
 pub use options::{read_limits, read_metadata, read_timeouts, read_user_data};
 pub use policy::{read_route, read_route_state, read_rule, read_rule_draft};
 
@@ -106,6 +106,7 @@ impl From<&Vpc> for wire::Vpc {
             default_network_acl: vpc.default_acl.to_string(),
             enable_dns_support: Some(vpc.dns.support),
             enable_dns_hostnames: Some(vpc.dns.hostnames),
+            dns_forwards: vpc.dns.forwards.iter().map(Into::into).collect(),
             meta: Some((&vpc.meta).into()),
         }
     }

@@ -13,6 +13,7 @@ fn services(user: User) {
     let lab = Lab::up(user, include_str!("../../topologies/services.yaml"));
     names(&lab);
     private_zones(&lab);
+    names_from_elsewhere(&lab);
     metadata(&lab);
     time(&lab);
     packets_are_limited(&lab);
@@ -66,6 +67,59 @@ fn private_zones(lab: &Lab) {
     ];
     lab.weft(&delete).ok();
     assert_eq!(ask("new.corp.internal"), "NXDOMAIN");
+}
+
+/// Forwarded by `h1`, from its own address under the tunnel.
+fn names_from_elsewhere(lab: &Lab) {
+    let mut resolver = lab.start_peer("host:h2", &["resolver", "10.99.0.2"]);
+    resolver.expect("ready");
+    let ask = |name: &str, how: &[&str]| {
+        lab.peer("asker", &[&["dns", "10.20.0.2", name, "A"], how].concat())
+    };
+    assert_eq!(ask("www.example.org", &[]), "NOERROR 192.0.2.0");
+    assert_eq!(ask("www.example.org", &["tcp"]), "NOERROR 192.0.2.0");
+    assert_eq!(ask("nobody.example.org", &[]), "NXDOMAIN");
+    assert_eq!(ask("fails.example.org", &[]), "2");
+    assert_eq!(ask("www.half.example", &[]), "NOERROR 192.0.2.0");
+    assert_eq!(ask("www.dead.example", &["tcp"]), "2");
+    assert_eq!(ask("big.example.org", &[]), "NOERROR cut");
+    let whole = ask("big.example.org", &["tcp"]);
+    assert_eq!(whole.split(' ').count(), 101, "{whole}");
+    for own in [
+        "www.corp.internal",
+        "gone.corp.internal",
+        "gone.lab.compute.internal",
+        "gone.internal",
+        "single",
+        "9.9.20.10.in-addr.arpa",
+    ] {
+        let code = ask(own, &[]);
+        assert!(
+            code.starts_with("NXDOMAIN") || own.starts_with("www"),
+            "{own} {code}"
+        );
+    }
+    resolver.finish();
+    let asked = resolver.said().join("\n");
+    assert!(asked.contains("asked big.example.org tcp"), "{asked}");
+    for private in ["internal", "single", "arpa", "dead"] {
+        assert!(!asked.contains(private), "{asked}");
+    }
+    let status = lab.json(&["inspect", "h1", "status"]);
+    assert!(
+        status["counters"]["dns_upstream_answered"].as_u64() > Some(5),
+        "{status:#}"
+    );
+    stop_forwarding(lab);
+}
+
+fn stop_forwarding(lab: &Lab) {
+    let vpc = lab.named("vpc", "net");
+    let id = vpc["id"].as_str().unwrap();
+    lab.weft(&["vpc", "update", id, "--no-dns-forwards", "--wait"])
+        .ok();
+    let refused = lab.peer("asker", &["dns", "10.20.0.2", "www.example.org", "A"]);
+    assert_eq!(refused, "5");
 }
 
 fn metadata(lab: &Lab) {

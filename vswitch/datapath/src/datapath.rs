@@ -26,8 +26,8 @@ use crate::{
     device::{Device, EdgeDevice},
     underlay::{self, UnderlayError, Vtep},
     worker::{
-        CapturedFrame, Command, FlowEvent, Parts, Points, RecentDrops, Ring, Watch, WatchFilter,
-        WatchRing, Watcher, Worker, WorkerSnapshot,
+        CapturedFrame, Command, FlowEvent, Parts, Points, Question, RecentDrops, Ring, Watch,
+        WatchFilter, WatchRing, Watcher, Worker, WorkerSnapshot,
     },
 };
 
@@ -38,6 +38,8 @@ pub const MAX_WORKERS: usize = 64;
 const COMMANDS: usize = 256;
 /// Findings of health checks that may wait: each target's first word, and changes from then on.
 const FINDINGS: usize = 4096;
+/// Questions to resolvers outside that may wait to be sent.
+const QUESTIONS: usize = 1024;
 /// A worker answers between two batches, which take milliseconds; past this it hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Events that wait for a reader, for each worker: of a flood it gets a sample.
@@ -91,6 +93,7 @@ pub struct Datapath {
     rings: Arc<[Ring]>,
     workers: Vec<Handle>,
     findings: Mutex<Option<Receiver<Finding>>>,
+    questions: Mutex<Option<Receiver<Question>>>,
     epoch: u64,
 }
 
@@ -107,11 +110,13 @@ impl Datapath {
         let config = Arc::new(ArcSwap::new(config));
         let started = Instant::now();
         let (findings, found) = sync_channel(FINDINGS);
+        let (questions, asked) = sync_channel(QUESTIONS);
         let mut datapath = Self {
             config: Arc::clone(&config),
             rings: rings.into(),
             workers: Vec::with_capacity(count),
             findings: Mutex::new(Some(found)),
+            questions: Mutex::new(Some(asked)),
             epoch: unix_nanoseconds(),
         };
         for (id, sockets) in sockets.into_iter().enumerate() {
@@ -128,6 +133,7 @@ impl Datapath {
                 rings: Arc::clone(&datapath.rings),
                 commands: inbox,
                 findings: findings.clone(),
+                questions: questions.clone(),
             })?;
             let name = format!("weft-worker-{id}");
             let thread = std::thread::Builder::new()
@@ -146,6 +152,22 @@ impl Datapath {
         let mut findings = self.findings.lock();
         let findings = findings.as_deref_mut().ok()?;
         findings.take()
+    }
+
+    /// What ports ask resolvers outside, from now on; for the first who asks. It ends with the workers.
+    pub fn questions(&self) -> Option<Receiver<Question>> {
+        let mut questions = self.questions.lock();
+        questions.as_deref_mut().ok()?.take()
+    }
+
+    /// Gives a worker the answer to a question of its, or says that there is none; false where the
+    /// worker has too much to do.
+    pub fn resolved(&self, (worker, question): Question, answer: Option<Vec<u8>>) -> bool {
+        let question = Box::new(question);
+        let command = Command::Resolved { question, answer };
+        let sent = self.workers[worker].commands.try_send(command).is_ok();
+        self.rings[worker].wake();
+        sent
     }
 
     /// How many workers there are.

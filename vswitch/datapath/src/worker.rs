@@ -36,6 +36,7 @@ pub use self::{
     command::WorkerSnapshot,
     counters::WorkerCounters,
     drops::{DropRecord, Ends, Half, RecentDrops},
+    lane::Question,
     watch::{CapturedFrame, FlowEvent, Point, Points, Seen, Watch, WatchFilter},
 };
 use self::{
@@ -75,6 +76,7 @@ pub(crate) struct Parts {
     pub(crate) rings: Arc<[Ring]>,
     pub(crate) commands: Receiver<Command>,
     pub(crate) findings: SyncSender<Finding>,
+    pub(crate) questions: SyncSender<Question>,
 }
 
 pub(crate) struct Worker {
@@ -117,7 +119,7 @@ impl Worker {
             receive: parts.sockets.receive,
             inbox: Inbox::new(),
             outbox: Outbox::new(parts.sockets.send, parts.port),
-            lane: Lane::new(parts.id, parts.rings),
+            lane: Lane::new(parts.id, parts.rings, parts.questions),
             findings: parts.findings,
             stopping: false,
         })
@@ -230,6 +232,11 @@ impl Worker {
             }
             Command::Meters { done } => {
                 let _ = done.send(self.engine.take_meters());
+            }
+            Command::Resolved { question, answer } => {
+                let now = Now(self.started.elapsed().as_nanos() as u64);
+                let answer = answer.as_deref();
+                self.engine.resolved(now, &question, answer, &mut self.lane);
             }
             Command::Stop => self.stopping = true,
         }

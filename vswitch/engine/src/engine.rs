@@ -57,22 +57,17 @@ impl Engine {
         self.core.reserved.clock = Some(clock);
     }
 
-    /// Whether [`Sink::ask`] leads to an upstream resolver; until then, names from elsewhere are
-    /// refused.
-    pub fn set_upstream(&mut self, upstream: bool) {
-        self.core.reserved.upstream = upstream;
-    }
-
-    /// An upstream resolver's answer, or that there is none, for the port that asked.
+    /// A resolver's answer to what [`Sink::ask`] was given, or that there is none.
     pub fn resolved(
         &mut self,
+        now: Now,
         question: &DnsQuestion,
         answer: Option<&[u8]>,
         sink: &mut impl Sink,
     ) {
         let config = self.config.as_ref();
         if let Some(view) = config.and_then(|config| config.view(question.port)) {
-            self.core.resolved(&view, question, answer, sink);
+            self.core.resolved(now, &view, question, answer, sink);
         }
     }
 

@@ -41,6 +41,6 @@ pub use limits::{Limits, Timeouts};
 #[cfg(feature = "mutations")]
 pub use mutation::{Mutation, wake};
 pub use port::PortIndex;
-pub use service::WallClock;
+pub use service::{WallClock, dns};
 pub use time::Now;
 pub use verdict::{DnsQuestion, Encap, Sink, Verdict};

@@ -8,7 +8,7 @@
 mod arp;
 mod dhcp4;
 mod dhcp6;
-pub(crate) mod dns;
+pub mod dns;
 mod echo;
 pub(crate) mod endpoint;
 pub mod limit;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use weft_model::Vni;
 
-use crate::{drop::Drop, port::PortIndex};
+use crate::{drop::Drop, port::PortIndex, service::dns::Transport};
 
 /// Where a frame goes through the tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,18 +34,22 @@ pub enum Verdict {
     Drop(Drop),
 }
 
-/// A query that an upstream resolver is to be asked; the answer goes back with
+/// A query that resolvers outside are to be asked; the answer goes back with
 /// [`crate::Engine::resolved`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsQuestion {
     /// The port that asked.
     pub port: PortIndex,
-    /// Its address and UDP port.
+    /// Its address and port.
     pub client: (IpAddr, u16),
     /// The address that it asked.
     pub server: IpAddr,
+    /// How it asked.
+    pub transport: Transport,
     /// The message.
     pub query: Vec<u8>,
+    /// Whom to ask, in this order; never empty.
+    pub servers: Vec<IpAddr>,
 }
 
 /// Takes the frames that the engine makes itself. Their checksums are complete and they need no
@@ -57,6 +61,6 @@ pub trait Sink {
     fn to_local(&mut self, port: PortIndex, frame: &[u8]);
     /// Into the tunnel: a fragment.
     fn to_tunnel(&mut self, encap: Encap, frame: &[u8]);
-    /// Out to an upstream resolver. Nothing has to come of it: the client asks again.
+    /// Out to resolvers outside. Nothing has to come of it: the client asks again.
     fn ask(&mut self, _question: DnsQuestion) {}
 }

@@ -9,9 +9,9 @@ use super::{
     security_group::default_group,
 };
 use crate::{
-    Block4, Change, Cloud, Label, LogScope, Meta, NetworkAclId, Prefix, RegionName, ResourceKey,
-    Revision, RouteOrigin, RouteTable, RouteTableId, SecurityGroupId, Vpc, VpcBlock6, VpcDns,
-    VpcId,
+    Block4, Change, Cloud, DnsForward, Label, LogScope, Meta, NetworkAclId, Prefix, RegionName,
+    ResourceKey, Revision, RouteOrigin, RouteTable, RouteTableId, SecurityGroupId, Vpc, VpcBlock6,
+    VpcDns, VpcId,
 };
 
 /// What a VPC is made of.
@@ -46,6 +46,8 @@ pub struct Update {
     pub dns_support: Option<bool>,
     /// Whether interfaces have names.
     pub dns_hostnames: Option<bool>,
+    /// Where its resolver asks for names that aren't its own.
+    pub dns_forwards: Option<Vec<DnsForward>>,
     /// The name that people see, or none.
     pub label: Option<Option<Label>>,
 }
@@ -84,6 +86,7 @@ pub fn create(
         meta: Meta::named(draft.label),
     };
     check_blocks(&vpc, settings)?;
+    check_forwards(&vpc)?;
     let table = main_table(&vpc);
     let group = default_group(&vpc, entropy);
     let acl = default_acl(&vpc);
@@ -119,8 +122,10 @@ pub fn update(
     }
     after.dns.support = update.dns_support.unwrap_or(after.dns.support);
     after.dns.hostnames = update.dns_hostnames.unwrap_or(after.dns.hostnames);
+    after.dns.forwards = update.dns_forwards.unwrap_or(after.dns.forwards);
     after.meta.rename(update.label);
     check_blocks(&after, settings)?;
+    check_forwards(&after)?;
     check_new_blocks(cloud, before, &after)?;
     check_gone_blocks(cloud, before, &after)?;
     let mut changes = vec![Change::update(before.clone(), after.clone())];
@@ -327,6 +332,10 @@ fn check_blocks(vpc: &Vpc, settings: &Settings) -> Result<(), OpError> {
         .collect();
     violations.extend((0..vpc.ipv6.len()).filter_map(|i| check_block6(vpc, i)));
     refuse(violations)
+}
+
+fn check_forwards(vpc: &Vpc) -> Result<(), OpError> {
+    refuse(DnsForward::check(&vpc.dns.forwards, "vpc.dns_forwards"))
 }
 
 fn check_block4(vpc: &Vpc, i: usize, block: Block4) -> Option<Violation> {

@@ -2,9 +2,11 @@
 
 use tonic::Status;
 use weft_model::{
-    Prefix, Vpc, VpcDns,
+    DnsForward, Prefix, Vpc, VpcDns,
     ops::vpc::{Block, Draft, Update},
 };
+
+use weft_proto::convert::v1::read_forward;
 
 use super::prelude::*;
 use crate::core::Request;
@@ -25,6 +27,7 @@ impl Exposed for Vpcs {
             "main_route_table",
             "enable_dns_support",
             "enable_dns_hostnames",
+            "dns_forwards",
             "meta.name",
         ],
         fixed: &[
@@ -92,6 +95,7 @@ impl Exposed for Vpcs {
         let secondary = fields.all("secondary_cidr_blocks", BLOCKS, secondary);
         let ipv6 = fields.all("ipv6_cidr_blocks", BLOCKS, &vpc.ipv6_cidr_blocks);
         let label = label(fields, vpc.meta.as_ref());
+        let forwards = read_forwards(fields, vpc);
         given.into_iter().collect::<Result<(), _>>()?;
         Ok(Draft {
             region: region?,
@@ -102,6 +106,7 @@ impl Exposed for Vpcs {
             dns: VpcDns {
                 support: vpc.enable_dns_support.unwrap_or(true),
                 hostnames: vpc.enable_dns_hostnames.unwrap_or(true),
+                forwards: forwards?,
             },
             label: label?,
         })
@@ -124,10 +129,12 @@ impl Exposed for Vpcs {
         let hostnames = mask.pick("enable_dns_hostnames", || {
             Ok(vpc.enable_dns_hostnames.unwrap_or(true))
         });
+        let forwards = mask.pick("dns_forwards", || read_forwards(fields, vpc));
         let label = mask.pick("meta.name", || label(fields, vpc.meta.as_ref()));
         Ok(Update {
             dns_support: support?,
             dns_hostnames: hostnames?,
+            dns_forwards: forwards?,
             secondary: secondary?,
             ipv6: ipv6?,
             main_route_table: main?,
@@ -157,6 +164,10 @@ impl Exposed for Vpcs {
     fn delete(cloud: &Cloud, id: VpcId, etag: Option<Revision>) -> Changes {
         ops::vpc::delete(cloud, id, etag)
     }
+}
+
+fn read_forwards(fields: &mut Fields, vpc: &wire::Vpc) -> Result<Vec<DnsForward>, Reported> {
+    fields.each("dns_forwards", BLOCKS, &vpc.dns_forwards, read_forward)
 }
 
 fn read_block(

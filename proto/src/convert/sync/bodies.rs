@@ -19,8 +19,8 @@ use crate::{
     convert::{
         fields::{Fields, Reported},
         v1::{
-            read_acl_entry, read_limits, read_metadata, read_record, read_route_state, read_rule,
-            read_timeouts, read_user_data,
+            read_acl_entry, read_forward, read_limits, read_metadata, read_record,
+            read_route_state, read_rule, read_timeouts, read_user_data,
         },
     },
     v1,
@@ -62,6 +62,7 @@ pub(super) fn write(state: &State) -> Body {
             region: vpc.region.to_string(),
             dns_support: vpc.dns.support,
             dns_hostnames: vpc.dns.hostnames,
+            dns_forwards: vpc.dns.forwards.iter().map(Into::into).collect(),
         }),
         State::DnsZone(zone) => Body::DnsZone(wire::DnsZone {
             id: zone.id.to_string(),
@@ -276,6 +277,7 @@ fn read_vpc(fields: &mut Fields, vpc: &wire::Vpc) -> Result<VpcState, Reported> 
     let ipv4 = fields.all("ipv4", MOST_ITEMS, &vpc.ipv4);
     let ipv6 = fields.all("ipv6", MOST_ITEMS, &vpc.ipv6);
     let region = fields.required("region", &vpc.region);
+    let forwards = fields.each("dns_forwards", MOST_ITEMS, &vpc.dns_forwards, read_forward);
     if vpc.ipv4.is_empty() {
         return Err(fields.refuse("ipv4", "is required: a VPC has a primary block"));
     }
@@ -288,6 +290,7 @@ fn read_vpc(fields: &mut Fields, vpc: &wire::Vpc) -> Result<VpcState, Reported> 
         dns: VpcDns {
             support: vpc.dns_support,
             hostnames: vpc.dns_hostnames,
+            forwards: forwards?,
         },
     })
 }

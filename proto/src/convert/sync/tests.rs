@@ -1,10 +1,10 @@
 use weft_model::{
-    AccountId, AclAction, AclEntry, BalancerId, Carried, FlowLogId, Health, HealthCheck, IcmpMatch,
-    IdleTimeout, IdleTimeouts, InterfaceId, ListenerId, LogFormat, LogInterval, LogScope,
-    LogTraffic, MetadataOptions, NatGatewayId, NetworkAclId, Peer, PeeringId, PortMatch,
-    PortOptions, PortRange, PrivateZoneId, Probe, RateLimits, RecordData, RecordKind, RecordSet,
-    RouteTableId, RouteTarget, Rule, RuleId, SecurityGroupId, SubnetId, TargetGroupId, Ttl, Vni,
-    VpcDns, VpcId, Weight, ZoneInVpc,
+    AccountId, AclAction, AclEntry, BalancerId, Carried, DnsForward, FlowLogId, Health,
+    HealthCheck, IcmpMatch, IdleTimeout, IdleTimeouts, InterfaceId, ListenerId, LogFormat,
+    LogInterval, LogScope, LogTraffic, MetadataOptions, NatGatewayId, NetworkAclId, Peer,
+    PeeringId, PortMatch, PortOptions, PortRange, PrivateZoneId, Probe, RateLimits, RecordData,
+    RecordKind, RecordSet, RouteTableId, RouteTarget, Rule, RuleId, SecurityGroupId, SubnetId,
+    TargetGroupId, Ttl, Vni, VpcDns, VpcId, Weight, ZoneInVpc,
     state::{
         AclState, BalancerAddress, BalancerState, DnsZoneState, Edge, FlowLogState, GroupState,
         ListenerState, Mapping, PeeringState, Port, Public, RouteState, RouteTableState, Served,
@@ -214,6 +214,24 @@ fn table() -> RouteTableState {
     }
 }
 
+fn vpc() -> VpcState {
+    VpcState {
+        id: VPC,
+        vni: Vni::try_from(77).unwrap(),
+        ipv4: vec!["10.0.0.0/16".parse().unwrap()],
+        ipv6: vec!["fd00::/56".parse().unwrap()],
+        region: "r1".parse().unwrap(),
+        dns: VpcDns {
+            support: true,
+            hostnames: false,
+            forwards: vec![DnsForward {
+                domain: Some("corp.example".parse().unwrap()),
+                servers: vec!["192.0.2.53".parse().unwrap()],
+            }],
+        },
+    }
+}
+
 fn one_of_each() -> Vec<State> {
     vec![
         State::Tunnel(Tunnel {
@@ -221,17 +239,7 @@ fn one_of_each() -> Vec<State> {
             vtep: "192.0.2.2".parse().unwrap(),
             zone: "a".parse().unwrap(),
         }),
-        State::Vpc(VpcState {
-            id: VPC,
-            vni: Vni::try_from(77).unwrap(),
-            ipv4: vec!["10.0.0.0/16".parse().unwrap()],
-            ipv6: vec!["fd00::/56".parse().unwrap()],
-            region: "r1".parse().unwrap(),
-            dns: VpcDns {
-                support: true,
-                hostnames: false,
-            },
-        }),
+        State::Vpc(vpc()),
         State::Peering(PeeringState {
             id: PeeringId::from_bits(6),
             requester: VPC,

@@ -1,11 +1,13 @@
 //! Private zones and their records.
 
-use weft_model::{PrivateZone, RecordData, RecordKind, RecordSet, Ttl};
+use weft_model::{DnsForward, PrivateZone, RecordData, RecordKind, RecordSet, Ttl};
 
-use super::{Fields, Reported, texts, wire};
+use super::{Fields, Reported, text_or_empty, texts, wire};
 
 /// Values of one name and type.
 const VALUES: usize = 100;
+/// Servers of one forward that are read at all; fewer are allowed.
+const SERVERS: usize = 16;
 
 impl From<&PrivateZone> for wire::PrivateZone {
     fn from(zone: &PrivateZone) -> Self {
@@ -28,6 +30,31 @@ impl From<&RecordSet> for wire::DnsRecord {
             values: texts(&record.values),
         }
     }
+}
+
+impl From<&DnsForward> for wire::DnsForward {
+    fn from(forward: &DnsForward) -> Self {
+        Self {
+            domain: text_or_empty(forward.domain.as_ref()),
+            servers: texts(&forward.servers),
+        }
+    }
+}
+
+/// Reads where a resolver asks for names that aren't its own.
+///
+/// # Errors
+/// When a field is at fault; `fields` says which.
+pub fn read_forward(
+    fields: &mut Fields,
+    forward: &wire::DnsForward,
+) -> Result<DnsForward, Reported> {
+    let domain = fields.optional("domain", &forward.domain);
+    let servers = fields.all("servers", SERVERS, &forward.servers);
+    Ok(DnsForward {
+        domain: domain?,
+        servers: servers?,
+    })
 }
 
 /// Reads all records of one name and type.

@@ -9,6 +9,7 @@ mod dhcp;
 mod echo;
 mod flood;
 mod reach;
+mod resolver;
 mod serve;
 mod tcp;
 mod watch;
@@ -36,6 +37,7 @@ weft-peer await ADDRESS                    echo requests until one is answered; 
 weft-peer beat ADDRESS PORT                UDP echoes until stdin ends; how many came back
 weft-peer dhcp DEVICE                      what the DHCP server offers and acknowledges
 weft-peer dns SERVER NAME TYPE [tcp]       what a resolver says: code and addresses
+weft-peer resolver ADDRESS                 a resolver; what it was asked, line by line
 weft-peer http METHOD SERVER PATH [HEADER...]
 weft-peer time SERVER                      whether an NTP server and this kernel agree
 weft-peer burst ADDRESS PORT COUNT         so many datagrams, as fast as they go
@@ -76,6 +78,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["dhcp", device] => dhcp::run(device),
         ["dns", server, name, kind] => ask::dns(server, name, kind, false),
         ["dns", server, name, kind, "tcp"] => ask::dns(server, name, kind, true),
+        ["resolver", address] => resolver::run(address),
         ["http", method, server, path, headers @ ..] => ask::http(method, server, path, headers),
         ["time", server] => ask::time(server),
         ["burst", address, port, count] => ask::burst(place(address, port)?, parse(count)?),

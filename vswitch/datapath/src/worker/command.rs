@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs::File, io, sync::mpsc::SyncSender};
 
 use weft_engine::{
-    Counters, PortIndex,
+    Counters, DnsQuestion, PortIndex,
     flow::FlowReport,
     watch::{LogRecord, Meter},
 };
@@ -59,6 +59,11 @@ pub(crate) enum Command {
     /// Give what interfaces used since this was asked last.
     Meters {
         done: SyncSender<BTreeMap<InterfaceId, Meter>>,
+    },
+    /// Give a port the answer to what it asked resolvers outside, or say that there is none.
+    Resolved {
+        question: Box<DnsQuestion>,
+        answer: Option<Vec<u8>>,
     },
     /// End the thread.
     Stop,

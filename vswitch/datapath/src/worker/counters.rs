@@ -33,4 +33,6 @@ pub struct WorkerCounters {
     pub made_full: u64,
     /// Findings of health checks that nobody took in time.
     pub findings_lost: u64,
+    /// Questions to resolvers outside that nobody took in time.
+    pub questions_lost: u64,
 }

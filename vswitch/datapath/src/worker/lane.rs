@@ -1,9 +1,12 @@
 //! A worker's ways out: its TAPs, the other workers, and the tunnel for frames that the engine
 //! makes itself.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, mpsc::SyncSender},
+};
 
-use weft_engine::{Encap, PortIndex, Sink};
+use weft_engine::{DnsQuestion, Encap, PortIndex, Sink};
 use weft_packet::offload::Offload;
 
 use super::{
@@ -20,6 +23,9 @@ const MADE_FRAMES: usize = 64;
 /// Their bytes: a whole super frame's with each fragment's own headers.
 const MADE_BYTES: usize = 2 * MAX_FRAME;
 
+/// A question to resolvers outside, and the worker that waits for the answer.
+pub type Question = (usize, DnsQuestion);
+
 pub(super) struct Lane {
     pub(super) taps: Taps,
     pub(super) uplink: Uplink,
@@ -27,6 +33,7 @@ pub(super) struct Lane {
     pub(super) counters: WorkerCounters,
     pub(super) drops: Drops,
     pub(super) watch: Watchers,
+    questions: SyncSender<Question>,
     made: Made,
 }
 
@@ -37,7 +44,7 @@ struct Made {
 }
 
 impl Lane {
-    pub(super) fn new(id: usize, rings: Arc<[Ring]>) -> Self {
+    pub(super) fn new(id: usize, rings: Arc<[Ring]>, questions: SyncSender<Question>) -> Self {
         Self {
             taps: Taps::default(),
             uplink: Uplink::default(),
@@ -45,6 +52,7 @@ impl Lane {
             counters: WorkerCounters::default(),
             drops: Drops::new(),
             watch: Watchers::default(),
+            questions,
             made: Made {
                 bytes: Vec::with_capacity(MADE_BYTES),
                 frames: Vec::with_capacity(MADE_FRAMES),
@@ -111,6 +119,13 @@ impl Sink for Lane {
         };
         let worker = usize::from(byte) % self.rings.workers();
         self.hand_over(worker, Origin::Local { port }, Offload::NONE, frame);
+    }
+
+    fn ask(&mut self, question: DnsQuestion) {
+        let worker = self.rings.id();
+        if self.questions.try_send((worker, question)).is_err() {
+            self.counters.questions_lost += 1;
+        }
     }
 
     fn to_tunnel(&mut self, encap: Encap, frame: &[u8]) {

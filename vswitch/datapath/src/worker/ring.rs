@@ -72,6 +72,11 @@ impl Rings {
         }
     }
 
+    /// Whose these are.
+    pub(super) fn id(&self) -> usize {
+        self.id
+    }
+
     pub(super) fn workers(&self) -> usize {
         self.all.len()
     }

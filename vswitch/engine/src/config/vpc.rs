@@ -91,7 +91,7 @@ pub struct VpcConfig {
     /// The region that it is in.
     pub region: RegionName,
     /// What its resolver does.
-    pub dns: VpcDns,
+    pub dns: Arc<VpcDns>,
     /// Moves with every change inside the VPC: a flow judged under another one is looked at again.
     pub(crate) generation: u32,
     pub(crate) subnets: Arc<Map<SubnetId, Arc<SubnetConfig>>>,

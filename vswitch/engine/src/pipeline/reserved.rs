@@ -13,13 +13,13 @@ use weft_packet::{
 
 use super::{Core, Packet};
 use crate::{
-    config::{PortView, VpcConfig},
+    config::PortView,
     drop::{Drop, DropObject, DropReason},
     frame::Frame,
     service::{
         Site,
         dns::{self, Outcome, Transport},
-        endpoint::{Endpoint, Reply},
+        endpoint::{Endpoint, Ends, Reply},
         limit::TokenBucket,
         metadata::{self, Reading, Request, Tokens},
         reserved::Reserved,
@@ -88,26 +88,28 @@ impl Core {
         sink: &mut impl Sink,
     ) -> Result<(), Drop> {
         let query = crate::service::payload(bytes, packet.ip);
-        let upstream = self.reserved.upstream;
-        match dns::answer(packet.view.vpc, query, Transport::Udp, upstream) {
+        match dns::answer(packet.view.vpc, query, Transport::Udp) {
             Outcome::Answer(answer) => self.reply(packet, (DNS, client), &answer, sink),
             Outcome::Nothing => Err(DropReason::Malformed.into()),
-            Outcome::Forward => {
+            Outcome::Forward(servers) => {
                 self.counters.dns_forwarded += 1;
                 sink.ask(DnsQuestion {
                     port: packet.port(),
                     client: (packet.ip.src, client),
                     server: packet.ip.dst,
+                    transport: Transport::Udp,
                     query: query.to_vec(),
+                    servers,
                 });
                 Ok(())
             }
         }
     }
 
-    /// An upstream resolver's answer to a question, or that there is none.
+    /// A resolver's answer to a question, or that there is none.
     pub(crate) fn resolved(
         &mut self,
+        now: Now,
         view: &PortView<'_>,
         question: &DnsQuestion,
         answer: Option<&[u8]>,
@@ -117,7 +119,17 @@ impl Core {
             (None, Outcome::Answer(failure)) => failure,
             _ => Vec::new(),
         };
+        let payload = answer.unwrap_or(&failure);
         let (address, port) = question.client;
+        if question.transport == Transport::Tcp {
+            if let Some(endpoint) = self.reserved.endpoints.get_mut(question.port)
+                && endpoint.say(question.client, &framed(payload))
+            {
+                let asked = turn(endpoint, &self.reserved.tokens, view, now, None, sink);
+                self.ask(asked, sink);
+            }
+            return;
+        }
         let Some(addresses) = Addresses::new(question.server, address) else {
             return;
         };
@@ -127,7 +139,6 @@ impl Core {
             addresses,
             ttl: build::TTL,
         };
-        let payload = answer.unwrap_or(&failure);
         if build::udp(&mut self.scratch, &envelope, DNS, port, payload).is_ok() {
             self.counters.answered += 1;
             sink.to_port(question.port, &self.scratch);
@@ -198,26 +209,36 @@ impl Core {
             return Err(refused());
         }
         let ip = bytes.get(packet.ip.l3..packet.ip.end);
-        turn(endpoint, &self.reserved.tokens, view, now, ip, sink);
+        let asked = turn(endpoint, &self.reserved.tokens, view, now, ip, sink);
+        self.ask(asked, sink);
         self.counters.answered += 1;
         Ok(())
+    }
+
+    fn ask(&mut self, questions: Vec<DnsQuestion>, sink: &mut impl Sink) {
+        for question in questions {
+            self.counters.dns_forwarded += 1;
+            sink.ask(question);
+        }
     }
 
     /// What the services' connections have to do in time: once in a while.
     pub(crate) fn attend(&mut self, config: &crate::Config, now: Now, sink: &mut impl Sink) {
         let tokens = &self.reserved.tokens;
+        let mut asked = Vec::new();
         self.reserved.endpoints.retain(|index, endpoint| {
             let Some(view) = config.view(index) else {
                 return false;
             };
-            turn(endpoint, tokens, &view, now, None, sink);
+            asked.extend(turn(endpoint, tokens, &view, now, None, sink));
             !endpoint.is_idle()
         });
         self.reserved.live = self.reserved.endpoints.iter_mut().count();
+        self.ask(asked, sink);
     }
 }
 
-/// One turn of a port's stack.
+/// One turn of a port's stack; what it asks resolvers outside.
 fn turn(
     endpoint: &mut Endpoint,
     tokens: &Tokens,
@@ -225,10 +246,11 @@ fn turn(
     now: Now,
     packet: Option<&[u8]>,
     sink: &mut impl Sink,
-) {
+) -> Vec<DnsQuestion> {
     let site = Site::from(view);
-    let serve = |port: u16, heard: &mut Vec<u8>| match port {
-        DNS => over_tcp(view.vpc, heard),
+    let mut asked = Vec::new();
+    let serve = |ends: &Ends, heard: &mut Vec<u8>| match ends.port {
+        DNS => over_tcp(view, ends, heard, &mut asked),
         _ => http(&site, tokens, now, heard),
     };
     let mut frame = Vec::new();
@@ -244,6 +266,7 @@ fn turn(
         frame.extend_from_slice(packet);
         sink.to_port(view.port.index, &frame);
     });
+    asked
 }
 
 fn http(site: &Site<'_>, tokens: &Tokens, now: Now, heard: &[u8]) -> Reply {
@@ -254,9 +277,13 @@ fn http(site: &Site<'_>, tokens: &Tokens, now: Now, heard: &[u8]) -> Reply {
     }
 }
 
-/// A message with its length before it (RFC 1035 section 4.2.2). What isn't known here is refused:
-/// upstream resolvers are asked over UDP only.
-fn over_tcp(vpc: &VpcConfig, heard: &mut Vec<u8>) -> Reply {
+/// A message with its length before it (RFC 1035 section 4.2.2).
+fn over_tcp(
+    view: &PortView<'_>,
+    ends: &Ends,
+    heard: &mut Vec<u8>,
+    asked: &mut Vec<DnsQuestion>,
+) -> Reply {
     let Some(&[high, low]) = heard.first_chunk::<2>() else {
         return Reply::Wait;
     };
@@ -269,11 +296,27 @@ fn over_tcp(vpc: &VpcConfig, heard: &mut Vec<u8>) -> Reply {
         return Reply::Wait;
     }
     let query: Vec<u8> = heard.drain(..end).skip(2).collect();
-    let Outcome::Answer(answer) = dns::answer(vpc, &query, Transport::Tcp, false) else {
-        return Reply::Finish(Vec::new());
-    };
-    let length = u16::try_from(answer.len()).unwrap_or(u16::MAX);
-    Reply::Say([&length.to_be_bytes()[..], &answer].concat())
+    match dns::answer(view.vpc, &query, Transport::Tcp) {
+        Outcome::Answer(answer) => Reply::Say(framed(&answer)),
+        Outcome::Nothing => Reply::Finish(Vec::new()),
+        Outcome::Forward(servers) => {
+            asked.push(DnsQuestion {
+                port: view.port.index,
+                client: ends.client,
+                server: ends.server,
+                transport: Transport::Tcp,
+                query,
+                servers,
+            });
+            Reply::Say(Vec::new())
+        }
+    }
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
+    let message = &message[..usize::from(length)];
+    [&length.to_be_bytes()[..], message].concat()
 }
 
 /// Whoever asks must be the port itself: what it forwards for has services of its own.

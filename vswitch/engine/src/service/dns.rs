@@ -1,18 +1,23 @@
 //! The VPC's resolver: names of interfaces, private zones and reverse names, answered from the
-//! configuration; what else there is, an upstream resolver is asked, if there is one.
+//! configuration; what else there is, a resolver outside is asked, where the VPC names one.
 
+mod exchange;
+mod forward;
 mod lookup;
 mod records;
 #[cfg(test)]
 mod tests;
+
+use std::net::IpAddr;
 
 use hickory_proto::{
     op::{Edns, Message, MessageType, Metadata, OpCode, ResponseCode},
     rr::{DNSClass, Record},
 };
 
-use self::lookup::Found;
+pub use self::exchange::{Attempt, Desk, Exchange, Heard};
 pub(crate) use self::lookup::{domain, label_of};
+use self::{forward::Elsewhere, lookup::Found};
 use crate::config::VpcConfig;
 
 /// Bytes of an answer over UDP to who doesn't say what fits (RFC 1035 section 2.3.4).
@@ -24,8 +29,10 @@ const HEADER: usize = 12;
 
 /// How a query came, which bounds its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
+pub enum Transport {
+    /// As a datagram.
     Udp,
+    /// In a connection.
     Tcp,
 }
 
@@ -34,19 +41,14 @@ pub(crate) enum Transport {
 pub(crate) enum Outcome {
     /// This message goes back.
     Answer(Vec<u8>),
-    /// It is for an upstream resolver.
-    Forward,
+    /// It is for one of these resolvers outside.
+    Forward(Vec<IpAddr>),
     /// It is no query.
     Nothing,
 }
 
-/// Answers a query of a port in the VPC; `upstream`: whether there is somebody else to ask.
-pub(crate) fn answer(
-    vpc: &VpcConfig,
-    query: &[u8],
-    transport: Transport,
-    upstream: bool,
-) -> Outcome {
+/// Answers a query of a port in the VPC.
+pub(crate) fn answer(vpc: &VpcConfig, query: &[u8], transport: Transport) -> Outcome {
     let query = match read(query) {
         Ok(query) => query,
         Err(answer) => return answer,
@@ -59,8 +61,11 @@ pub(crate) fn answer(
     }
     let found = match lookup::find(vpc, question.name(), question.query_type()) {
         Some(found) => found,
-        None if upstream => return Outcome::Forward,
-        None => return refusal(&query, ResponseCode::Refused),
+        None => match forward::find(vpc, question.name(), question.query_type()) {
+            Elsewhere::Ask(servers) => return Outcome::Forward(servers.to_vec()),
+            Elsewhere::Private => return refusal(&query, ResponseCode::NXDomain),
+            Elsewhere::Nobody => return refusal(&query, ResponseCode::Refused),
+        },
     };
     let mut answer = reply(&query);
     answer.metadata.recursion_available = true;
@@ -68,7 +73,7 @@ pub(crate) fn answer(
     encode(&answer, limit(&query, transport))
 }
 
-/// What an upstream resolver's failure looks like.
+/// What it looks like that no resolver outside answers.
 pub(crate) fn failure(query: &[u8]) -> Outcome {
     match read(query) {
         Ok(query) => refusal(&query, ResponseCode::ServFail),

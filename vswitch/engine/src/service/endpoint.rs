@@ -18,6 +18,8 @@ const CONNECTIONS: usize = 8;
 /// Bytes of a connection's buffers.
 const RECEIVE: usize = 4 << 10;
 const SEND: usize = 8 << 10;
+/// Past this, what else there is to say to a client that doesn't listen is thrown away.
+const MOST_UNSENT: usize = 64 << 10;
 /// A peer that is silent for so long is gone.
 const SILENCE: Duration = Duration::from_secs(5);
 /// Nothing that is asked here takes longer, in nanoseconds.
@@ -34,6 +36,17 @@ pub(crate) enum Reply {
     Say(Vec<u8>),
     /// This goes back, and that's all.
     Finish(Vec<u8>),
+}
+
+/// Who talks to whom in a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends {
+    /// The service's port.
+    pub(crate) port: u16,
+    /// The service's address.
+    pub(crate) server: IpAddr,
+    /// Who opened it.
+    pub(crate) client: (IpAddr, u16),
 }
 
 /// A connection to one of the services.
@@ -136,7 +149,7 @@ impl Endpoint {
         &mut self,
         now: Now,
         packet: Option<&[u8]>,
-        mut serve: impl FnMut(u16, &mut Vec<u8>) -> Reply,
+        mut serve: impl FnMut(&Ends, &mut Vec<u8>) -> Reply,
         mut emit: impl FnMut(&[u8]),
     ) {
         self.wire.inbound = packet.map(<[u8]>::to_vec);
@@ -151,6 +164,23 @@ impl Endpoint {
         for packet in self.wire.outbound.drain(..) {
             emit(&packet);
         }
+    }
+
+    /// Goes on with what the client's connection is told, in the next turn; false where there is none,
+    /// or it takes nothing more.
+    pub(crate) fn say(&mut self, client: (IpAddr, u16), words: &[u8]) -> bool {
+        let sockets = &self.sockets;
+        let mut connections = self.connections.iter_mut();
+        let found = connections.find(|connection| {
+            let socket = sockets.get::<tcp::Socket<'_>>(connection.handle);
+            let ends = connection.ends(socket);
+            ends.is_some_and(|ends| ends.client == client)
+        });
+        let Some(connection) = found.filter(|c| !c.finished && c.answer.len() < MOST_UNSENT) else {
+            return false;
+        };
+        connection.answer.extend_from_slice(words);
+        true
     }
 
     fn sweep(&mut self) {
@@ -171,7 +201,7 @@ impl Connection {
         &mut self,
         now: Now,
         socket: &mut tcp::Socket<'_>,
-        serve: &mut impl FnMut(u16, &mut Vec<u8>) -> Reply,
+        serve: &mut impl FnMut(&Ends, &mut Vec<u8>) -> Reply,
     ) {
         if now.since(self.opened) > LONGEST {
             socket.abort();
@@ -179,7 +209,10 @@ impl Connection {
         }
         self.listen(socket);
         while self.answer.is_empty() && !self.finished && !self.heard.is_empty() {
-            match serve(self.port, &mut self.heard) {
+            let Some(ends) = self.ends(socket) else {
+                break;
+            };
+            match serve(&ends, &mut self.heard) {
                 Reply::Wait => break,
                 Reply::Say(answer) => self.answer = answer,
                 Reply::Finish(answer) => (self.answer, self.finished) = (answer, true),
@@ -192,6 +225,15 @@ impl Connection {
         if self.answer.is_empty() && !opening && (self.finished || deaf) {
             socket.close();
         }
+    }
+
+    fn ends(&self, socket: &tcp::Socket<'_>) -> Option<Ends> {
+        let (local, remote) = (socket.local_endpoint()?, socket.remote_endpoint()?);
+        Some(Ends {
+            port: self.port,
+            server: local.addr.into(),
+            client: (remote.addr.into(), remote.port),
+        })
     }
 
     fn listen(&mut self, socket: &mut tcp::Socket<'_>) {

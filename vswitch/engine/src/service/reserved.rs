@@ -78,8 +78,6 @@ pub(crate) struct Services {
     pub(crate) live: usize,
     pub(crate) tokens: Tokens,
     pub(crate) clock: Option<WallClock>,
-    /// Whether there is an upstream resolver.
-    pub(crate) upstream: bool,
     drawn: u64,
 }
 
@@ -92,7 +90,6 @@ impl Services {
             live: 0,
             tokens: Tokens::new(secret),
             clock: None,
-            upstream: false,
             drawn: secret,
         }
     }

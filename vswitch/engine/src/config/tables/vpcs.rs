@@ -52,7 +52,7 @@ impl Tables {
             ipv4: state.ipv4,
             ipv6: state.ipv6,
             region: state.region,
-            dns: state.dns,
+            dns: Arc::new(state.dns),
             generation: self.stamp,
             subnets: Arc::default(),
             routes: Arc::default(),
@@ -84,7 +84,7 @@ impl Tables {
             vpc.ipv4 = state.ipv4;
             vpc.ipv6 = state.ipv6;
             vpc.region = state.region;
-            vpc.dns = state.dns;
+            vpc.dns = Arc::new(state.dns);
         }
         // The tunnel finds ports by VNI.
         self.recompile(id, |_| true);

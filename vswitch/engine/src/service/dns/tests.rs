@@ -5,8 +5,8 @@ use hickory_proto::{
     rr::{Name, RData, RecordType},
 };
 use weft_model::{
-    InterfaceId, Mac, PrivateZoneId, RecordData, RecordKind, RecordSet, SubnetId, Ttl, VpcDns,
-    VpcId, ZoneInVpc,
+    DnsForward, InterfaceId, Mac, PrivateZoneId, RecordData, RecordKind, RecordSet, SubnetId, Ttl,
+    VpcDns, VpcId, ZoneInVpc,
     state::{Delta, DnsZoneState, Mapping, State, VpcState},
 };
 
@@ -99,6 +99,30 @@ fn town() -> Arc<Config> {
     ])
 }
 
+fn forward(domain: Option<&str>, server: &str) -> DnsForward {
+    DnsForward {
+        domain: domain.map(|domain| domain.parse().unwrap()),
+        servers: vec![server.parse().unwrap()],
+    }
+}
+
+fn forwarding(forwards: Vec<DnsForward>) -> Arc<Config> {
+    let dns = VpcDns {
+        forwards,
+        ..VpcDns::default()
+    };
+    config(vec![vpc(dns), mapping(5, Some("db-1")), zone()])
+}
+
+/// The server that is asked for an address of the name, or the code of the answer.
+fn whom(config: &Config, name: &str, kind: RecordType) -> Result<String, ResponseCode> {
+    match ask_with(config, &query(name, kind), Transport::Udp) {
+        Outcome::Forward(servers) => Ok(servers[0].to_string()),
+        Outcome::Answer(bytes) => Err(Message::from_vec(&bytes).unwrap().metadata.response_code),
+        Outcome::Nothing => panic!("{name}"),
+    }
+}
+
 fn query(name: &str, kind: RecordType) -> Message {
     let mut query = Message::query();
     let mut name = Name::from_ascii(name).unwrap();
@@ -107,13 +131,13 @@ fn query(name: &str, kind: RecordType) -> Message {
     query
 }
 
-fn ask_with(config: &Config, query: &Message, transport: Transport, upstream: bool) -> Outcome {
+fn ask_with(config: &Config, query: &Message, transport: Transport) -> Outcome {
     let vpc = config.vpcs().next().unwrap();
-    answer(vpc, &query.to_vec().unwrap(), transport, upstream)
+    answer(vpc, &query.to_vec().unwrap(), transport)
 }
 
 fn ask(config: &Config, name: &str, kind: RecordType) -> Message {
-    match ask_with(config, &query(name, kind), Transport::Udp, false) {
+    match ask_with(config, &query(name, kind), Transport::Udp) {
         Outcome::Answer(bytes) => Message::from_vec(&bytes).unwrap(),
         other => panic!("{other:?}"),
     }
@@ -235,7 +259,7 @@ fn what_does_not_fit_is_cut_and_comes_over_tcp() {
         (wide, Transport::Udp),
         (query("big.corp.internal", RecordType::TXT), Transport::Tcp),
     ] {
-        let Outcome::Answer(bytes) = ask_with(&town, &query, transport, false) else {
+        let Outcome::Answer(bytes) = ask_with(&town, &query, transport) else {
             panic!("{transport:?}");
         };
         assert_eq!(Message::from_vec(&bytes).unwrap().answers.len(), 1);
@@ -243,13 +267,86 @@ fn what_does_not_fit_is_cut_and_comes_over_tcp() {
 }
 
 #[test]
-fn names_from_elsewhere_are_refused_or_forwarded() {
+fn names_from_elsewhere_are_refused_where_nobody_is_to_be_asked() {
     let town = town();
-    let elsewhere = query("example.org", RecordType::A);
-    let forwarded = ask_with(&town, &elsewhere, Transport::Udp, true);
-    assert_eq!(forwarded, Outcome::Forward);
     let refused = ask(&town, "example.org", RecordType::A);
     assert_eq!(refused.metadata.response_code, ResponseCode::Refused);
+}
+
+#[test]
+fn the_longest_domain_says_who_is_asked() {
+    let town = forwarding(vec![
+        forward(None, "192.0.2.1"),
+        forward(Some("example.org"), "192.0.2.2"),
+        forward(Some("deep.example.org"), "192.0.2.3"),
+    ]);
+    for (name, server) in [
+        ("example.com", "192.0.2.1"),
+        ("example.org", "192.0.2.2"),
+        ("WWW.example.ORG", "192.0.2.2"),
+        ("a.deep.example.org", "192.0.2.3"),
+        ("notexample.org", "192.0.2.1"),
+    ] {
+        assert_eq!(
+            whom(&town, name, RecordType::A),
+            Ok(server.into()),
+            "{name}"
+        );
+    }
+    let only = forwarding(vec![forward(Some("example.org"), "192.0.2.2")]);
+    assert_eq!(
+        whom(&only, "example.com", RecordType::A),
+        Err(ResponseCode::Refused)
+    );
+}
+
+#[test]
+fn private_names_are_never_asked_outside() {
+    let town = forwarding(vec![forward(None, "192.0.2.1")]);
+    for name in [
+        "x.corp.internal",
+        "nobody.r1.compute.internal",
+        "db.internal",
+        "printer.local",
+        "localhost",
+        "intranet",
+        "router.home.arpa",
+        "9.9.168.192.in-addr.arpa",
+        "77.1.0.10.in-addr.arpa",
+        "20.172.in-addr.arpa",
+        "d.f.ip6.arpa",
+        "b.e.f.ip6.arpa",
+    ] {
+        for kind in [RecordType::A, RecordType::PTR] {
+            let asked = whom(&town, name, kind);
+            let single = name == "intranet" && kind != RecordType::A;
+            assert!(
+                asked == Err(ResponseCode::NXDomain) || single,
+                "{name} {asked:?}"
+            );
+        }
+    }
+    let public = "8.8.8.8.in-addr.arpa";
+    assert!(whom(&town, public, RecordType::PTR).is_ok());
+    assert!(whom(&town, "org", RecordType::NS).is_ok());
+}
+
+#[test]
+fn a_forward_of_its_own_leads_private_names_out_but_not_the_vpcs() {
+    let town = forwarding(vec![
+        forward(Some("internal"), "192.0.2.1"),
+        forward(Some("10.in-addr.arpa"), "192.0.2.2"),
+    ]);
+    assert!(whom(&town, "db.internal", RecordType::A).is_ok());
+    assert!(whom(&town, "5.0.9.10.in-addr.arpa", RecordType::PTR).is_ok());
+    for name in ["x.corp.internal", "x.r1.compute.internal"] {
+        assert_eq!(
+            whom(&town, name, RecordType::A),
+            Err(ResponseCode::NXDomain)
+        );
+    }
+    let own = whom(&town, "77.1.0.10.in-addr.arpa", RecordType::PTR);
+    assert_eq!(own, Err(ResponseCode::NXDomain));
 }
 
 #[test]
@@ -271,7 +368,7 @@ fn a_vpc_without_hostnames_has_only_its_zones() {
 fn what_is_no_query_is_told_so_or_ignored() {
     let town = town();
     let vpc = town.vpcs().next().unwrap();
-    let say = |bytes: &[u8]| answer(vpc, bytes, Transport::Udp, false);
+    let say = |bytes: &[u8]| answer(vpc, bytes, Transport::Udp);
     assert_eq!(say(b"short"), Outcome::Nothing);
     let mut response = query("db.corp.internal", RecordType::A).to_vec().unwrap();
     response[2] |= 0x80;
