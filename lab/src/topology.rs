@@ -36,7 +36,7 @@ pub use source::{At, Diagnostic, Rejected, Span};
 pub(crate) use vpc::all_egress;
 use weft_model::{
     AclEntry, Block4, Carried, DnsName, Family, HealthCheck, HostName, IdleTimeout, LogFormat,
-    LogInterval, LogTraffic, Mtu, PortMatch, PortOptions, Prefix, PublicBlock4, RecordSet,
+    LogInterval, LogTraffic, Mtu, PortMatch, PortOptions, Prefix, PublicBlock4, RecordSet, Scheme,
     SubnetBlock6, VpcBlock6, VpcDns, ZoneName,
 };
 
@@ -421,6 +421,8 @@ pub struct BalancerSpec {
     pub name: At<ItemName>,
     /// Its VPC.
     pub vpc: At<ItemName>,
+    /// Whose clients it is for; internal where the file doesn't say.
+    pub scheme: Option<At<Scheme>>,
     /// The subnets of its addresses.
     pub subnets: Vec<At<ItemName>>,
     /// Its IPv4 address in each of them; the controller chooses where there are none.

@@ -284,6 +284,8 @@ fn counters(snapshot: &WorkerSnapshot) -> std::collections::HashMap<String, u64>
         ("answered", engine.answered),
         ("dns_forwarded", engine.dns_forwarded),
         ("fragmented", engine.fragmented),
+        ("balancer_pins", engine.pins),
+        ("balancer_pins_refused", engine.pins_refused),
     ];
     named.map(|(name, n)| (name.to_owned(), n)).into()
 }

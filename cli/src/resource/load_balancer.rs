@@ -14,7 +14,7 @@ use crate::{api::Api, error::CliError, output::Row};
 pub(crate) enum LoadBalancerCommand {
     /// Make a load balancer.
     #[command(
-        after_help = "Example:\n  weft load-balancer create --name shop --subnet subnet-0... --subnet subnet-0...=10.7.2.50\n  weft target-group create --vpc vpc-0... --protocol tcp --port 8080 --name web\n  weft target-group register tg-0... eni-0... eni-0...:8081*2\n  weft listener create --load-balancer nlb-0... --protocol tcp --port 80 --target-group tg-0..."
+        after_help = "Example:\n  weft load-balancer create --name shop --subnet subnet-0... --subnet subnet-0...=10.7.2.50\n  weft load-balancer create --scheme internet-facing --subnet subnet-0...\n  weft target-group create --vpc vpc-0... --protocol tcp --port 8080 --name web\n  weft target-group register tg-0... eni-0... eni-0...:8081*2\n  weft listener create --load-balancer nlb-0... --protocol tcp --port 80 --target-group tg-0..."
     )]
     Create(CreateArgs),
     /// Show one.
@@ -33,6 +33,9 @@ pub(crate) struct CreateArgs {
     /// A subnet that it gets addresses in, one per zone; with the IPv4 address wanted, if any.
     #[arg(long = "subnet", value_name = "SUBNET[=ADDRESS]", required = true)]
     subnets: Vec<String>,
+    /// `internal`, or `internet-facing`: then it gets a public address for each subnet.
+    #[arg(long, default_value = "internal")]
+    scheme: String,
     /// Let clients use the targets of every zone, not only those of their own.
     #[arg(long)]
     cross_zone: bool,
@@ -63,19 +66,25 @@ pub(crate) struct UpdateArgs {
 }
 
 impl Row for LoadBalancer {
-    const TITLES: &'static [&'static str] = &["ID", "NAME", "VPC", "ADDRESSES", "CROSS-ZONE"];
+    const TITLES: &'static [&'static str] =
+        &["ID", "NAME", "VPC", "SCHEME", "ADDRESSES", "CROSS-ZONE"];
 
     fn cells(&self) -> Vec<String> {
         let line = |place: &Placement| {
-            let ipv6 = Some(&place.ipv6).filter(|text| !text.is_empty());
-            let ipv6 = ipv6.map(|text| format!(" {text}")).unwrap_or_default();
-            format!("{}{ipv6}", place.ipv4)
+            let more = [&place.ipv6, &place.public_ipv4].into_iter();
+            let more = more.filter(|text| !text.is_empty());
+            let all: Vec<&str> = std::iter::once(&place.ipv4)
+                .chain(more)
+                .map(String::as_str)
+                .collect();
+            all.join(" ")
         };
         let addresses: Vec<String> = self.placements.iter().map(line).collect();
         vec![
             self.id.clone(),
             super::name(self.meta.as_ref()),
             self.vpc.clone(),
+            self.scheme.clone(),
             addresses.join("\n"),
             if self.cross_zone { "yes" } else { "no" }.to_owned(),
         ]
@@ -105,6 +114,7 @@ fn placement(text: &str) -> Placement {
 async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
     let balancer = LoadBalancer {
         placements: args.subnets.iter().map(|text| placement(text)).collect(),
+        scheme: args.scheme,
         cross_zone: args.cross_zone,
         meta: super::named(args.name),
         ..LoadBalancer::default()

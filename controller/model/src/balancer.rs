@@ -14,6 +14,42 @@ use crate::{
     net::{Protocol, RangeError},
 };
 
+/// Whose clients a balancer is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheme {
+    /// Those inside.
+    #[default]
+    Internal,
+    /// The internet's too: it has public addresses.
+    InternetFacing,
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Internal => "internal",
+            Self::InternetFacing => "internet-facing",
+        })
+    }
+}
+
+impl FromStr for Scheme {
+    type Err = RangeError;
+
+    fn from_str(text: &str) -> Result<Self, RangeError> {
+        match text {
+            "internal" => Ok(Self::Internal),
+            "internet-facing" => Ok(Self::InternetFacing),
+            _ => Err(RangeError {
+                value: excerpt(text),
+                kind: "scheme",
+                rule: "internal or internet-facing",
+            }),
+        }
+    }
+}
+
 /// A balancer's addresses in one subnet; there is at most one subnet per zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
@@ -23,6 +59,9 @@ pub struct Placement {
     pub ipv4: Ipv4Addr,
     /// Its IPv6 address there, if it has one.
     pub ipv6: Option<Ipv6Addr>,
+    /// The address by which the internet knows its IPv4 one; IPv6 ones are public as they are.
+    #[serde(default)]
+    pub public_ipv4: Option<Ipv4Addr>,
 }
 
 impl Placement {
@@ -40,6 +79,9 @@ pub struct Balancer {
     pub id: BalancerId,
     /// The VPC it is part of.
     pub vpc: VpcId,
+    /// Whose clients it is for.
+    #[serde(default)]
+    pub scheme: Scheme,
     /// Its addresses; never empty.
     pub placements: Vec<Placement>,
     /// Whether clients use targets of every zone, or those of their own.

@@ -37,7 +37,7 @@ pub mod vpc;
 mod tests;
 
 pub use acl::{AclAction, AclEntry, AclNumber, NetworkAcl};
-pub use balancer::{Balancer, Carried, IdleTimeout, Listener, Placement};
+pub use balancer::{Balancer, Carried, IdleTimeout, Listener, Placement, Scheme};
 pub use cidr::{Block4, Prefix, PublicBlock4, SubnetBlock6, VpcBlock6};
 pub use cloud::Cloud;
 pub use dns::{DnsName, PrivateZone, RecordData, RecordKind, RecordSet, Ttl, VpcDns, ZoneInVpc};

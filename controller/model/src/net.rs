@@ -78,6 +78,40 @@ impl Mac {
     /// The edges' own address, the same on each: where packets to the outside go.
     pub const EDGE: Self = Self([0x0a, 0x57, 0x45, 0x46, 0x54, 0x02]);
 
+    /// What [`Self::pinning`] and [`Self::pinned`] begin with: no interface has either.
+    const PINNING: [u8; 3] = [0x0a, 0x57, 0x50];
+    const PINNED: [u8; 2] = [0x0e, 0x57];
+
+    /// Where an edge sends what is for a load balancer: to whichever worker its last byte says.
+    pub const fn pinning(hash: u32) -> Self {
+        let [a, b, c] = Self::PINNING;
+        let [_, x, y, z] = hash.to_be_bytes();
+        Self([a, b, c, x, y, z])
+    }
+
+    /// Whether it is such.
+    pub const fn is_pinning(self) -> bool {
+        let [a, b, c] = Self::PINNING;
+        self.0[0] == a && self.0[1] == b && self.0[2] == c
+    }
+
+    /// From whom a packet comes that a host picked a target for: which one, by the low bits of its
+    /// address, which in a subnet are its own, and its port.
+    pub const fn pinned(address: u16, port: u16) -> Self {
+        let [a, b] = Self::PINNED;
+        let ([c, d], [e, f]) = (address.to_be_bytes(), port.to_be_bytes());
+        Self([a, b, c, d, e, f])
+    }
+
+    /// The address's low bits and the port of the target that was picked, where this says so.
+    pub const fn as_pinned(self) -> Option<(u16, u16)> {
+        let [a, b, c, d, e, f] = self.0;
+        if a != Self::PINNED[0] || b != Self::PINNED[1] {
+            return None;
+        }
+        Some((u16::from_be_bytes([c, d]), u16::from_be_bytes([e, f])))
+    }
+
     /// From the six bytes in wire order.
     pub const fn new(bytes: [u8; 6]) -> Self {
         Self(bytes)

@@ -59,6 +59,27 @@ pub struct Public {
     pub mac: Mac,
 }
 
+/// An address of a load balancer that the outside knows, as an edge sees it: its connections are
+/// spread over hosts, and each stays with one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Front {
+    /// The address.
+    pub address: IpAddr,
+    /// The hosts of the balancer's targets, in the order of their names.
+    pub hosts: Vec<FrontHost>,
+}
+
+/// A host that takes a load balancer's connections from the outside, and sends answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrontHost {
+    /// The host.
+    pub host: HostName,
+    /// Its VTEP.
+    pub vtep: IpAddr,
+    /// Its vswitch is lost: it is asked only if all are.
+    pub lost: bool,
+}
+
 /// Addresses that an edge takes packets for: what a routing daemon there announces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Served {
@@ -271,6 +292,8 @@ pub struct BalancerAddress {
     pub subnet: SubnetId,
     /// The address.
     pub address: IpAddr,
+    /// The address by which the internet knows it, where it does.
+    pub public: Option<IpAddr>,
 }
 
 /// A load balancer as a host sees it.
@@ -429,6 +452,7 @@ states! {
     TargetGroup(TargetGroupState), TargetGroupId, id, "target-group";
     Balancer(BalancerState), BalancerId, id, "balancer";
     Public(Public), IpAddr, address, "public";
+    Front(Front), IpAddr, address, "front";
     Served(Served), Prefix, prefix, "served";
 }
 

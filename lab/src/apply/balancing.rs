@@ -1,5 +1,6 @@
 //! Load balancers and target groups: changed where that can be, made anew where not.
 
+use weft_model::Scheme;
 use weft_proto::v1 as wire;
 
 use super::view::View;
@@ -146,7 +147,14 @@ fn is_so(view: &View, there: &There, old: &wire::LoadBalancer, spec: &BalancerSp
     kept && old.placements.len() == spec.subnets.len()
         && old.placements.iter().enumerate().all(placed)
         && old.cross_zone == spec.cross_zone
+        && old.scheme == scheme(spec).to_string()
         && listening(own.cloned()) == listening(wanted)
+}
+
+fn scheme(spec: &BalancerSpec) -> Scheme {
+    spec.scheme
+        .as_ref()
+        .map_or_else(Scheme::default, |scheme| scheme.value)
 }
 
 fn listener(there: &There, balancer: &str, spec: &ListenerSpec) -> wire::Listener {
@@ -281,6 +289,7 @@ async fn balancer(
     let request = wire::CreateLoadBalancerRequest {
         load_balancer: Some(wire::LoadBalancer {
             placements: placements.collect(),
+            scheme: scheme(spec).to_string(),
             cross_zone: spec.cross_zone,
             meta: named(name),
             ..Default::default()

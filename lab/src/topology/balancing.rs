@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, ops::RangeInclusive};
 
-use weft_model::{Carried, HealthCheck, IdleTimeout, Probe};
+use weft_model::{Carried, HealthCheck, IdleTimeout, Probe, Scheme};
 
 use super::{
     BalancerSpec, ItemName, ListenerSpec, TargetGroupSpec, Topology, VpcSpec,
@@ -26,7 +26,14 @@ const GROUP_KEYS: [&str; 12] = [
     "unhealthy",
     "deregistration_delay",
 ];
-const BALANCER_KEYS: [&str; 5] = ["vpc", "subnets", "addresses", "cross_zone", "listeners"];
+const BALANCER_KEYS: [&str; 6] = [
+    "vpc",
+    "scheme",
+    "subnets",
+    "addresses",
+    "cross_zone",
+    "listeners",
+];
 const LISTENER_KEYS: [&str; 4] = ["protocol", "port", "target_group", "idle_timeout"];
 
 /// A number of a range; `usual` where it isn't given.
@@ -124,6 +131,7 @@ pub(super) fn balancer(r: &mut Reader, key: &At<String>, node: &Node) -> Option<
     let fields = r.fields(node, key.span, "a load balancer", &BALANCER_KEYS);
     let name = r.parsed(key, "load_balancers");
     let vpc = r.required(&fields, "vpc", &what);
+    let scheme = r.optional::<Scheme>(&fields, "scheme");
     let subnets: Vec<At<ItemName>> = Reader::list(fields.get("subnets"))
         .iter()
         .filter_map(|node| r.value(node, "subnets"))
@@ -147,6 +155,7 @@ pub(super) fn balancer(r: &mut Reader, key: &At<String>, node: &Node) -> Option<
         cross_zone: r.flag(&fields, "cross_zone", false),
         name: name?,
         vpc: vpc?,
+        scheme,
         subnets,
         addresses,
         listeners,
@@ -188,6 +197,13 @@ pub(super) fn resolve(r: &mut Reader, topology: &Topology) {
     for balancer in &topology.balancers {
         if let Some(spec) = vpc(r, topology, &balancer.vpc) {
             placements(r, spec, balancer);
+            if let Some(scheme) = &balancer.scheme
+                && scheme.value == Scheme::InternetFacing
+                && !spec.internet_gateway
+            {
+                let message = "an internet-facing load balancer needs an internet gateway";
+                r.error(scheme.span, message);
+            }
             listeners(r, topology, balancer);
         }
     }

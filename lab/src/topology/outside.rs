@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{INTERNET, Topology, WorkloadSpec, read::Reader};
+use weft_model::Scheme;
+
+use super::{BalancerSpec, INTERNET, Topology, WorkloadSpec, read::Reader};
 
 /// How a lab's internet learns which edges are alive.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,17 @@ pub(super) fn check(r: &mut Reader, topology: &Topology) {
     {
         let message = "a public address needs a pool to come from";
         r.error_help(workload.name.span, message, EXAMPLE);
+    }
+    let faces = |b: &&BalancerSpec| {
+        b.scheme
+            .as_ref()
+            .is_some_and(|s| s.value == Scheme::InternetFacing)
+    };
+    if pools == 0
+        && let Some(balancer) = topology.balancers.iter().find(faces)
+    {
+        let message = "an internet-facing load balancer needs a pool to take addresses from";
+        r.error_help(balancer.name.span, message, EXAMPLE);
     }
     if topology.internet.is_none()
         && let Some(edge) = topology.hosts.iter().find(|host| host.edge)

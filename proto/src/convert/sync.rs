@@ -84,11 +84,16 @@ fn read_key(fields: &mut Fields, key: &wire::Key) -> Result<StateKey, Reported> 
 pub fn key_as_written(resource: &wire::Resource) -> wire::Key {
     use wire::resource::Body;
     let public;
+    let front;
     let (kind, name) = match &resource.body {
         Some(Body::Edge(body)) => (StateKind::Edge, &body.host),
         Some(Body::Public(body)) => {
             public = address_text(&body.address);
             (StateKind::Public, &public)
+        }
+        Some(Body::Front(body)) => {
+            front = address_text(&body.address);
+            (StateKind::Front, &front)
         }
         Some(Body::Served(body)) => (StateKind::Served, &body.prefix),
         Some(Body::Tunnel(body)) => (StateKind::Tunnel, &body.host),

@@ -9,6 +9,7 @@ mod edges;
 mod explain;
 mod failures;
 mod faults;
+mod fronts;
 mod leaks;
 mod lessons;
 mod lifecycle;

@@ -500,6 +500,22 @@ fn take_payload(
         Verdict::Outside => lane.write_outside(&payload[skip..], offload),
         // An edge gives it on from one host to another.
         Verdict::Encapsulate(encap) => outbox.forward(encap, &payload[skip..], offload),
+        // This host picked a target of its own for a connection from the internet.
+        Verdict::Local(port) if skip > 0 => {
+            let whose = config
+                .port(port)
+                .map(|p| owner(p.mac, lane.rings.workers()));
+            let origin = Origin::Local { port };
+            match whose {
+                Some(worker) if worker == lane.rings.id() => {
+                    let inner = &mut payload[skip..];
+                    let all = (&mut *engine, &mut *lane, &mut *outbox);
+                    take_payload(all, config, now, origin, inner, offload);
+                }
+                Some(worker) => lane.hand_over(worker, origin, offload, &payload[skip..]),
+                None => {}
+            }
+        }
         Verdict::Local(_) | Verdict::Consumed => {}
     }
     lane.send_made(outbox);

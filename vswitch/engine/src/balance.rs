@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub mod maglev;
+pub(crate) mod pin;
 pub(crate) mod pool;
 
 pub use check::Finding;

@@ -30,7 +30,7 @@ use self::nat::Leases;
 pub use self::{
     acl::{Acl, AclVerdict},
     dns::ZoneConfig,
-    edges::{Edges, Outside, PublicEntry},
+    edges::{Edges, Front, Outside, PublicEntry},
     error::ApplyError,
     mapping::{HostSlot, MappingEntry},
     nat::{BlockUse, Demand, NatConfig},

@@ -95,6 +95,10 @@ pub struct Counters {
     pub dns_forwarded: u64,
     /// Frames that were split into fragments.
     pub fragmented: u64,
+    /// Connections from the internet to load balancers whose targets this engine picked, now.
+    pub pins: u64,
+    /// Those that weren't remembered because a bound was hit.
+    pub pins_refused: u64,
     pub(crate) ports: Vec<Option<(PortIndex, PortCounters)>>,
 }
 

@@ -16,7 +16,8 @@ use weft_packet::{
 };
 
 use crate::{
-    config::{Config, Direction, PublicEntry, nat::Holder},
+    balance::pin::spread,
+    config::{Config, Direction, Front, PublicEntry, nat::Holder},
     drop::{Drop, DropObject, DropReason},
     flow::FlowKey,
     frame::Frame,
@@ -61,6 +62,10 @@ impl Core {
         if !is_behind(config, source, frame.bytes, ip) {
             return Err(at(DropReason::SourceElsewhere, ip.src));
         }
+        if let Some(front) = outside.front(ip.dst) {
+            rewrite::decrement_ttl(frame.bytes, ip).ok_or(DropReason::TtlExceeded)?;
+            return to_front(front, ip, frame);
+        }
         // From one public address to another: straight there.
         if let Some(holder) = self.holder(config, frame.bytes, ip) {
             rewrite::decrement_ttl(frame.bytes, ip).ok_or(DropReason::TtlExceeded)?;
@@ -93,6 +98,9 @@ impl Core {
         // Public addresses are behind the tunnel, never on the internet's side.
         if outside.serves(ip.src) {
             return Err(at(DropReason::SourceElsewhere, ip.src));
+        }
+        if let Some(front) = outside.front(ip.dst) {
+            return to_front(front, ip, frame);
         }
         let holder = self.holder(config, frame.bytes, ip);
         let holder = holder.ok_or(at(DropReason::NotPublic, ip.dst))?;
@@ -131,11 +139,28 @@ impl Core {
     }
 }
 
+/// To the host that picks targets for the connection: by its hash alone, so that every edge, and the
+/// same edge tomorrow, asks the same.
+fn to_front(front: &Front, ip: &Ip, frame: &mut Frame<'_>) -> Result<Verdict, Drop> {
+    let hash = spread(ip, frame.bytes);
+    let nobody = Drop::because(DropReason::BalancerNoTarget, DropObject::Address(ip.dst));
+    let vtep = front.pick(hash).ok_or(nobody)?;
+    rewrite::macs(frame.bytes, Mac::pinning(hash), Mac::ROUTER);
+    Ok(Verdict::Encapsulate(Encap {
+        vtep,
+        vni: Vni::OUTSIDE,
+        entropy: hash,
+    }))
+}
+
 /// Whether the packet's source is behind the host: it has the address, or translates to the port. A
 /// later fragment shows no port; then any port of the address will do.
 fn is_behind(config: &Config, vtep: IpAddr, bytes: &[u8], ip: &Ip) -> bool {
     if let Some(holder) = config.outside().holder(ip.src) {
         return holder.vtep == vtep;
+    }
+    if let Some(front) = config.outside().front(ip.src) {
+        return front.has(vtep);
     }
     let IpAddr::V4(public) = ip.src else {
         return false;
@@ -151,7 +176,7 @@ fn is_behind(config: &Config, vtep: IpAddr, bytes: &[u8], ip: &Ip) -> bool {
     holder.is_some_and(holds)
 }
 
-fn packet<'a>(headers: &'a Headers, frame: &Frame<'_>) -> Result<&'a Ip, Drop> {
+pub(crate) fn packet<'a>(headers: &'a Headers, frame: &Frame<'_>) -> Result<&'a Ip, Drop> {
     match &headers.body {
         Body::Ip(ip) => frame.offload.check(ip).map_err(malformed).map(|()| ip),
         Body::Arp(_) => Err(unknown(weft_packet::headers::ethertype::ARP)),

@@ -113,7 +113,7 @@ impl Engine {
         now: Now,
         port: PortIndex,
         frame: Frame<'_>,
-        _sink: &mut impl Sink,
+        sink: &mut impl Sink,
     ) -> Verdict {
         let Some(config) = &self.config else {
             return self.unconfigured();
@@ -123,7 +123,7 @@ impl Engine {
             bytes: &mut *bytes,
             offload,
         };
-        let verdict = self.core.arrive(config, now, port, frame);
+        let verdict = self.core.arrive(config, now, port, frame, sink);
         if let Verdict::Drop(drop) = &verdict {
             let place = (port, Direction::Ingress);
             self.core
@@ -141,12 +141,14 @@ impl Engine {
         source: IpAddr,
         payload: &mut [u8],
         offload: Offload,
-        _sink: &mut impl Sink,
+        sink: &mut impl Sink,
     ) -> Verdict {
         let Some(config) = &self.config else {
             return self.unconfigured();
         };
-        let verdict = self.core.emerge(config, now, source, payload, offload);
+        let verdict = self
+            .core
+            .emerge(config, now, source, payload, offload, sink);
         if let Verdict::Drop(drop) = &verdict
             && let Some((port, inner)) = receiver(config, payload)
         {

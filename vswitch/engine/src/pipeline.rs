@@ -11,6 +11,8 @@ mod judge;
 mod limits;
 mod nat;
 mod outside;
+mod pin;
+mod pinned;
 mod refuse;
 mod reserved;
 mod revise;
@@ -31,7 +33,7 @@ use weft_packet::{
 use self::fragments::Fragments;
 pub(crate) use self::nat::public_port;
 use crate::{
-    balance::check::Checker,
+    balance::{check::Checker, pin::Pins},
     config::{Config, PortView},
     counters::Counters,
     drop::{Drop, DropObject, DropReason},
@@ -58,6 +60,8 @@ pub(crate) struct Core {
     fragments: Fragments,
     abroad: Abroad,
     pub(crate) checker: Checker,
+    /// Connections from the internet whose targets this host picks.
+    pub(crate) pins: Pins,
     pub(crate) reserved: Services,
     meters: PerPort<Meter>,
     pub(crate) books: Books,
@@ -120,6 +124,7 @@ impl Core {
             fragments: Fragments::new(&limits, seed),
             abroad: Abroad::default(),
             checker: Checker::default(),
+            pins: Pins::new(seed),
             reserved: Services::new(seed),
             meters: PerPort::default(),
             books: Books::new(),
@@ -141,6 +146,9 @@ impl Core {
         self.flows.sweep(now, budget, is_live);
         self.collect_ports();
         self.fragments.expire(now, budget);
+        self.pins.turn(now, budget);
+        self.counters.pins = self.pins.len() as u64;
+        self.counters.pins_refused = self.pins.refused;
         if let Some(config) = config {
             let table = (&mut self.flows, &self.abroad);
             self.books.turn(config, now, table, budget);

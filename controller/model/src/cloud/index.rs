@@ -346,6 +346,9 @@ impl Indexes {
                 set_one(&mut self.balancer_by_address, (vpc, address), id, present);
                 self.mark_address(vpc, placement.subnet, address);
             }
+            if let Some(public) = placement.public_ipv4 {
+                self.set_public(public, PublicHolder::Balancer(id), present);
+            }
         }
     }
 

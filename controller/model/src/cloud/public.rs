@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use super::{Cloud, index::number4};
 use crate::{
-    Association, EgressGateway, ElasticAddress, ElasticAddressId, InterfaceId, InternetGateway,
-    PublicBlock4, PublicPool, RegionName, ResourceKey, VpcId,
+    Association, BalancerId, EgressGateway, ElasticAddress, ElasticAddressId, InterfaceId,
+    InternetGateway, PublicBlock4, PublicPool, RegionName, ResourceKey, VpcId,
 };
 
 /// Who holds a public address.
@@ -15,6 +15,8 @@ pub enum PublicHolder {
     Elastic(ElasticAddressId),
     /// It came with the interface.
     Interface(InterfaceId),
+    /// It came with the load balancer.
+    Balancer(BalancerId),
 }
 
 impl From<PublicHolder> for ResourceKey {
@@ -22,6 +24,7 @@ impl From<PublicHolder> for ResourceKey {
         match holder {
             PublicHolder::Elastic(id) => id.into(),
             PublicHolder::Interface(id) => id.into(),
+            PublicHolder::Balancer(id) => id.into(),
         }
     }
 }
@@ -45,6 +48,22 @@ impl Cloud {
             let free = taken.lowest_free(number4(first), number4(last))?;
             u32::try_from(free).ok().map(Ipv4Addr::from_bits)
         })
+    }
+
+    /// The lowest addresses of the blocks that nobody holds: as many as wanted, if there are.
+    pub fn free_publics4<'a>(
+        &self,
+        blocks: impl IntoIterator<Item = &'a PublicBlock4>,
+        count: usize,
+    ) -> Vec<Ipv4Addr> {
+        let taken = &self.indexes.public4;
+        let each = blocks.into_iter().flat_map(|block| {
+            let (first, last) = block.usable();
+            let next = move |after: u128| taken.lowest_free(after, number4(last));
+            std::iter::successors(next(number4(first)), move |free| next(free + 1))
+        });
+        let each = each.filter_map(|free| u32::try_from(free).ok());
+        each.take(count).map(Ipv4Addr::from_bits).collect()
     }
 
     /// Who holds the public address.

@@ -7,7 +7,8 @@ use super::{
     interface::check_usable, refuse,
 };
 use crate::{
-    Balancer, BalancerId, Change, Cloud, Label, Meta, Placement, Revision, Subnet, SubnetId, Vpc,
+    Balancer, BalancerId, Change, Cloud, Label, Meta, Placement, Revision, Scheme, Subnet,
+    SubnetId, Vpc,
 };
 
 /// Where a balancer gets an address.
@@ -24,6 +25,8 @@ pub struct PlacementDraft {
 /// What a load balancer is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
+    /// Whose clients it is for; one for the internet takes a public address for each subnet.
+    pub scheme: Scheme,
     /// Its subnets, all of one VPC and each in another zone.
     pub placements: Vec<PlacementDraft>,
     /// Whether clients use targets of every zone, or those of their own.
@@ -45,7 +48,7 @@ pub struct Update {
 ///
 /// # Errors
 /// When a subnet doesn't exist, two are in one zone or in different VPCs, an address can't be its
-/// or none is free, or a quota is reached.
+/// or none is free, it is for the internet and its VPC has no gateway to it, or a quota is reached.
 pub fn create(
     cloud: &Cloud,
     settings: &Settings,
@@ -60,12 +63,20 @@ pub fn create(
     refuse(apart(&subnets))?;
     let vpc = found(cloud.vpc(first.vpc), first.vpc)?;
     check_region_quota(cloud, settings, vpc)?;
+    let mut publics = publics(cloud, vpc, draft.scheme, subnets.len())?.into_iter();
     let placements = draft.placements.iter().zip(&subnets);
     let placements = placements.enumerate();
-    let placements = placements.map(|(i, (draft, subnet))| place(cloud, i, draft, subnet));
+    let placements = placements.map(|(i, (draft, subnet))| {
+        let placement = place(cloud, i, draft, subnet)?;
+        Ok(Placement {
+            public_ipv4: publics.next(),
+            ..placement
+        })
+    });
     let balancer = Balancer {
         id: draw_id(cloud, entropy, BalancerId::from_bits)?,
         vpc: first.vpc,
+        scheme: draft.scheme,
         placements: placements.collect::<Result<_, _>>()?,
         cross_zone: draft.cross_zone,
         meta: Meta::named(draft.label),
@@ -191,7 +202,36 @@ fn place(
         subnet: subnet.id,
         ipv4,
         ipv6,
+        public_ipv4: None,
     })
+}
+
+/// The public addresses that it takes.
+fn publics(
+    cloud: &Cloud,
+    vpc: &Vpc,
+    scheme: Scheme,
+    count: usize,
+) -> Result<Vec<Ipv4Addr>, OpError> {
+    if scheme == Scheme::Internal {
+        return Ok(Vec::new());
+    }
+    if cloud.internet_gateway_of(vpc.id).is_none() {
+        let reason = format!(
+            "VPC {} has no internet gateway: attach one first, or make it internal",
+            vpc.id
+        );
+        return Err(OpError::invalid("load_balancer.scheme", reason));
+    }
+    let pools = cloud.pools_in_region(&vpc.region);
+    let free = cloud.free_publics4(pools.flat_map(|pool| &pool.blocks), count);
+    if free.len() < count {
+        return Err(OpError::Exhausted {
+            what: "public address",
+            within: format!("the public pools of region {}", vpc.region),
+        });
+    }
+    Ok(free)
 }
 
 /// An address that was asked for, if it can be had.

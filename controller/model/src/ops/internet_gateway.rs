@@ -2,7 +2,7 @@
 
 use super::{Entropy, OpError, Settings, check_etag, check_quota, draw_id, found};
 use crate::{
-    Change, Cloud, InternetGateway, InternetGatewayId, Kind, Label, Meta, Revision, VpcId,
+    Change, Cloud, InternetGateway, InternetGatewayId, Kind, Label, Meta, Revision, Scheme, VpcId,
 };
 
 /// What an internet gateway is made of.
@@ -111,11 +111,15 @@ fn check_leaves(cloud: &Cloud, gateway: &InternetGateway) -> Result<(), OpError>
         return Err(OpError::InUse { key, by });
     }
     let mut interfaces = cloud.interfaces_in_vpc(vpc);
-    match interfaces.find(|interface| !cloud.public_pairs(interface.id).is_empty()) {
+    let interface = interfaces.find(|interface| !cloud.public_pairs(interface.id).is_empty());
+    let mut balancers = cloud.balancers_in_vpc(vpc);
+    let balancer = balancers.find(|balancer| balancer.scheme == Scheme::InternetFacing);
+    let by = interface.map(|interface| interface.id.into());
+    match by.or(balancer.map(|balancer| balancer.id.into())) {
         None => Ok(()),
-        Some(interface) => Err(OpError::InUse {
+        Some(by) => Err(OpError::InUse {
             key: gateway.id.into(),
-            by: interface.id.into(),
+            by,
         }),
     }
 }

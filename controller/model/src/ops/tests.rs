@@ -1,6 +1,7 @@
 //! The commands, by what a person would say of them.
 
 mod acls;
+mod balancers;
 mod flow_logs;
 mod hosts;
 mod interfaces;

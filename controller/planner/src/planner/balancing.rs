@@ -3,6 +3,7 @@
 //! Health is no part of the cloud: it lives here, is lost with the process, and a host that
 //! connects says all of it again. Until then hosts go by what they were told last.
 
+mod fronts;
 mod health;
 
 use std::{
@@ -69,6 +70,7 @@ pub(super) struct Balancing {
     standing: BTreeMap<InterfaceId, Standing>,
     by_address: BTreeMap<(VpcId, IpAddr), InterfaceId>,
     findings: BTreeMap<TargetKey, Finding>,
+    fronts: fronts::Fronts,
 }
 
 fn insert<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: K, value: V) {
@@ -175,6 +177,7 @@ impl<B> Planner<B> {
     pub(super) fn take_balancer(&mut self, id: BalancerId, plan: &mut Plan<B>) {
         if let Some(old) = self.balancing.balancers.remove(&id) {
             self.unset(&StateKey::Balancer(id), &Audience::Vpc(old.vpc), plan);
+            self.refresh_front(id, plan);
             self.forget_vpc_if_empty(old.vpc);
         }
     }
@@ -262,7 +265,11 @@ impl<B> Planner<B> {
         let addresses = balancer.placements.iter().flat_map(|placement| {
             let subnet = placement.subnet;
             let addresses = placement.addresses();
-            addresses.map(move |address| BalancerAddress { subnet, address })
+            addresses.map(move |address| BalancerAddress {
+                subnet,
+                address,
+                public: fronts::public(balancer, address, placement.public_ipv4),
+            })
         });
         let state = BalancerState {
             id,
@@ -273,6 +280,7 @@ impl<B> Planner<B> {
         };
         let audience = Audience::Vpc(state.vpc);
         self.set(&State::Balancer(state), &audience, plan);
+        self.refresh_front(id, plan);
     }
 
     fn refresh_targets(&mut self, id: TargetGroupId, plan: &mut Plan<B>) {
@@ -294,6 +302,11 @@ impl<B> Planner<B> {
                 .collect(),
         };
         self.set(&State::TargetGroup(state), &Audience::Vpc(vpc), plan);
+        let listeners = self.balancing.listeners_to.get(&id).into_iter().flatten();
+        let balancers = listeners.filter_map(|id| Some(self.balancing.listeners.get(id)?.balancer));
+        for balancer in balancers.collect::<BTreeSet<_>>() {
+            self.refresh_front(balancer, plan);
+        }
     }
 
     /// `None` where it isn't plugged in.

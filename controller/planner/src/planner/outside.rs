@@ -8,7 +8,7 @@ use std::{
 use weft_model::{
     Association, EgressGatewayId, ElasticAddress, ElasticAddressId, Host, HostName, Interface,
     InterfaceId, InternetGatewayId, Prefix, PublicPool, PublicPoolId, Vpc, VpcId,
-    state::{Public, Served, State, StateKey},
+    state::{FrontHost, Public, Served, State, StateKey},
 };
 
 use super::{Audience, Planner};
@@ -56,6 +56,21 @@ impl Outside {
 
     pub(super) fn live_edges(&self) -> impl Iterator<Item = &HostName> {
         self.edges().filter(|host| !self.lost.contains(*host))
+    }
+
+    /// Whether the VPC has an internet gateway.
+    pub(super) fn is_online(&self, vpc: VpcId) -> bool {
+        self.internet.values().any(|online| *online == vpc)
+    }
+
+    /// The host as one that takes a balancer's connections from outside.
+    pub(super) fn front_host(&self, name: &HostName) -> Option<FrontHost> {
+        let host = self.hosts.get(name)?;
+        Some(FrontHost {
+            host: host.name.clone(),
+            vtep: host.vtep,
+            lost: self.lost.contains(name),
+        })
     }
 
     pub(super) fn is_edge(&self, host: &HostName) -> bool {
@@ -188,6 +203,7 @@ impl<B> Planner<B> {
         };
         if changed {
             self.refresh_edge(host, &mut plan);
+            self.refresh_fronts_on(host, &mut plan);
         }
         plan
     }
@@ -205,6 +221,7 @@ impl<B> Planner<B> {
             keys.extend(addresses.map(StateKey::Public));
             let served = self.outside.served.iter().copied();
             keys.extend(served.map(StateKey::Served));
+            keys.extend(self.balancing.all_fronts());
         }
         keys
     }
@@ -222,6 +239,7 @@ impl<B> Planner<B> {
         for interface in here {
             self.refresh_public(interface, plan);
         }
+        self.refresh_fronts_on(&host.name, plan);
         if was != self.outside.is_edge(&host.name) {
             self.hand_outside(&host.name, !was, plan);
         }
@@ -242,7 +260,8 @@ impl<B> Planner<B> {
             .all()
             .filter(|key| !self.nats.is_held_by(*key, host));
         let leases = leases.map(StateKey::Lease);
-        for key in addresses.chain(served).chain(leases) {
+        let fronts = self.balancing.all_fronts();
+        for key in addresses.chain(served).chain(leases).chain(fronts) {
             match self.items.get(&key).filter(|_| is_edge) {
                 Some(item) => plan.upsert(host, item),
                 None => plan.remove(host, key),
@@ -331,6 +350,7 @@ impl<B> Planner<B> {
             for table in tables {
                 self.refresh_table(table, plan);
             }
+            self.refresh_fronts_in(vpc, plan);
             let faces = self.outside.faces_of_vpc.get(&vpc);
             for interface in faces.cloned().unwrap_or_default() {
                 self.refresh_public(interface, plan);

@@ -24,7 +24,7 @@ impl Exposed for LoadBalancers {
     const KEY: &'static str = "id";
     const PATHS: Paths = Paths {
         mutable: &["cross_zone", "meta.name"],
-        fixed: &["id", "vpc", "placements", "meta"],
+        fixed: &["id", "vpc", "scheme", "placements", "meta"],
     };
 
     type Key = BalancerId;
@@ -73,9 +73,11 @@ impl Exposed for LoadBalancers {
             &balancer.placements,
             read_placement,
         );
+        let scheme = fields.optional("scheme", &balancer.scheme);
         let label = label(fields, balancer.meta.as_ref());
         no_id?;
         let parts = Parts {
+            scheme: scheme?.unwrap_or_default(),
             placements: placements?,
             cross_zone: balancer.cross_zone,
             label: label?,
@@ -138,6 +140,7 @@ fn read_placement(
     let subnet = fields.required("subnet", &placement.subnet);
     let ipv4 = fields.optional("ipv4", &placement.ipv4);
     let ipv6 = fields.optional("ipv6", &placement.ipv6);
+    given_by_controller(fields, "public_ipv4", &placement.public_ipv4)?;
     Ok(PlacementDraft {
         subnet: subnet?,
         ipv4: ipv4?,

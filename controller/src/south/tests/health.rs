@@ -34,7 +34,9 @@ async fn world() -> World {
             subnet: SUBNET,
             ipv4: "10.0.0.200".parse().unwrap(),
             ipv6: None,
+            public_ipv4: None,
         }],
+        scheme: Default::default(),
         cross_zone: false,
         meta: Default::default(),
     });

@@ -3,7 +3,8 @@
 use weft_model::{
     Carried, Health, IdleTimeout, Weight,
     state::{
-        BalancerAddress, BalancerState, ListenerState, TargetGroupState, TargetKey, TargetState,
+        BalancerAddress, BalancerState, Front, FrontHost, ListenerState, TargetGroupState,
+        TargetKey, TargetState,
     },
 };
 
@@ -44,6 +45,7 @@ pub(super) fn write_balancer(balancer: &BalancerState) -> wire::Balancer {
     let addresses = balancer.addresses.iter().map(|at| wire::BalancerAddress {
         subnet: at.subnet.to_string(),
         address: write_address(at.address),
+        public: at.public.map(write_address).unwrap_or_default(),
     });
     let listeners = balancer.listeners.iter().map(|listener| wire::Listener {
         id: listener.id.to_string(),
@@ -116,9 +118,14 @@ pub(super) fn read_balancer(
         |fields, at| {
             let subnet = fields.required("subnet", &at.subnet);
             let address = read_address(fields, "address", &at.address);
+            let public = match at.public.as_slice() {
+                [] => Ok(None),
+                bytes => read_address(fields, "public", bytes).map(Some),
+            };
             Ok(BalancerAddress {
                 subnet: subnet?,
                 address: address?,
+                public: public?,
             })
         },
     );
@@ -129,6 +136,35 @@ pub(super) fn read_balancer(
         addresses: addresses?,
         cross_zone: balancer.cross_zone,
         listeners: listeners?,
+    })
+}
+
+pub(super) fn write_front(front: &Front) -> wire::Front {
+    let hosts = front.hosts.iter().map(|host| wire::FrontHost {
+        host: host.host.to_string(),
+        vtep: write_address(host.vtep),
+        lost: host.lost,
+    });
+    wire::Front {
+        address: write_address(front.address),
+        hosts: hosts.collect(),
+    }
+}
+
+pub(super) fn read_front(fields: &mut Fields, front: &wire::Front) -> Result<Front, Reported> {
+    let address = read_address(fields, "address", &front.address);
+    let hosts = fields.each("hosts", MOST_ITEMS, &front.hosts, |fields, at| {
+        let host = fields.required("host", &at.host);
+        let vtep = read_address(fields, "vtep", &at.vtep);
+        Ok(FrontHost {
+            host: host?,
+            vtep: vtep?,
+            lost: at.lost,
+        })
+    });
+    Ok(Front {
+        address: address?,
+        hosts: hosts?,
     })
 }
 

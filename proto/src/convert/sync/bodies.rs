@@ -51,6 +51,7 @@ pub(super) fn write(state: &State) -> Body {
             vtep: write_address(public.vtep),
             mac: public.mac.octets().to_vec(),
         }),
+        State::Front(front) => Body::Front(balancing::write_front(front)),
         State::Served(served) => Body::Served(wire::Served {
             prefix: served.prefix.to_string(),
         }),
@@ -208,6 +209,7 @@ pub(super) fn read(fields: &mut Fields, body: Option<&Body>) -> Result<State, Re
         Body::Tunnel(tunnel) => read_tunnel(fields, tunnel).map(State::Tunnel),
         Body::Edge(edge) => read_edge(fields, edge).map(State::Edge),
         Body::Public(public) => read_public(fields, public).map(State::Public),
+        Body::Front(front) => balancing::read_front(fields, front).map(State::Front),
         Body::Served(served) => {
             let prefix = fields.required("prefix", &served.prefix)?;
             Ok(State::Served(Served { prefix }))

@@ -6,9 +6,9 @@ use weft_model::{
     RecordKind, RecordSet, RouteTableId, RouteTarget, Rule, RuleId, SecurityGroupId, SubnetId,
     TargetGroupId, Ttl, Vni, VpcDns, VpcId, Weight, ZoneInVpc,
     state::{
-        AclState, BalancerAddress, BalancerState, DnsZoneState, Edge, FlowLogState, GroupState,
-        ListenerState, Mapping, PeeringState, Port, Public, RouteState, RouteTableState, Served,
-        SubnetState, TargetGroupState, TargetState, Tunnel, VpcState,
+        AclState, BalancerAddress, BalancerState, DnsZoneState, Edge, FlowLogState, Front,
+        FrontHost, GroupState, ListenerState, Mapping, PeeringState, Port, Public, RouteState,
+        RouteTableState, Served, SubnetState, TargetGroupState, TargetState, Tunnel, VpcState,
     },
     state::{LeaseState, NatState},
 };
@@ -164,6 +164,7 @@ fn balancer() -> BalancerState {
         addresses: vec![BalancerAddress {
             subnet: SUBNET,
             address: "10.0.0.9".parse().unwrap(),
+            public: Some("203.0.113.9".parse().unwrap()),
         }],
         cross_zone: true,
         listeners: vec![ListenerState {
@@ -278,6 +279,14 @@ fn one_of_each() -> Vec<State> {
         State::Edge(Edge {
             host: "h9".parse().unwrap(),
             vtep: "192.0.2.9".parse().unwrap(),
+        }),
+        State::Front(Front {
+            address: "203.0.113.9".parse().unwrap(),
+            hosts: vec![FrontHost {
+                host: "h1".parse().unwrap(),
+                vtep: "192.0.2.1".parse().unwrap(),
+                lost: true,
+            }],
         }),
         State::Public(Public {
             address: "203.0.113.7".parse().unwrap(),

@@ -14,6 +14,7 @@ impl From<&Balancer> for wire::LoadBalancer {
             vpc: balancer.vpc.to_string(),
             placements: balancer.placements.iter().map(Into::into).collect(),
             cross_zone: balancer.cross_zone,
+            scheme: balancer.scheme.to_string(),
             meta: Some((&balancer.meta).into()),
         }
     }
@@ -25,6 +26,7 @@ impl From<&Placement> for wire::Placement {
             subnet: placement.subnet.to_string(),
             ipv4: placement.ipv4.to_string(),
             ipv6: text_or_empty(placement.ipv6.as_ref()),
+            public_ipv4: text_or_empty(placement.public_ipv4.as_ref()),
         }
     }
 }

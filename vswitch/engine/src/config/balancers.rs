@@ -15,6 +15,8 @@ use crate::{balance::pool::Pool, hash::Map};
 pub(crate) struct Balancers {
     by_id: Map<BalancerId, Arc<BalancerState>>,
     by_address: Map<IpAddr, (SubnetId, Arc<BalancerState>)>,
+    /// By the addresses that the outside knows.
+    fronts: Map<IpAddr, (SubnetId, Arc<BalancerState>)>,
     pools: Map<TargetGroupId, Arc<Pool>>,
 }
 
@@ -36,6 +38,16 @@ impl Balancers {
         holder.is_some_and(|(home, _)| *home == subnet)
     }
 
+    /// The balancer that the outside knows by this address, and the subnet that it is in there.
+    #[inline]
+    pub(crate) fn front(&self, address: IpAddr) -> Option<(SubnetId, &BalancerState)> {
+        if self.fronts.is_empty() {
+            return None;
+        }
+        let (subnet, state) = self.fronts.get(&address)?;
+        Some((*subnet, state.as_ref()))
+    }
+
     pub(crate) fn pool(&self, group: TargetGroupId) -> Option<&Pool> {
         self.pools.get(&group).map(Arc::as_ref)
     }
@@ -49,6 +61,9 @@ impl Balancers {
         let state = Arc::new(state);
         for at in &state.addresses {
             let entry = (at.subnet, Arc::clone(&state));
+            if let Some(public) = at.public {
+                self.fronts.insert(public, entry.clone());
+            }
             self.by_address.insert(at.address, entry);
         }
         self.by_id.insert(state.id, state);
@@ -57,6 +72,7 @@ impl Balancers {
     fn take(&mut self, id: BalancerId) {
         self.by_id.remove(&id);
         self.by_address.retain(|_, (_, state)| state.id != id);
+        self.fronts.retain(|_, (_, state)| state.id != id);
     }
 }
 

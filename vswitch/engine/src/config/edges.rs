@@ -7,9 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use weft_model::{HostName, Mac, Prefix};
+use weft_model::{HostName, Mac, Prefix, state::FrontHost};
 
 use super::mapping::Sharded;
+use crate::{balance::maglev::mix, hash::Map};
 
 /// What flows are spread over: many more than edges, so that each gets its share.
 const SLOTS: usize = 256;
@@ -73,11 +74,56 @@ pub struct PublicEntry {
     pub mac: Mac,
 }
 
+/// A load balancer's address, as an edge sees it: which hosts pick targets for its connections.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Front {
+    hosts: Vec<FrontHost>,
+    /// Who picks for each part of all hashes, as a place among the hosts.
+    slots: Vec<u16>,
+}
+
+/// Parts of all hashes: many more than hosts, so that each gets its share.
+const FRONT_SLOTS: usize = 1024;
+
+impl Front {
+    /// Each part goes to the live host that it likes best, so only the connections of one that comes
+    /// or goes are another's. Where none lives, all might.
+    pub(crate) fn new(hosts: Vec<FrontHost>) -> Self {
+        let hasher = foldhash::fast::FixedState::default();
+        let none = hosts.iter().all(|host| host.lost);
+        let live = |host: &FrontHost| none || !host.lost;
+        // Of each host once; a slot then costs a multiplication per host.
+        let names = hosts.iter().map(|host| hasher.hash_one(&host.host));
+        let names: Vec<u64> = names.collect();
+        let best = |slot: usize| {
+            let places = hosts.iter().zip(&names).enumerate();
+            let live = places.filter(|(_, (host, _))| live(host));
+            let best = live.max_by_key(|(_, (_, name))| mix(**name ^ mix(slot as u64)));
+            best.and_then(|(place, _)| u16::try_from(place).ok())
+        };
+        let slots = (0..FRONT_SLOTS).filter_map(best).collect();
+        Self { hosts, slots }
+    }
+
+    /// The host for a connection with this hash; `None` where there is none.
+    pub fn pick(&self, hash: u32) -> Option<IpAddr> {
+        // The low bits choose the worker there.
+        let slot = self.slots.get((hash >> 8) as usize % FRONT_SLOTS)?;
+        self.hosts.get(usize::from(*slot)).map(|host| host.vtep)
+    }
+
+    /// Whether one of the hosts has this VTEP.
+    pub fn has(&self, vtep: IpAddr) -> bool {
+        self.hosts.iter().any(|host| host.vtep == vtep)
+    }
+}
+
 /// What an edge knows: who has which address, which prefixes it serves, and where nobody may go
 /// through it. Empty on other hosts, so they let nothing through.
 #[derive(Debug, Clone, Default)]
 pub struct Outside {
     publics: Sharded<IpAddr, PublicEntry>,
+    fronts: Arc<Map<IpAddr, Arc<Front>>>,
     served: Arc<BTreeSet<Prefix>>,
     denied: Arc<Vec<Prefix>>,
 }
@@ -91,6 +137,18 @@ impl Outside {
 
     pub(crate) fn clear(&mut self, address: IpAddr) {
         self.publics.remove(&address);
+    }
+
+    pub(crate) fn set_front(&mut self, address: IpAddr, hosts: Vec<FrontHost>) {
+        let same = self.fronts.get(&address);
+        if same.is_none_or(|front| front.hosts != hosts) {
+            let front = Arc::new(Front::new(hosts));
+            Arc::make_mut(&mut self.fronts).insert(address, front);
+        }
+    }
+
+    pub(crate) fn clear_front(&mut self, address: IpAddr) {
+        Arc::make_mut(&mut self.fronts).remove(&address);
     }
 
     pub(crate) fn serve(&mut self, prefix: Prefix, serve: bool) {
@@ -109,6 +167,15 @@ impl Outside {
     /// Who has the address.
     pub fn holder(&self, address: IpAddr) -> Option<&PublicEntry> {
         self.publics.get(&address)
+    }
+
+    /// The load balancer's address.
+    #[inline]
+    pub fn front(&self, address: IpAddr) -> Option<&Front> {
+        if self.fronts.is_empty() {
+            return None;
+        }
+        self.fronts.get(&address).map(Arc::as_ref)
     }
 
     /// The prefixes that this edge takes packets for.

@@ -112,6 +112,9 @@ impl Tables {
                 let entry = PublicEntry { vtep, mac };
                 self.config.outside.set(public.address, entry);
             }
+            Delta::Upsert(State::Front(front)) => {
+                self.config.outside.set_front(front.address, front.hosts);
+            }
             Delta::Upsert(State::Served(served)) => self.config.outside.serve(served.prefix, true),
             Delta::Upsert(State::Vpc(vpc)) => return self.upsert_vpc(vpc),
             Delta::Upsert(State::Mapping(mapping)) => return self.upsert_mapping(mapping),
@@ -149,6 +152,7 @@ impl Tables {
             StateKey::Tunnel(host) => Arc::make_mut(&mut self.config.tunnels).clear(host),
             StateKey::Edge(host) => Arc::make_mut(&mut self.config.edges).clear(host),
             StateKey::Public(address) => self.config.outside.clear(*address),
+            StateKey::Front(address) => self.config.outside.clear_front(*address),
             StateKey::Served(prefix) => self.config.outside.serve(*prefix, false),
             StateKey::Vpc(vpc) => self.remove_vpc(*vpc),
             StateKey::Mapping(interface) => self.remove_mapping(*interface),

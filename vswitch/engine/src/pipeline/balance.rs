@@ -28,7 +28,7 @@ use crate::{
 const ATTEMPTS: u64 = 8;
 
 /// How long a connection of UDP is kept, in nanoseconds.
-const UDP_IDLE: u64 = 120 * Now::SECOND;
+pub(super) const UDP_IDLE: u64 = 120 * Now::SECOND;
 
 /// A client's connection, as its first packet shows it.
 #[derive(Clone, Copy)]

@@ -6,10 +6,14 @@ use weft_model::{Mac, Vni};
 use weft_packet::{
     Malformed,
     headers::{Body, Headers, Ip, L4},
-    nd, vxlan,
+    nd, rewrite, vxlan,
 };
 
-use super::{Core, Packet, is_for_many, malformed, outside, translate, unknown};
+use super::{
+    Core, Packet, is_for_many, malformed, outside, pin,
+    pinned::{self, Chosen},
+    translate, unknown,
+};
 use crate::{
     config::{Config, Direction, HostSlot, PortView, VpcConfig},
     drop::{Drop, DropObject, DropReason},
@@ -19,14 +23,14 @@ use crate::{
     nat,
     port::PortIndex,
     time::Now,
-    verdict::Verdict,
+    verdict::{Sink, Verdict},
 };
 
 const IN: Direction = Direction::Ingress;
 
 /// The flow that a packet from the wire has to do with.
 #[derive(Clone, Copy)]
-enum Met {
+pub(super) enum Met {
     /// It is a packet of it.
     Flow(usize),
     /// It is an ICMP error about it.
@@ -35,7 +39,7 @@ enum Met {
 
 /// Where a packet comes from.
 #[derive(Clone, Copy)]
-enum Entrance {
+pub(super) enum Entrance {
     /// Another port of this host, whose egress half vouches for it.
     Here,
     /// The underlay address of a tunnel packet.
@@ -44,6 +48,20 @@ enum Entrance {
     Outside(IpAddr),
     /// The same, to a NAT gateway's address.
     Nat(IpAddr),
+    /// A host that picked a target for a connection from the internet: its underlay address, if it is
+    /// another one, and which target.
+    Pinned(Option<IpAddr>, Chosen),
+}
+
+/// What a host that picked says of the target: the source MAC, in place of the router's.
+fn unpin(headers: &Headers, bytes: &mut [u8]) -> Option<(Headers, Chosen)> {
+    let chosen = headers.src.as_pinned()?;
+    rewrite::macs(bytes, headers.dst, Mac::ROUTER);
+    let headers = Headers {
+        src: Mac::ROUTER,
+        ..*headers
+    };
+    Some((headers, chosen))
 }
 
 impl Core {
@@ -53,14 +71,19 @@ impl Core {
         now: Now,
         port: PortIndex,
         mut frame: Frame<'_>,
+        sink: &mut impl Sink,
     ) -> Verdict {
         let length = frame.bytes.len();
         let result = match (config.view(port), &Headers::parse(frame.bytes)) {
             (None, _) => Err(DropReason::PortUnknown.into()),
             (_, Err(error)) => Err(malformed(*error)),
-            (Some(view), Ok(headers)) => {
-                self.ingress(now, view, headers, Entrance::Here, &mut frame)
-            }
+            (Some(view), Ok(headers)) => match unpin(headers, frame.bytes) {
+                Some((headers, chosen)) => {
+                    let entrance = Entrance::Pinned(None, chosen);
+                    self.ingress_pinned((now, view, entrance), &headers, &mut frame, sink)
+                }
+                None => self.ingress(now, view, headers, Entrance::Here, &mut frame),
+            },
         };
         self.arrived(config, Some(port), length, result)
     }
@@ -72,10 +95,16 @@ impl Core {
         source: IpAddr,
         payload: &mut [u8],
         offload: weft_packet::offload::Offload,
+        sink: &mut impl Sink,
     ) -> Verdict {
         if edge::is_outward(payload) {
             let bytes = payload.get_mut(vxlan::HEADER..).unwrap_or_default();
             return self.outward(config, source, &mut Frame { bytes, offload });
+        }
+        if pin::is_visit(payload) {
+            let bytes = payload.get_mut(vxlan::HEADER..).unwrap_or_default();
+            let mut frame = Frame { bytes, offload };
+            return self.visit(config, now, source, &mut frame, sink);
         }
         let inner = payload.get(vxlan::HEADER..).unwrap_or_default();
         let parsed = Headers::parse(inner);
@@ -96,7 +125,16 @@ impl Core {
             offload,
         };
         let length = frame.bytes.len();
-        let result = self.ingress(now, view, headers, entrance, &mut frame);
+        let result = match entrance {
+            Entrance::Outside(_) => match unpin(headers, frame.bytes) {
+                Some((headers, chosen)) => {
+                    let entrance = Entrance::Pinned(Some(source), chosen);
+                    self.ingress_pinned((now, view, entrance), &headers, &mut frame, sink)
+                }
+                None => self.ingress(now, view, headers, entrance, &mut frame),
+            },
+            _ => self.ingress(now, view, headers, entrance, &mut frame),
+        };
         self.arrived(config, Some(view.port.index), length, result)
     }
 
@@ -115,6 +153,23 @@ impl Core {
             }
             Err(drop) => self.dropped(config, port, drop),
         }
+    }
+
+    /// For a connection that a host picked this port for: who began it hears where it is no more.
+    fn ingress_pinned(
+        &mut self,
+        (now, view, entrance): (Now, PortView<'_>, Entrance),
+        headers: &Headers,
+        frame: &mut Frame<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<PortIndex, Drop> {
+        let result = self.ingress(now, view, headers, entrance, frame);
+        if let Err(drop) = &result
+            && drop.reason.is_answered_by_reset()
+        {
+            self.reset_outside(view.config, headers, frame.bytes, sink);
+        }
+        result
     }
 
     #[inline]
@@ -141,7 +196,7 @@ impl Core {
                 inside = outside::to_private(view.port, frame.bytes, ip, state)?;
                 &inside
             }
-            Entrance::Here | Entrance::Tunnel(_) | Entrance::Nat(_) => ip,
+            Entrance::Here | Entrance::Tunnel(_) | Entrance::Nat(_) | Entrance::Pinned(..) => ip,
         };
         let key = FlowKey::of(view.port.index, IN, ip);
         let packet = Packet {
@@ -157,12 +212,32 @@ impl Core {
             Some(key) => self.flows.meet(now, key, packet.hash).map(Met::Flow),
             None => self.related(&packet, IN, frame.bytes).map(Met::About),
         };
-        match met {
-            Some(Met::Flow(at) | Met::About(at)) if self.flows.outside(at).is_some() => {
+        let met = match entrance {
+            Entrance::Pinned(_, chosen) => {
+                met.filter(|met| !self.is_repicked(*met, &packet, chosen))
+            }
+            _ => met,
+        };
+        match (met, entrance) {
+            (Some(Met::Flow(at) | Met::About(at)), _) if self.flows.outside(at).is_some() => {
                 self.enter_translated(&packet, at, entrance, frame)
             }
+            (_, Entrance::Pinned(_, chosen)) => self.begin_pinned(&packet, chosen, entrance, frame),
             _ => self.enter(&packet, met, entrance, frame),
         }
+    }
+
+    /// Whether a SYN begins a connection with another target of the port than its flow's: that ends.
+    fn is_repicked(&mut self, met: Met, packet: &Packet<'_>, chosen: Chosen) -> bool {
+        let Met::Flow(at) = met else {
+            return false;
+        };
+        let begins = packet.tcp_flags().is_none_or(is_opening);
+        let repicked = begins && pinned::is_of_another(&self.flows.get(at).key, chosen);
+        if repicked {
+            self.flows.remove(at);
+        }
+        repicked
     }
 
     /// The port behind the NAT's address that a packet from an edge is for.
@@ -214,7 +289,7 @@ impl Core {
     }
 
     #[inline]
-    fn enter(
+    pub(super) fn enter(
         &mut self,
         packet: &Packet<'_>,
         met: Option<Met>,
@@ -257,6 +332,11 @@ impl Core {
             Entrance::Outside(source) | Entrance::Nat(source) => {
                 host == HostSlot::OUTSIDE && packet.view.config.edges().has(source)
             }
+            // Any host that knows the connection may, and those that know none pick alike.
+            Entrance::Pinned(source, _) => {
+                let tunnels = packet.view.config.tunnels();
+                host == HostSlot::OUTSIDE && source.is_none_or(|vtep| tunnels.host(vtep).is_some())
+            }
         }
     }
 
@@ -279,8 +359,10 @@ impl Core {
         check_receiver(&packet.view, packet.headers, packet.ip)?;
         packet.check_entry()?;
         let begins = met.is_none() || packet.tcp_flags().is_some_and(is_opening);
-        if host == HostSlot::OUTSIDE && begins {
-            outside::check_way_back(&packet.view, packet.ip.src)?;
+        match entrance {
+            _ if host != HostSlot::OUTSIDE || !begins => {}
+            Entrance::Pinned(..) => pinned::check_way_back(packet)?,
+            _ => outside::check_way_back(&packet.view, packet.ip.src)?,
         }
         let length = frame.bytes.len();
         let passed = match met {
@@ -327,7 +409,7 @@ impl Core {
         Ok(())
     }
 
-    fn accept(&mut self, packet: &Packet<'_>, at: usize, host: HostSlot, length: usize) {
+    pub(super) fn accept(&mut self, packet: &Packet<'_>, at: usize, host: HostSlot, length: usize) {
         let flow = self.flows.get_mut(at);
         flow.set_origin(host, packet.headers.src);
         flow.ingress_generation = packet.generation();
@@ -369,15 +451,16 @@ fn locate<'a>(
 }
 
 /// The host with this VTEP.
-fn known(config: &Config, vtep: IpAddr) -> Result<HostSlot, Drop> {
+pub(super) fn known(config: &Config, vtep: IpAddr) -> Result<HostSlot, Drop> {
     let unknown = Drop::because(DropReason::VtepUnknown, DropObject::Address(vtep));
     config.tunnels().host(vtep).ok_or(unknown)
 }
 
 /// The host that the packet comes from, once it is sure that the inner source is there.
-fn check_origin(packet: &Packet<'_>, entrance: Entrance) -> Result<HostSlot, Drop> {
+pub(super) fn check_origin(packet: &Packet<'_>, entrance: Entrance) -> Result<HostSlot, Drop> {
     let source = match entrance {
         Entrance::Here => return Ok(HostSlot::OWN),
+        Entrance::Pinned(source, _) => return pinned::check_picker(packet, source),
         Entrance::Outside(source) | Entrance::Nat(source) => return check_outside(packet, source),
         Entrance::Tunnel(source) => source,
     };
@@ -388,7 +471,7 @@ fn check_origin(packet: &Packet<'_>, entrance: Entrance) -> Result<HostSlot, Dro
 }
 
 /// Only edges send in the outside's VNI.
-fn check_edge(config: &Config, vtep: IpAddr) -> Result<(), Drop> {
+pub(super) fn check_edge(config: &Config, vtep: IpAddr) -> Result<(), Drop> {
     let unknown = Drop::because(DropReason::EdgeUnknown, DropObject::Address(vtep));
     config.edges().has(vtep).then_some(()).ok_or(unknown)
 }
@@ -445,7 +528,7 @@ fn crosses(
 }
 
 /// What a port may get: what is for itself, unless it forwards; never what only a router says.
-fn check_receiver(view: &PortView<'_>, headers: &Headers, ip: &Ip) -> Result<(), Drop> {
+pub(super) fn check_receiver(view: &PortView<'_>, headers: &Headers, ip: &Ip) -> Result<(), Drop> {
     if headers.dst.is_group() || is_for_many(ip.dst) {
         let object = DropObject::Address(ip.dst);
         return Err(Drop::because(DropReason::Multicast, object));

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use weft_model::RouteTarget;
+use weft_model::{RouteTableId, RouteTarget};
 use weft_packet::{
     headers::{Ip, L4},
     icmp,
@@ -13,7 +13,7 @@ use weft_packet::{
 
 use super::Packet;
 use crate::{
-    config::{PortConfig, PortView},
+    config::{PortConfig, PortView, VpcConfig},
     drop::{Drop, DropObject, DropReason},
     mutation::{Mutation, is_awake},
 };
@@ -91,8 +91,16 @@ pub(super) fn check_way_back(view: &PortView<'_>, to: IpAddr) -> Result<(), Drop
     if is_awake(Mutation::AnyWayBack) {
         return Ok(());
     }
-    let table = view.subnet().route_table;
-    let routes = view.vpc.routes.get(&table);
+    check_route_back(view.vpc, view.subnet().route_table, to)
+}
+
+/// The same, by this table of the VPC.
+pub(super) fn check_route_back(
+    vpc: &VpcConfig,
+    table: RouteTableId,
+    to: IpAddr,
+) -> Result<(), Drop> {
+    let routes = vpc.routes.get(&table);
     let Some(route) = routes.and_then(|routes| routes.longest(to)) else {
         let object = DropObject::RouteTable(table);
         return Err(Drop::because(DropReason::NoWayBack, object));

@@ -179,6 +179,17 @@ impl Core {
         if let Some(balancer) = packet.view.vpc.balancers.at(packet.ip.dst) {
             return self.balance(packet, balancer, held);
         }
+        if let Some(held) = held
+            && packet.view.vpc.balancers.front(held.local()).is_some()
+        {
+            // A balancer's answer leaves as it came in, whatever the target's own routes.
+            packet.check_exit(Hop::Routed)?;
+            return Ok(Plan {
+                way: Way::OUTSIDE,
+                outside: Some(held),
+                idle: None,
+            });
+        }
         let ends = (packet.ip.src, packet.ip.dst);
         let way = Way::resolve(&packet.view, ends, &mut self.abroad)?;
         let hairpin = matches!(way.next, NextHop::Local(_));

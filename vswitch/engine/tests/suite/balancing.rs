@@ -81,6 +81,7 @@ impl World {
         let addresses = [ADDRESS4, ADDRESS6].map(|address| BalancerAddress {
             subnet: self.tenant.subnet(1),
             address: address.parse().unwrap(),
+            public: None,
         });
         let state = BalancerState {
             id: BalancerId::from_bits(5),

@@ -7,6 +7,7 @@ mod drops;
 mod explain;
 mod flow_logs;
 mod fragments;
+mod fronts;
 mod groups;
 mod icmp;
 mod isolation;

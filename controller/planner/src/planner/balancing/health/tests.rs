@@ -58,7 +58,9 @@ fn planner(groups: Vec<TargetGroup>) -> Planner<State> {
             subnet: subnet_id(1, 0),
             ipv4: "10.0.0.200".parse().unwrap(),
             ipv6: None,
+            public_ipv4: None,
         }],
+        scheme: Default::default(),
         cross_zone: false,
         meta: Default::default(),
     };
