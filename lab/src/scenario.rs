@@ -83,6 +83,26 @@ pub const ALL: &[Scenario] = &[
         "zone-failure",
         "a service in two zones that outlives one of them"
     ),
+    lesson!(
+        "messaging",
+        "phones, gateways behind a load balancer, and a queue in a private subnet"
+    ),
+    lesson!(
+        "streaming",
+        "video from caches near the viewers, and an origin in a VPC of its own"
+    ),
+    lesson!(
+        "search",
+        "a front that asks three shards in three zones at once"
+    ),
+    lesson!(
+        "payments",
+        "a checkout, a ledger and a vault, with flow logs for the audit"
+    ),
+    lesson!(
+        "storage",
+        "Redis in three zones, with sentinels that outlive one of them"
+    ),
 ];
 
 /// Why a scenario can't be rendered.

@@ -63,6 +63,9 @@ impl Cloud {
         for balancer in api.list_load_balancers().await? {
             note("load balancer", "", name_of(balancer.meta.as_ref()));
         }
+        for log in api.list_flow_logs().await? {
+            note("flow log", "", name_of(log.meta.as_ref()));
+        }
         let target_groups = api.list_target_groups().await?;
         for group in &target_groups {
             note("target group", "", name_of(group.meta.as_ref()));
@@ -227,6 +230,8 @@ fn wanted(topology: &Topology) -> Vec<(&'static str, String)> {
     all.extend(peerings.map(|p| ("peering", p.name.to_string())));
     let balancers = topology.balancers.iter();
     all.extend(balancers.map(|b| ("load balancer", b.name.to_string())));
+    let logs = topology.flow_logs.iter();
+    all.extend(logs.map(|log| ("flow log", log.name.to_string())));
     let groups = topology.target_groups.iter();
     all.extend(groups.map(|g| ("target group", g.name.to_string())));
     all
