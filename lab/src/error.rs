@@ -51,8 +51,8 @@ pub enum LabError {
         /// The packages that have them.
         packages: String,
     },
-    /// Devices did not come.
-    #[error("after {seconds} s these devices are not up: {lacking}")]
+    /// Devices did not come, or programs don't listen.
+    #[error("after {seconds} s these are not up: {lacking}")]
     NotReady {
         /// How long it was waited.
         seconds: u64,

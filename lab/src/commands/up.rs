@@ -187,13 +187,14 @@ impl Job<'_> {
         ask(self.dir, &Request::Stage(union))?;
         let interfaces = block_on(self.program(before))?;
         ask(self.dir, &Request::Stage(wanted))?;
-        self.await_devices(&interfaces)?;
+        self.await_workloads(&interfaces, |_| Vec::new())?;
         ask(
             self.dir,
             &Request::Commands {
                 commands: self.commands(),
             },
         )?;
+        self.await_workloads(&interfaces, |run| run.listens.clone())?;
         let faults = self.topology.timeline().into_iter();
         let timed = faults.map(|(at_us, host, fault)| Timed { at_us, host, fault });
         ask(
@@ -278,7 +279,12 @@ impl Job<'_> {
         with.map(|w| (w.name.to_string(), work(&w.run))).collect()
     }
 
-    fn await_devices(&self, interfaces: &HashMap<String, wire::Interface>) -> Result<(), LabError> {
+    /// Waits for the workloads' devices, and for what listens on these ports of each.
+    fn await_workloads(
+        &self,
+        interfaces: &HashMap<String, wire::Interface>,
+        ports: fn(&RunSpec) -> Vec<u16>,
+    ) -> Result<(), LabError> {
         let expected: Vec<Expected> = self
             .topology
             .workloads
@@ -288,6 +294,7 @@ impl Job<'_> {
                 Some(Expected {
                     workload: w.name.to_string(),
                     addresses: addresses(interface),
+                    ports: ports(&w.run),
                 })
             })
             .collect();

@@ -306,7 +306,7 @@ pub(super) fn pending(lab: &Lab, expected: &[Expected]) -> io::Result<Vec<String
             lacking.push(format!("{}: no such workload", want.workload));
             continue;
         };
-        let have = netns::inside(&netns, present)?;
+        let (have, listening) = netns::inside(&netns, || Ok((present()?, listening())))?;
         let missing: Vec<String> = want
             .addresses
             .iter()
@@ -316,8 +316,33 @@ pub(super) fn pending(lab: &Lab, expected: &[Expected]) -> io::Result<Vec<String
         if !missing.is_empty() {
             lacking.push(format!("{}: {}", want.workload, missing.join(", ")));
         }
+        let silent = want.ports.iter().filter(|port| !listening.contains(port));
+        lacking.extend(silent.map(|port| {
+            let name = command_name(&want.workload);
+            format!("{name}: nothing listens on port {port}")
+        }));
     }
     Ok(lacking)
+}
+
+/// TCP ports that something listens on, in the calling thread's namespace, from the kernel's tables
+/// (slot, local address and port, remote ones, state).
+fn listening() -> BTreeSet<u16> {
+    const LISTEN: &str = "0A";
+    let port = |line: &str| {
+        let mut words = line.split_whitespace().skip(1);
+        let (_, port) = words.next()?.rsplit_once(':')?;
+        let port = u16::from_str_radix(port, 16).ok()?;
+        (words.nth(1)? == LISTEN).then_some(port)
+    };
+    let tables = ["tcp", "tcp6"].map(|table| {
+        fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap_or_default()
+    });
+    tables
+        .iter()
+        .flat_map(|table| table.lines())
+        .filter_map(port)
+        .collect()
 }
 
 /// Addresses of devices that are up, in the calling thread's namespace; an IPv6 address counts when

@@ -59,6 +59,8 @@ pub struct Expected {
     pub workload: String,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
+    /// The TCP ports that its program listens on.
+    pub ports: Vec<u16>,
 }
 
 /// A fault and when it begins.

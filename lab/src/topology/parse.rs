@@ -32,7 +32,7 @@ const KEYS: &[&str] = &[
     "exercise",
     "needs",
 ];
-const WORKLOAD_KEYS: [&str; 14] = [
+const WORKLOAD_KEYS: [&str; 15] = [
     "host",
     "vpc",
     "subnet",
@@ -41,6 +41,7 @@ const WORKLOAD_KEYS: [&str; 14] = [
     "secondary_addresses",
     "run",
     "files",
+    "listens",
     "source_dest_check",
     "limits",
     "timeouts",

@@ -15,6 +15,8 @@ pub struct RunSpec {
     pub argv: Vec<String>,
     /// Texts by the files' names.
     pub files: BTreeMap<String, String>,
+    /// TCP ports that it listens on when it is ready.
+    pub listens: Vec<u16>,
 }
 
 /// A program that the topology's commands call.
@@ -33,6 +35,7 @@ pub(super) fn run(r: &mut Reader, fields: &Fields<'_>) -> RunSpec {
     RunSpec {
         files: files.collect(),
         argv: argv(r, fields),
+        listens: listens(r, fields),
     }
 }
 
@@ -52,6 +55,22 @@ fn argv(r: &mut Reader, fields: &Fields<'_>) -> Vec<String> {
             None => Vec::new(),
         },
     }
+}
+
+fn listens(r: &mut Reader, fields: &Fields<'_>) -> Vec<u16> {
+    let Some(node) = fields.get("listens") else {
+        return Vec::new();
+    };
+    if fields.get("run").is_none() {
+        let message = "who listens runs something: give it `run`";
+        r.error(fields.key_span("listens"), message);
+    }
+    let nodes = Reader::list(Some(node)).iter();
+    let ports: Vec<At<u16>> = nodes.filter_map(|node| r.value(node, "listens")).collect();
+    for port in ports.iter().filter(|port| port.value == 0) {
+        r.error(port.span, "listens: 0 is no port; use 1 to 65535");
+    }
+    ports.into_iter().map(|port| port.value).collect()
 }
 
 /// A file lies in the workload's own directory and nowhere else.

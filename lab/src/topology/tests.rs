@@ -155,6 +155,7 @@ fn what_is_wrong_in_an_exercise_is_shown_where_it_stands() {
         ),
         ("task: Mend it.", "say: Mend it.", "needs `task`", 17),
         ("files: {x:", "files: {../x:", "no file's name", 12),
+        ("run: cat x,", "listens: 80,", "runs something", 12),
     ] {
         assert!(EXERCISE.contains(from), "{from}");
         let rejected = parse(&EXERCISE.replacen(from, to, 1)).unwrap_err();

@@ -256,6 +256,26 @@ fn what_has_no_exercise_says_so() {
 }
 
 #[test]
+fn a_lab_is_up_when_its_programs_listen_and_says_which_does_not() {
+    let Some(user) = User::new(Mode::Rootless) else {
+        return;
+    };
+    let lab = Lab::new(user);
+    let topology = "name: x
+hosts: {h1: {zone: a}}
+vpcs: {v: {cidr: 10.0.0.0/16, subnets: {s: {cidr: 10.0.1.0/24, zone: a}}}}
+workloads:
+  idle: {host: h1, vpc: v, subnet: s, run: sleep infinity, listens: 80}
+";
+    let mut command = lab.up_command(topology);
+    command.args(["--timeout", "2"]);
+    let ended = run(command, b"", PATIENCE);
+    assert_eq!(ended.code(), 1, "{ended:?}");
+    let says = "workload-idle: nothing listens on port 80";
+    assert!(ended.stderr.contains(says), "{ended:?}");
+}
+
+#[test]
 fn a_program_that_is_missing_is_named_with_its_package() {
     let Some(user) = User::new(Mode::Rootless) else {
         return;
