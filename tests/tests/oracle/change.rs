@@ -5,7 +5,7 @@ use weft_model::{
     ops::{interface, route_table, subnet},
 };
 
-use crate::{random::Random, town::Town};
+use crate::{random::Random, theme::Theme, town::Town};
 
 /// A change: its kind, whom it is about, and where its other choices come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,26 +44,16 @@ pub(crate) enum Kind {
     Egress,
     Uplink,
     Lose,
+    Health,
+    Register,
+    Deregister,
+    Listen,
+    CrossZone,
 }
 
 /// The likelier ones several times.
-const KINDS: [Kind; 45] = [
-    Kind::Replace,
-    Kind::Replace,
-    Kind::PassAddress,
-    Kind::PassAddress,
-    Kind::Elastic,
-    Kind::Elastic,
-    Kind::Elastic,
-    Kind::Gateway,
-    Kind::Egress,
-    Kind::Uplink,
-    Kind::Lose,
+const KINDS: [Kind; 29] = [
     Kind::RefillList,
-    Kind::RefillList,
-    Kind::Peer,
-    Kind::Unpeer,
-    Kind::Replace,
     Kind::Replace,
     Kind::Replace,
     Kind::PutEntry,
@@ -85,7 +75,6 @@ const KINDS: [Kind; 45] = [
     Kind::Unplug,
     Kind::Readdress,
     Kind::PassAddress,
-    Kind::PassAddress,
     Kind::PutRoute,
     Kind::PutRoute,
     Kind::DeleteRoute,
@@ -96,13 +85,12 @@ const KINDS: [Kind; 45] = [
 ];
 
 impl Alter {
-    pub(crate) fn random(random: &mut Random) -> Self {
-        let kind = *random.pick(&KINDS);
+    pub(crate) fn random(random: &mut Random, theme: Theme) -> Self {
         Self {
-            kind: if random.percent(2) {
-                Kind::AddGroup
-            } else {
-                kind
+            kind: match random.below(100) {
+                0 | 1 => Kind::AddGroup,
+                2..40 => theme.change(random),
+                _ => *random.pick(&KINDS),
             },
             whom: random.below(64),
             seed: random.bits(),
@@ -130,6 +118,11 @@ impl Alter {
             }
             Kind::Peer => town.add_peering(random),
             Kind::Unpeer => town.end_peering(random),
+            Kind::Health | Kind::Register | Kind::Deregister | Kind::Listen | Kind::CrossZone => {
+                if !town.balancers.is_empty() {
+                    self.alter_balancing(town, random);
+                }
+            }
             Kind::Elastic | Kind::Gateway | Kind::Egress | Kind::Uplink | Kind::Lose => {
                 if !town.elastics.is_empty() {
                     self.alter_outside(town, random);
@@ -153,6 +146,16 @@ impl Alter {
                 let _ = town.run(|w, _| interface::delete(&w.controller.cloud, id, None));
             }
             _ => self.alter_interface(town, random),
+        }
+    }
+
+    fn alter_balancing(self, town: &mut Town, random: &mut Random) {
+        match self.kind {
+            Kind::Health => town.flip_health(random),
+            Kind::Register => town.register(random),
+            Kind::Deregister => town.deregister(random),
+            Kind::Listen => town.flip_listener(random),
+            _ => town.flip_cross_zone(random),
         }
     }
 
@@ -192,7 +195,7 @@ impl Alter {
             Kind::Regroup if random.percent(10) => update.groups = Some(vec![]),
             Kind::Regroup => update.groups = Some(town.some_groups(random, found.subnet)),
             Kind::FlipCheck => update.source_dest_check = Some(!found.source_dest_check),
-            Kind::Move => update.attachment = Some(Some(town.place(random))),
+            Kind::Move => update.attachment = Some(Some(town.place(random, found.subnet))),
             Kind::Unplug => update.attachment = Some(None),
             Kind::Readdress => update.secondary_ipv4 = Some(some_addresses(town, &found, random)),
             Kind::PassAddress => return pass_address(town, &found, random),

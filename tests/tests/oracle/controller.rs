@@ -8,7 +8,7 @@ use std::{
 
 use weft_model::{
     Change, Cloud, HostName, Revision,
-    state::{Delta, State, StateKey},
+    state::{Delta, State, StateKey, TargetKey},
 };
 use weft_planner::{
     HostQueue, Item, Planner,
@@ -65,6 +65,16 @@ impl Controller {
         self.revision = Revision(self.revision.0 + 1);
         let revision = self.revision;
         for (host, edits) in self.planner.set_lost(host, lost) {
+            self.queue(&host).enqueue(revision, edits);
+        }
+    }
+
+    /// A host says what it found of targets.
+    pub(crate) fn report(&mut self, host: &HostName, key: TargetKey, healthy: bool) {
+        self.revision = Revision(self.revision.0 + 1);
+        let revision = self.revision;
+        let finding = (!healthy).then(|| "it doesn't answer".to_owned());
+        for (host, edits) in self.planner.report(host, [(key, finding)]) {
             self.queue(&host).enqueue(revision, edits);
         }
     }

@@ -1,25 +1,29 @@
 //! The judge: what must become of a packet, by the resources of the cloud and a list of the
 //! connections so far. It shares nothing with the engine but the words of the model and the parser.
 
+pub(crate) mod balance;
 pub(crate) mod bytes;
 pub(crate) mod checks;
 pub(crate) mod connection;
+mod known;
 pub(crate) mod outside;
 pub(crate) mod policy;
 mod translate;
 
-use std::{collections::BTreeSet, fmt, net::IpAddr};
-
-use weft_model::{Cloud, HostName, Interface, InterfaceId, Mac, Vni};
-use weft_packet::{
-    headers::{Body, Headers, Ip, L4},
-    icmp,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
 };
 
+use weft_model::{Cloud, HostName, Interface, InterfaceId, Mac, Vni, state::TargetKey};
+use weft_packet::headers::{Body, Headers, Ip, L4, tcp_flags};
+
 use self::{
+    balance::balancer_at,
     bytes::Expected,
     checks::{ask_router, check_sender, crossing, is_router},
-    connection::{Connection, Ends, Name, asks, is_answer},
+    connection::{Connection, Ends, Mask, Name},
     policy::{Direction, Traffic, allows, check_acl, holder, is_untracked, way},
 };
 use crate::underlay::MTU;
@@ -54,6 +58,10 @@ pub(crate) struct Way {
     pub(crate) to: Next,
     /// By a route table, and not straight within the subnet.
     pub(crate) routed: bool,
+    /// As which connection it looks, and how that looks on the wire.
+    pub(crate) mask: Option<(Name, Mask)>,
+    /// Seconds that the connection may be idle, where that isn't as usual.
+    pub(crate) idle: Option<u64>,
 }
 
 /// Who gets a packet next.
@@ -99,6 +107,9 @@ pub(crate) struct Outcome {
     pub(crate) outside: Vec<Expected>,
 }
 
+/// A connection, and how it looks on the wire.
+type Masked = (Name, Mask);
+
 /// A datagram whose first fragment passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct First {
@@ -108,12 +119,19 @@ struct First {
     id: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Judge {
     connections: Vec<Connection>,
-    firsts: Vec<(First, u64)>,
+    /// With the end of their time, and how they look on the wire where that is otherwise.
+    firsts: Vec<(First, u64, Option<Masked>)>,
     /// Hosts whose vswitch is lost.
     pub(crate) lost: BTreeSet<HostName>,
+    /// What checks said of targets; of others nothing is known.
+    pub(crate) health: BTreeMap<TargetKey, bool>,
+    /// Which of what may happen does, where the engine is free to choose.
+    pub(crate) choice: usize,
+    /// How many such choices the last packet had.
+    pub(crate) choices: usize,
 }
 
 /// One packet at one interface.
@@ -124,6 +142,10 @@ struct Case<'a> {
     direction: Direction,
     frame: &'a [u8],
     ip: &'a Ip,
+    /// As it was on the wire.
+    wire: &'a Ip,
+    /// It looked otherwise there.
+    masked: bool,
     /// An edge brought it.
     outside: bool,
 }
@@ -169,14 +191,15 @@ impl Case<'_> {
 
     fn is_tracked(&self) -> bool {
         let traffic = Traffic::of(self.ip);
-        !is_untracked(self.cloud, self.at, self.direction, self.peer(), traffic)
+        balancer_at(self.cloud, self.at, self.peer()).is_some()
+            || !is_untracked(self.cloud, self.at, self.direction, self.peer(), traffic)
     }
 
     fn first(&self) -> Option<First> {
         Some(First {
             interface: self.at.id,
             direction: self.direction,
-            ends: (self.ip.src, self.ip.dst, self.ip.protocol),
+            ends: (self.wire.src, self.wire.dst, self.ip.protocol),
             id: self.ip.fragment?.id,
         })
     }
@@ -200,7 +223,7 @@ impl Judge {
         };
         let stays = |id| place(before, id) == place(after, id);
         self.connections.retain(|c| stays(c.name.interface));
-        self.firsts.retain(|(first, _)| stays(first.interface));
+        self.firsts.retain(|(first, ..)| stays(first.interface));
     }
 
     /// Whether something ends so near to this instant that clocks may differ about it.
@@ -217,6 +240,7 @@ impl Judge {
         from: InterfaceId,
         frame: &[u8],
     ) -> Outcome {
+        self.choices = 1;
         let mut outcome = Outcome::default();
         let at = cloud.interface(from).unwrap();
         match self.departure(cloud, now, at, frame, &mut outcome) {
@@ -229,7 +253,7 @@ impl Judge {
 
     fn forget(&mut self, now: u64) {
         self.connections.retain(|c| c.ends() > now);
-        self.firsts.retain(|(_, until)| *until > now);
+        self.firsts.retain(|(_, until, _)| *until > now);
     }
 }
 
@@ -264,11 +288,13 @@ impl Judge {
             direction: Direction::Out,
             frame,
             ip,
+            wire: ip,
+            masked: false,
             outside: false,
         };
         if ip.l4_kind == L4::LaterFragment {
-            self.follow(&case)?;
-            let way = way(cloud, at, (ip.src, ip.dst))?;
+            let masked = self.follow(&case)?;
+            let way = self.way_of_piece(&case, masked)?;
             outside::check_sender(&case, &way)?;
             check_hop(&case, &way, outcome)?;
             self.check_edge(&case, &way)?;
@@ -276,15 +302,17 @@ impl Judge {
         }
         let before = self.connections.clone();
         let judged = self.judge(&case)?;
-        let way = way(cloud, at, (ip.src, ip.dst));
-        let way = way.map_err(|refusal| self.ended(&judged, refusal))?;
+        let way = self.plan(&case, &judged);
+        let way = way.map_err(|refusal| self.ended(&case, &judged, refusal, outcome))?;
         if let Err(refusal) = check_exit(&case, &way) {
             // An ACL has no memory, and leaves no trace in anybody's.
             self.connections = before;
             return Err(refusal);
         }
         let public = outside::check_sender(&case, &way);
-        public.map_err(|refusal| self.ended(&judged, refusal))?;
+        let free = public.and_then(|()| self.check_free(&case, &judged, &way));
+        free.map_err(|refusal| self.ended(&case, &judged, refusal, outcome))?;
+        self.mask(&judged, &way);
         check_hop(&case, &way, outcome)?;
         self.check_edge(&case, &way)?;
         self.passed(&case, &judged);
@@ -301,6 +329,9 @@ impl Judge {
         outcome: &mut Outcome,
     ) {
         let mut sent = bytes::forward(frame, way, way.to.is_beyond(from));
+        if let Some((name, mask)) = &way.mask {
+            sent = translate::put_on(&sent, name, mask);
+        }
         if let Next::Internet = way.to {
             sent = outside::to_public(cloud, from, sent);
         }
@@ -312,32 +343,112 @@ impl Judge {
             outcome.crossings.extend(crossing(cloud, from, to));
             match self.arrival(cloud, now, to, &piece) {
                 Err(refusal) => outcome.drops.push(refusal),
-                Ok(()) => outcome.delivered.push((to.id, Expected::Frame(piece))),
+                Ok(frame) => outcome.delivered.push((to.id, Expected::Frame(frame))),
             }
         }
     }
 
-    /// A connection dies with its destination.
-    fn ended(&mut self, judged: &Judged, refusal: Refusal) -> Refusal {
+    /// A connection dies with its destination, and a sender of TCP is told where a balancer stood.
+    fn ended(
+        &mut self,
+        case: &Case<'_>,
+        judged: &Judged,
+        refusal: Refusal,
+        outcome: &mut Outcome,
+    ) -> Refusal {
         if let Judged::Part(name) = judged {
             self.connections.retain(|c| c.name != *name);
         }
+        let reset = case
+            .flags()
+            .is_some_and(|flags| flags & tcp_flags::RST == 0);
+        if reset && balance::RESETS.contains(&refusal.code) {
+            let answer = Expected::Reset(case.frame.to_vec());
+            outcome.delivered.push((case.at.id, answer));
+        }
         refusal
     }
-}
 
-/// The ACL at the way out of the subnet.
-fn check_exit(case: &Case<'_>, way: &Way) -> Result<(), Refusal> {
-    match way.to.is_beyond(case.at) {
-        true => check_boundary(case),
-        false => Ok(()),
+    fn plan(&mut self, case: &Case<'_>, judged: &Judged) -> Result<Way, Refusal> {
+        let (cloud, at, ip) = (case.cloud, case.at, case.ip);
+        if case.name().is_none()
+            && let Some(connection) = self.related(case)
+            && let Some(mask) = connection.mask
+        {
+            let masked = Some((connection.name, mask));
+            let way = way(cloud, at, (mask.local.0, mask.remote.0))?;
+            return Ok(Way {
+                mask: masked,
+                ..way
+            });
+        }
+        match balancer_at(cloud, at, ip.dst) {
+            Some(balancer) => self.balance(case, judged, &balancer),
+            None => way(cloud, at, (ip.src, ip.dst)),
+        }
+    }
+
+    /// A later piece goes where its first went, as long as that one's connection lives.
+    fn way_of_piece(
+        &mut self,
+        case: &Case<'_>,
+        masked: Option<(Name, Mask)>,
+    ) -> Result<Way, Refusal> {
+        let Some((name, _)) = masked else {
+            return self.plan(case, &Judged::Alone);
+        };
+        let mask = self.find(&name).and_then(|connection| connection.mask);
+        let mask = mask.ok_or_else(|| Refusal::bare("fragment_orphan"))?;
+        let way = way(case.cloud, case.at, (mask.local.0, mask.remote.0))?;
+        let mask = Some((name, mask));
+        Ok(Way { mask, ..way })
+    }
+
+    /// Two connections of an interface never look the same on the wire.
+    fn check_free(&self, case: &Case<'_>, judged: &Judged, way: &Way) -> Result<(), Refusal> {
+        let Judged::Part(name) = judged else {
+            return Ok(());
+        };
+        match way.mask.is_none() && self.is_taken(name, name) {
+            true => Err(Refusal::because("translation_taken", case.at.id)),
+            false => Ok(()),
+        }
+    }
+
+    fn mask(&mut self, judged: &Judged, way: &Way) {
+        if let (Judged::Part(name), Some((_, mask))) = (judged, way.mask)
+            && let Some(connection) = self.find(name)
+        {
+            connection.mask = Some(mask);
+            connection.idle = way.idle;
+            connection.tracked = true;
+        }
     }
 }
 
-fn check_boundary(case: &Case<'_>) -> Result<(), Refusal> {
+/// The ACL at the way out of the subnet: of what stands behind a balancer.
+fn check_exit(case: &Case<'_>, way: &Way) -> Result<(), Refusal> {
+    if !way.to.is_beyond(case.at) {
+        return Ok(());
+    }
+    let (mut peer, mut traffic) = (case.ip.dst, Traffic::of(case.ip));
+    if let Some((name, mask)) = way.mask.filter(|(name, _)| name.remote == case.ip.dst) {
+        peer = mask.remote.0;
+        traffic = match traffic {
+            Traffic::Tcp(_) if name.protocol == 6 => Traffic::Tcp(mask.remote.1),
+            Traffic::Udp(_) if name.protocol == 17 => Traffic::Udp(mask.remote.1),
+            traffic => traffic,
+        };
+    }
+    let subnet = case.cloud.subnet(case.at.subnet).unwrap();
+    check_acl(case.cloud, subnet, Direction::Out, peer, traffic)
+}
+
+/// The ACL at the way into the subnet.
+fn check_entry(case: &Case<'_>) -> Result<(), Refusal> {
     let subnet = case.cloud.subnet(case.at.subnet).unwrap();
     let traffic = Traffic::of(case.ip);
-    check_acl(case.cloud, subnet, case.direction, case.peer(), traffic)
+    check_acl(case.cloud, subnet, Direction::In, case.wire.src, traffic)
 }
 
 /// A route takes a hop, and the tunnel takes so many bytes.
@@ -360,28 +471,44 @@ fn check_hop(case: &Case<'_>, way: &Way, outcome: &mut Outcome) -> Result<(), Re
 
 /// Into an interface.
 impl Judge {
-    /// Whether the frame is delivered.
+    /// The frame as it is delivered, if it is.
     pub(crate) fn arrival(
         &mut self,
         cloud: &Cloud,
         now: u64,
         to: &Interface,
         frame: &[u8],
-    ) -> Result<(), Refusal> {
+    ) -> Result<Vec<u8>, Refusal> {
         self.forget(now);
-        let headers = Headers::parse(frame).unwrap();
-        let Body::Ip(ip) = &headers.body else {
-            panic!("it was IP: {headers:?}");
+        self.arrive(cloud, now, (to, false), frame.to_vec())
+    }
+
+    fn arrive(
+        &mut self,
+        cloud: &Cloud,
+        now: u64,
+        (to, outside): (&Interface, bool),
+        frame: Vec<u8>,
+    ) -> Result<Vec<u8>, Refusal> {
+        let (_, wire) = bytes::ip_of(&frame).unwrap();
+        let masked = self.behind_mask(cloud, to, &frame);
+        let frame = match &masked {
+            Some((name, mask)) => translate::take_off(&frame, name, mask),
+            None => frame,
         };
+        let (_, ip) = bytes::ip_of(&frame).unwrap();
         self.enter(&Case {
             cloud,
             now,
             at: to,
             direction: Direction::In,
-            frame,
-            ip,
-            outside: false,
-        })
+            frame: &frame,
+            ip: &ip,
+            wire: &wire,
+            masked: masked.is_some(),
+            outside,
+        })?;
+        Ok(frame)
     }
 
     fn enter(&mut self, case: &Case<'_>) -> Result<(), Refusal> {
@@ -398,7 +525,7 @@ impl Judge {
         }
         // The router's MAC says that it comes from another subnet.
         if case.frame[6..12] == Mac::ROUTER.octets() {
-            check_boundary(case)?;
+            check_entry(case)?;
         }
         if case.outside && self.begins(case) {
             outside::check_way_back(case)?;
@@ -407,165 +534,5 @@ impl Judge {
         self.passed(case, &judged);
         self.passed_first(case);
         Ok(())
-    }
-}
-
-/// Connections and rules.
-impl Judge {
-    fn find(&mut self, name: &Name) -> Option<&mut Connection> {
-        self.connections.iter_mut().find(|c| c.name == *name)
-    }
-
-    fn judge(&mut self, case: &Case<'_>) -> Result<Judged, Refusal> {
-        let Some(name) = case.name() else {
-            return self.judge_alone(case);
-        };
-        let with = case.with();
-        // The address is another's now: the connection died with the interface that had it.
-        self.connections
-            .retain(|c| c.name != name || c.with == with);
-        let Some(connection) = self.find(&name) else {
-            return self.begin(case, name);
-        };
-        if case.flags().is_some_and(asks) {
-            case.check_rules()?;
-            if !connection.is_same_handshake(case.direction) {
-                connection.begin(case.direction, case.is_tracked(), case.flags());
-            }
-            return Ok(Judged::Part(name));
-        }
-        if connection.tracked {
-            return Ok(Judged::Part(name));
-        }
-        judge_untracked(case, connection)
-    }
-
-    fn begin(&mut self, case: &Case<'_>, name: Name) -> Result<Judged, Refusal> {
-        case.check_rules()?;
-        if is_answer(case.ip) {
-            return Ok(Judged::Alone);
-        }
-        let mut connection = Connection {
-            name,
-            began: case.direction,
-            tracked: true,
-            stopped: false,
-            replied: false,
-            tcp: None,
-            with: case.with(),
-            last: case.now,
-        };
-        connection.begin(case.direction, case.is_tracked(), case.flags());
-        self.connections.push(connection);
-        Ok(Judged::Part(name))
-    }
-
-    /// What belongs to no connection needs a rule, unless it is an error about one.
-    fn judge_alone(&mut self, case: &Case<'_>) -> Result<Judged, Refusal> {
-        if !self.is_about_connection(case) {
-            case.check_rules()?;
-        }
-        Ok(Judged::Alone)
-    }
-
-    fn is_about_connection(&mut self, case: &Case<'_>) -> bool {
-        let Ok(quote) = icmp::embedded(case.frame, case.ip) else {
-            return false;
-        };
-        let later = quote.fragment.is_some_and(|f| f.offset > 0);
-        if later || quote.src != case.ip.dst {
-            return false;
-        }
-        let bytes = &case.frame[quote.l4..];
-        let is_icmp = quote.protocol == if quote.src.is_ipv4() { 1 } else { 58 };
-        let id = u16::from_be_bytes([bytes[4], bytes[5]]);
-        let ends = Ends {
-            src: quote.src,
-            dst: quote.dst,
-            protocol: quote.protocol,
-            ports: quote.ports,
-            icmp: is_icmp.then_some((bytes[0], bytes[1], echo_id(bytes[0], id))),
-        };
-        let name = ends.name(case.at.id, case.direction.other());
-        let held = holder(case.cloud, case.at, other_end(&ends, case)).map(|i| i.id);
-        let found = name.and_then(|name| self.find(&name));
-        found.is_some_and(|c| c.tracked && c.with == held)
-    }
-
-    fn passed(&mut self, case: &Case<'_>, judged: &Judged) {
-        if let Judged::Part(name) = judged
-            && let Some(connection) = self.find(name)
-        {
-            connection.pass(case.now, case.direction, case.flags());
-        }
-    }
-
-    fn passed_first(&mut self, case: &Case<'_>) {
-        let Some(first) = case.first() else {
-            return;
-        };
-        let known = self.firsts.iter().any(|(known, _)| *known == first);
-        if case.ip.l4_kind != L4::LaterFragment && !known {
-            self.firsts.push((first, case.now + FRAGMENTS));
-        }
-    }
-
-    fn follow(&self, case: &Case<'_>) -> Result<(), Refusal> {
-        let first = case.first();
-        let mut firsts = self.firsts.iter();
-        let found = firsts.any(|(known, _)| Some(*known) == first);
-        found
-            .then_some(())
-            .ok_or_else(|| Refusal::bare("fragment_orphan"))
-    }
-}
-
-/// An untracked connection goes by the rules of the day, as its first packet would.
-fn judge_untracked(case: &Case<'_>, connection: &mut Connection) -> Result<Judged, Refusal> {
-    let name = connection.name;
-    let (began, remote) = (connection.began, name.remote);
-    let connection::Kind::Ports {
-        local,
-        remote: there,
-    } = name.kind
-    else {
-        panic!("only TCP and UDP are untracked: {connection:?}");
-    };
-    let port = match began {
-        Direction::Out => there,
-        Direction::In => local,
-    };
-    let traffic = match name.protocol {
-        6 => Traffic::Tcp(port),
-        _ => Traffic::Udp(port),
-    };
-    if allows(case.cloud, case.at, began, remote, traffic) {
-        connection.stopped = false;
-        connection.tracked = !is_untracked(case.cloud, case.at, began, remote, traffic);
-        return Ok(Judged::Part(name));
-    }
-    connection.stopped = true;
-    connection.last = case.now;
-    if began == case.direction {
-        return Err(case.denied());
-    }
-    // The other way may have a rule of its own, and opens nothing back.
-    case.check_rules()?;
-    Ok(Judged::Alone)
-}
-
-/// Only echoes have an identifier that counts.
-fn echo_id(kind: u8, id: u16) -> u16 {
-    if [0, 8, 128, 129].contains(&kind) {
-        id
-    } else {
-        0
-    }
-}
-
-fn other_end(ends: &Ends, case: &Case<'_>) -> IpAddr {
-    match case.direction {
-        Direction::In => ends.dst,
-        Direction::Out => ends.src,
     }
 }

@@ -14,5 +14,6 @@ mod runs;
 mod send;
 mod sim;
 mod story;
+mod theme;
 mod town;
 mod underlay;

@@ -85,7 +85,9 @@ impl World {
             hosts: 2,
             vpcs: 1,
             interfaces: 0,
+            peered: false,
             outside: false,
+            balancers: false,
         };
         let mut world = Self {
             town: Town::new(3, size),
@@ -115,7 +117,8 @@ impl World {
 
     fn interface(&mut self, host: usize) -> InterfaceId {
         let town = &mut self.town;
-        let mut place = town.place(&mut crate::random::Random::new(1));
+        let subnet = town.subnets[0];
+        let mut place = town.place(&mut crate::random::Random::new(1), subnet);
         place.host = town.hosts[host].name.clone();
         let draft = interface::Draft {
             attachment: Some(place),

@@ -6,8 +6,9 @@ use weft_engine::testing::{Seg, frames::Way};
 use weft_model::{Cloud, HostName, Interface, InterfaceId, Mac};
 
 use crate::{
-    judge::outside::public_of,
+    judge::{outside::public_of, policy::held},
     random::Random,
+    theme::Theme,
     town::{OUTSIDE4, PORTS, Town, outside6},
 };
 
@@ -32,6 +33,8 @@ pub(crate) enum Via {
     Public,
     /// Somebody in the internet, whoever `b` is.
     Internet,
+    /// A balancer; `b` is whoever serves.
+    Balancer(usize),
 }
 
 /// Where a frame begins its way.
@@ -104,7 +107,7 @@ const FIN: u8 = 0x01;
 const ACK: u8 = 0x10;
 
 impl Session {
-    pub(crate) fn random(random: &mut Random, interfaces: usize) -> Self {
+    pub(crate) fn random(random: &mut Random, interfaces: usize, theme: Theme) -> Self {
         let a = random.below(interfaces);
         Self {
             a,
@@ -120,11 +123,7 @@ impl Session {
             },
             six: random.percent(35),
             ports: (*random.pick(&[1024, 40_000]), *random.pick(&PORTS)),
-            via: match random.below(10) {
-                0..=5 => Via::Itself,
-                6 => Via::Public,
-                _ => Via::Internet,
-            },
+            via: theme.via(random),
         }
     }
 }
@@ -225,6 +224,22 @@ fn nth(town: &Town, n: usize) -> Option<&Interface> {
     town.controller.cloud.interface(id)
 }
 
+/// An address of a balancer for the interface, and the port of one of its listeners.
+fn balancer(
+    town: &Town,
+    from: &Interface,
+    six: bool,
+    (n, listener): (usize, usize),
+) -> Option<(IpAddr, Option<u16>)> {
+    let cloud = &town.controller.cloud;
+    let balancers: Vec<_> = cloud.balancers_in_vpc(from.vpc).collect();
+    let balancer = balancers.get(n % balancers.len().max(1))?;
+    let mut addresses = balancer.addresses().filter(|a| a.is_ipv6() == six);
+    let listeners: Vec<_> = cloud.listeners_of(balancer.id).collect();
+    let port = listeners.get(listener % listeners.len().max(1));
+    Some((addresses.next()?, port.map(|listener| listener.port)))
+}
+
 /// The address by which the internet knows the interface.
 fn public(cloud: &Cloud, interface: &Interface, six: bool, nth: usize) -> Option<IpAddr> {
     let own = address(interface, six, nth)?;
@@ -240,6 +255,9 @@ impl Send {
         if self.session.via == Via::Internet && self.back {
             return self.internet_frame(town);
         }
+        if matches!(self.session.via, Via::Balancer(_)) && self.back {
+            return self.served_frame(town);
+        }
         let (session, cloud) = (self.session, &town.controller.cloud);
         let (from, to) = self.ends(town)?;
         from.attachment.as_ref()?;
@@ -250,6 +268,10 @@ impl Send {
             Odd::FromOutside => outside(six),
             Odd::FromRouter => router(six),
             _ => own,
+        };
+        let mut ports = match self.back {
+            false => session.ports,
+            true => (session.ports.1, session.ports.0),
         };
         let subnet = cloud.subnet(from.subnet)?;
         let network = match six {
@@ -267,6 +289,11 @@ impl Send {
                 Via::Internet => outside(six),
                 Via::Public => public(cloud, to, six, session.nth)?,
                 Via::Itself => address(to, six, session.nth)?,
+                Via::Balancer(n) => {
+                    let (address, port) = balancer(town, from, six, (n, self.edge))?;
+                    ports.1 = port.unwrap_or(ports.1);
+                    address
+                }
             },
         };
         let way = Way {
@@ -287,7 +314,38 @@ impl Send {
         };
         let by_router = self.odd == Odd::FromRouter;
         let seen = if by_router { own } else { src };
-        let frame = self.build(&way, seen);
+        let frame = self.build(&way, seen, ports);
+        Some((Origin::Port(from.id), frame))
+    }
+
+    /// What whoever serves the one end's connection to a balancer sends back.
+    fn served_frame(&self, town: &Town) -> Option<(Origin, Vec<u8>)> {
+        let (session, cloud) = (self.session, &town.controller.cloud);
+        let to = nth(town, session.a)?;
+        let protocol = match self.what {
+            What::Udp | What::Piece(..) | What::Unreachable(About::Udp) => 17,
+            _ => 6,
+        };
+        let own = address(to, session.six, session.nth)?;
+        let served = town.judge.served(to.id, protocol, (own, session.ports.0));
+        let (server, port) = served?;
+        let from = held(cloud, to.vpc, server)?;
+        let src = match self.odd {
+            Odd::Foreign(n) => address(nth(town, n)?, session.six, 0)?,
+            Odd::FromRouter => router(session.six),
+            _ => server,
+        };
+        let way = Way {
+            src_mac: from.mac,
+            dst_mac: Mac::ROUTER,
+            src,
+            dst: own,
+            ttl: self.ttl,
+            dont_fragment: self.dont_fragment,
+        };
+        let by_router = self.odd == Odd::FromRouter;
+        let seen = if by_router { server } else { src };
+        let frame = self.build(&way, seen, (port, session.ports.0));
         Some((Origin::Port(from.id), frame))
     }
 
@@ -320,14 +378,14 @@ impl Send {
         };
         let by_router = self.odd == Odd::FromRouter;
         let seen = if by_router { outside(six) } else { src };
-        let frame = self.build(&way, seen);
+        let ports = (session.ports.1, session.ports.0);
+        let frame = self.build(&way, seen, ports);
         Some((Origin::Internet(edge.name.clone()), frame))
     }
 
     /// `seen`: who the other end takes the sender for; an error quotes a packet to them.
-    fn build(&self, way: &Way, seen: IpAddr) -> Vec<u8> {
-        let (a, b) = self.session.ports;
-        let ports = if self.back { (b, a) } else { (a, b) };
+    fn build(&self, way: &Way, seen: IpAddr, ports: (u16, u16)) -> Vec<u8> {
+        let a = self.session.ports.0;
         let payload = vec![0x5a; self.size];
         match self.what {
             What::Tcp(flags) => way.tcp(ports, segment(flags), &payload),
@@ -338,14 +396,13 @@ impl Send {
             What::Raw(number) => way.raw(number, &[0; 24]),
             What::Unreachable(about) => {
                 let back = Way { src: seen, ..*way }.back();
-                way.unreachable(&self.about(&back, about))
+                way.unreachable(&self.about(&back, about, (ports.1, ports.0)))
             }
         }
     }
 
-    fn about(&self, back: &Way, about: About) -> Vec<u8> {
-        let (a, b) = self.session.ports;
-        let ports = if self.back { (a, b) } else { (b, a) };
+    fn about(&self, back: &Way, about: About, ports: (u16, u16)) -> Vec<u8> {
+        let a = self.session.ports.0;
         match about {
             About::Tcp => back.tcp(ports, Seg::ACK, &[0; 16]),
             About::Udp => back.udp(ports, &[0; 16]),

@@ -20,6 +20,7 @@ use crate::{
     judge::Judge,
     random::Random,
     send::Session,
+    theme::Theme,
     town::{Size, Town},
 };
 
@@ -170,14 +171,14 @@ impl Simulation {
 fn session(random: &mut Random, town: &Town) -> Session {
     let cloud = &town.controller.cloud;
     let vpc = |n: usize| cloud.interface(town.interfaces[n]).map(|i| i.vpc);
-    let mut session = Session::random(random, town.interfaces.len());
+    let mut session = Session::random(random, town.interfaces.len(), Theme::Peered);
     for _ in 0..64 {
         if let (Some(a), Some(b)) = (vpc(session.a), vpc(session.b))
             && meet(cloud, a, b)
         {
             break;
         }
-        session = Session::random(random, town.interfaces.len());
+        session = Session::random(random, town.interfaces.len(), Theme::Peered);
     }
     session
 }

@@ -1,17 +1,20 @@
 //! A story: a town, and what happens in it. One that ends badly is cut down to what it takes.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{
     change::Alter,
     compare::compare,
     random::Random,
     send::{Origin, Send, Session, What},
+    theme::Theme,
     town::{Size, Town},
-    underlay::Journey,
+    underlay::{Fate, Journey},
 };
 
 const SECOND: u64 = 1_000_000_000;
+/// Worlds that are kept in mind while nothing tells which it is.
+const POSSIBLE: usize = 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -37,13 +40,15 @@ pub(crate) struct Failure {
 }
 
 /// What a story was.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) packets: usize,
     pub(crate) delivered: usize,
     pub(crate) dropped: usize,
     pub(crate) outside: usize,
     pub(crate) changes: usize,
+    /// How often what dropped.
+    pub(crate) reasons: BTreeMap<&'static str, usize>,
 }
 
 impl Tally {
@@ -53,20 +58,23 @@ impl Tally {
         self.dropped += other.dropped;
         self.outside += other.outside;
         self.changes += other.changes;
+        for (reason, number) in other.reasons {
+            *self.reasons.entry(reason).or_default() += number;
+        }
     }
 }
 
 impl Story {
     pub(crate) fn random(seed: u64, packets: usize) -> Self {
         let mut random = Random::new(seed ^ 0x57);
-        let number = random.between(2, 7);
+        let (theme, number) = (Theme::of(seed), random.between(2, 7));
         let sessions: Vec<_> = (0..number)
-            .map(|_| Session::random(&mut random, 12))
+            .map(|_| Session::random(&mut random, 12, theme))
             .collect();
         let mut steps = Vec::new();
         let mut sent = 0;
         while sent < packets {
-            let step = step(&mut random, &sessions);
+            let step = step(&mut random, &sessions, theme);
             let rest = rest(&mut random, &step);
             for step in std::iter::once(step).chain(rest) {
                 sent += usize::from(matches!(step, Step::Send(_)));
@@ -146,12 +154,13 @@ fn town(seed: u64) -> Town {
     town
 }
 
-fn step(random: &mut Random, sessions: &[Session]) -> Step {
+fn step(random: &mut Random, sessions: &[Session], theme: Theme) -> Step {
     match random.below(100) {
-        0..=9 => Step::Alter(Alter::random(random)),
+        0..=9 => Step::Alter(Alter::random(random, theme)),
         10..=15 => {
-            let seconds =
-                *random.pick(&[1, 7, 11, 29, 31, 59, 61, 121, 179, 181, 599, 601, 432_001]);
+            let seconds = *random.pick(&[
+                1, 7, 11, 29, 31, 59, 61, 119, 121, 179, 181, 349, 351, 599, 601, 432_001,
+            ]);
             Step::Pass(seconds * SECOND)
         }
         16..=18 => Step::Tick(*random.pick(&[1, 8, usize::MAX])),
@@ -196,27 +205,56 @@ fn judge(town: &mut Town, send: &Send, tally: &mut Tally) -> Result<(), String> 
     let Some((from, frame)) = send.frame(town) else {
         return Ok(());
     };
-    while town.judge.is_on_edge(town.now.0) {
+    while town.is_on_edge() {
         town.now = town.now.plus(SECOND / 50);
     }
     town.now = town.now.plus(SECOND / 1000);
-    let (now, cloud) = (town.now, &town.controller.cloud);
-    let (expected, fate) = match from {
+    let now = town.now;
+    let fate = match &from {
         Origin::Port(from) => {
-            let host = town.host_of(from).unwrap();
-            let expected = town.judge.send(cloud, now.0, from, &frame);
-            let fate = Journey::send(&mut town.hosts, now, (host, from), frame);
-            (expected, fate)
+            let host = town.host_of(*from).unwrap();
+            Journey::send(&mut town.hosts, now, (host, *from), frame.clone())
         }
         Origin::Internet(edge) => {
-            let host = town.hosts.iter().position(|h| h.name == edge).unwrap();
-            let expected = town.judge.enter_edge(cloud, now.0, &edge, &frame);
-            (expected, Journey::enter(&mut town.hosts, now, host, frame))
+            let host = town.hosts.iter().position(|h| h.name == *edge).unwrap();
+            Journey::enter(&mut town.hosts, now, host, frame.clone())
         }
     };
     tally.packets += 1;
     tally.delivered += fate.delivered.len();
     tally.dropped += fate.drops.len();
     tally.outside += fate.outside.len();
-    compare(&expected, &fate)
+    for drop in &fate.drops {
+        *tally.reasons.entry(drop.reason.code()).or_default() += 1;
+    }
+    explain(town, (&from, &frame), &fate)
+}
+
+/// Whether what happened is what must, or one of what may.
+fn explain(town: &mut Town, (from, frame): (&Origin, &[u8]), fate: &Fate) -> Result<(), String> {
+    let (now, cloud) = (town.now.0, &town.controller.cloud);
+    let mut wrong = None;
+    let mut right = Vec::new();
+    for before in std::iter::once(&town.judge).chain(&town.others) {
+        let (mut choice, mut choices) = (0, 1);
+        while choice < choices {
+            let mut judge = before.clone();
+            judge.choice = choice;
+            (judge.health, judge.lost) = (town.judge.health.clone(), town.judge.lost.clone());
+            let expected = match from {
+                Origin::Port(from) => judge.send(cloud, now, *from, frame),
+                Origin::Internet(edge) => judge.enter_edge(cloud, now, edge, frame),
+            };
+            (choice, choices) = (choice + 1, judge.choices);
+            match compare(&expected, fate) {
+                Ok(()) => right.push(judge),
+                Err(error) => wrong = wrong.or(Some(error)),
+            }
+        }
+    }
+    right.truncate(POSSIBLE);
+    let mut right = right.into_iter();
+    town.judge = right.next().ok_or_else(|| wrong.unwrap_or_default())?;
+    town.others = right.collect();
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! A cloud made at random by the real commands, the hosts that run it, and the judge beside them.
 
+mod balancing;
 mod beyond;
 mod outside;
 mod policy;
@@ -8,9 +9,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use weft_engine::Now;
 use weft_model::{
-    Attachment, Change, Destination, EgressGatewayId, ElasticAddressId, InterfaceId,
+    Attachment, BalancerId, Change, Destination, EgressGatewayId, ElasticAddressId, InterfaceId,
     InternetGatewayId, Label, NetworkAclId, PeeringId, PrefixListId, RouteTableId, RouteTarget,
-    SecurityGroupId, SubnetBlock6, SubnetId, VpcId,
+    SecurityGroupId, SubnetBlock6, SubnetId, TargetGroupId, VpcId,
     ops::{
         OpError, Quotas, Settings, host, interface, region, route_table, security_group, subnet,
         vpc, zone,
@@ -22,6 +23,7 @@ use crate::{
     controller::{Controller, deltas},
     judge::Judge,
     random::Random,
+    theme::Theme,
     underlay::Host,
 };
 
@@ -29,6 +31,8 @@ pub(crate) struct Town {
     pub(crate) controller: Controller,
     pub(crate) hosts: Vec<Host>,
     pub(crate) judge: Judge,
+    /// What else may be so, as long as nothing that happened tells: a choice that nobody saw.
+    pub(crate) others: Vec<Judge>,
     pub(crate) now: Now,
     /// Every interface there ever was, in the order they were made, so that a story's numbers stay
     /// the same whatever is left out of it.
@@ -43,6 +47,9 @@ pub(crate) struct Town {
     pub(crate) gateways: Vec<InternetGatewayId>,
     pub(crate) egress: Vec<EgressGatewayId>,
     pub(crate) elastics: Vec<ElasticAddressId>,
+    pub(crate) balancers: Vec<BalancerId>,
+    pub(crate) targets: Vec<TargetGroupId>,
+    zones: usize,
     pub(crate) settings: Settings,
     /// Where ids come from.
     entropy: Random,
@@ -63,20 +70,27 @@ pub(crate) struct Size {
     pub(crate) hosts: usize,
     pub(crate) vpcs: usize,
     pub(crate) interfaces: usize,
+    /// Whether VPCs may be peered: then they have addresses of their own.
+    pub(crate) peered: bool,
     /// Whether there is an internet, and edges to it.
     pub(crate) outside: bool,
+    /// Whether there are load balancers.
+    pub(crate) balancers: bool,
 }
 
 impl Size {
     /// Of a story: everything meets everything.
     pub(crate) fn small(seed: u64) -> Self {
         let mut random = Random::new(seed ^ 0x512e);
-        let vpcs = random.between(1, 3);
+        let theme = Theme::of(seed);
+        let vpcs = theme.vpcs(&mut random);
         Self {
             hosts: random.between(1, 3),
             vpcs,
             interfaces: vpcs * random.between(2, 5),
-            outside: random.percent(75),
+            peered: theme.has(Theme::Peered),
+            outside: theme.has(Theme::Outside),
+            balancers: theme.has(Theme::Balanced),
         }
     }
 }
@@ -90,6 +104,7 @@ impl Town {
             controller: Controller::new(),
             hosts: Vec::new(),
             judge: Judge::default(),
+            others: Vec::new(),
             now: Now::from_secs(1000),
             interfaces: Vec::new(),
             vpcs: Vec::new(),
@@ -102,6 +117,9 @@ impl Town {
             gateways: Vec::new(),
             egress: Vec::new(),
             elastics: Vec::new(),
+            balancers: Vec::new(),
+            targets: Vec::new(),
+            zones: 1,
             settings: Settings {
                 quotas: Quotas::UNLIMITED,
                 ..Settings::default()
@@ -114,17 +132,18 @@ impl Town {
         for _ in 0..random.below(3) {
             town.add_list(&mut random);
         }
-        // Tenants may have the same addresses, and those that are peered have not.
-        let apart = random.percent(60);
         for n in 0..size.vpcs {
-            let number = if apart { n } else { 0 };
+            let number = if size.peered { n } else { 0 };
             town.build_vpc(&mut random, number, size.interfaces / size.vpcs);
         }
-        if apart {
+        if size.peered {
             town.build_peerings(&mut random);
         }
         if size.outside {
             town.build_outside(&mut random);
+        }
+        if size.balancers {
+            town.build_balancers(&mut random);
         }
         town
     }
@@ -136,19 +155,22 @@ impl Town {
         };
         self.run(|w, _| region::create(&w.controller.cloud, region))
             .unwrap();
-        let zone = zone::Draft {
-            name: "z".parse().unwrap(),
-            region: "r".parse().unwrap(),
-            label: None,
-        };
-        self.run(|w, _| zone::create(&w.controller.cloud, zone))
-            .unwrap();
+        self.zones = if random.percent(35) { hosts.min(2) } else { 1 };
+        for n in 0..self.zones {
+            let zone = zone::Draft {
+                name: format!("z{n}").parse().unwrap(),
+                region: "r".parse().unwrap(),
+                label: None,
+            };
+            self.run(|w, _| zone::create(&w.controller.cloud, zone))
+                .unwrap();
+        }
         self.workers = random.between(1, 2);
         for n in 0..hosts {
             let vtep = IpAddr::V4(Ipv4Addr::from_bits(0xc612_0000 + n as u32 + 1));
             let draft = host::Draft {
                 name: format!("h{n}").parse().unwrap(),
-                zone: "z".parse().unwrap(),
+                zone: format!("z{}", n % self.zones).parse().unwrap(),
                 vtep,
                 uplink: None,
                 label: None,
@@ -215,7 +237,7 @@ impl Town {
         let six = home.ipv6[0].subnets().nth(n.into());
         let draft = subnet::Draft {
             vpc,
-            zone: "z".parse().unwrap(),
+            zone: format!("z{}", usize::from(n) % self.zones).parse().unwrap(),
             ipv4: format!("10.{number}.{n}.0/24").parse().unwrap(),
             ipv6: six.filter(|_: &SubnetBlock6| n != 2),
             assign_ipv6: false,
@@ -282,7 +304,7 @@ impl Town {
         let draft = interface::Draft {
             groups: self.some_groups(random, subnet),
             source_dest_check: !random.percent(25),
-            attachment: random.percent(90).then(|| self.place(random)),
+            attachment: random.percent(90).then(|| self.place(random, subnet)),
             ..interface::Draft::new(subnet)
         };
         let _ = self.run(|w, e| interface::create(&w.controller.cloud, &w.settings, draft, e));
@@ -312,10 +334,15 @@ impl Town {
         groups
     }
 
-    pub(crate) fn place(&mut self, random: &mut Random) -> Attachment {
+    /// Somewhere in the subnet's zone.
+    pub(crate) fn place(&mut self, random: &mut Random, subnet: SubnetId) -> Attachment {
         self.devices += 1;
+        let cloud = &self.controller.cloud;
+        let zone = cloud.subnet(subnet).map(|subnet| &subnet.zone);
+        let there = |host: &&Host| cloud.host(&host.name).map(|host| &host.zone) == zone;
+        let hosts: Vec<&Host> = self.hosts.iter().filter(there).collect();
         Attachment {
-            host: random.pick(&self.hosts).name.clone(),
+            host: random.pick(&hosts).name.clone(),
             netns: format!("n{}", self.devices).parse().unwrap(),
             device: "eth0".parse().unwrap(),
         }
@@ -388,7 +415,9 @@ impl Town {
         self.note(&changes);
         let before = self.controller.cloud.clone();
         self.controller.commit(changes.clone());
-        self.judge.changed(&before, &self.controller.cloud);
+        for judge in self.others.iter_mut().chain([&mut self.judge]) {
+            judge.changed(&before, &self.controller.cloud);
+        }
         Ok(changes)
     }
 
@@ -407,6 +436,8 @@ impl Town {
                 Some(Resource::InternetGateway(g)) => self.gateways.push(g.id),
                 Some(Resource::EgressGateway(g)) => self.egress.push(g.id),
                 Some(Resource::ElasticAddress(e)) => self.elastics.push(e.id),
+                Some(Resource::Balancer(b)) => self.balancers.push(b.id),
+                Some(Resource::TargetGroup(t)) => self.targets.push(t.id),
                 Some(Resource::RouteTable(t)) if !self.tables.contains(&t.id) => {
                     self.tables.push(t.id);
                 }
@@ -417,6 +448,7 @@ impl Town {
 
     /// Every host hears all that there is to hear.
     pub(crate) fn sync(&mut self) {
+        self.report();
         for host in &mut self.hosts {
             let queue = self.controller.queue(&host.name);
             while let Some(update) = queue.next_update() {
@@ -435,6 +467,12 @@ impl Town {
                 host.name
             );
         }
+    }
+
+    /// Whether something ends so near to this instant that clocks may differ about it.
+    pub(crate) fn is_on_edge(&self) -> bool {
+        let mut judges = self.others.iter().chain([&self.judge]);
+        judges.any(|judge| judge.is_on_edge(self.now.0))
     }
 
     /// The host's process dies and leaves nothing; another takes its place.

@@ -102,7 +102,9 @@ impl Host {
 
     /// The ingress half of a frame from another port of it.
     pub(crate) fn arrive(&mut self, now: Now, port: PortIndex, bytes: &mut [u8]) -> Verdict {
-        let worker = self.worker(self.interface(port).1);
+        // An engine without the port says so.
+        let config = self.tables.publish();
+        let worker = config.port(port).map_or(0, |port| self.worker(port.mac));
         let offload = Offload::NONE;
         let (frame, mut made) = (Frame { bytes, offload }, Made::default());
         self.engines[worker].to_port(now, port, frame, &mut made)

@@ -31,6 +31,10 @@ pub enum Mutation {
     AnyWayBack,
     /// What comes from no address of the VPC's own crosses a peering.
     AnySourceAcross,
+    /// A balancer's connection gets a target anew with every change.
+    Unpinned,
+    /// A balancer's connection stays with a target that is unhealthy.
+    UnhealthyStays,
 }
 
 #[cfg(feature = "mutations")]
@@ -47,6 +51,8 @@ impl Mutation {
         Self::FragmentNotTranslated,
         Self::AnyWayBack,
         Self::AnySourceAcross,
+        Self::Unpinned,
+        Self::UnhealthyStays,
     ];
 }
 

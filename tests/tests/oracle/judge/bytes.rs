@@ -26,6 +26,8 @@ pub(crate) enum Expected {
     Frame(Vec<u8>),
     /// The router's answer to this ping.
     Echo(Vec<u8>),
+    /// A reset in answer to this segment.
+    Reset(Vec<u8>),
     /// The router's word about this frame.
     Error {
         error: Error,
@@ -133,6 +135,7 @@ impl Expected {
         match self {
             Self::Frame(frame) => same(frame, got),
             Self::Echo(asked) => check_echo(asked, got),
+            Self::Reset(segment) => check_reset(segment, got),
             Self::Error { error, from, about } => check_error(*error, *from, about, got),
         }
     }
@@ -196,6 +199,28 @@ fn check_echo(asked: &[u8], got: &[u8]) -> Result<(), String> {
     )?;
     let rest = asked[asked_ip.l4 + 4..asked_ip.end] == got[ip.l4 + 4..ip.end];
     require(rest, "not what was asked", got)
+}
+
+/// RFC 9293 section 3.10.7.1.
+fn check_reset(segment: &[u8], got: &[u8]) -> Result<(), String> {
+    let ((was, sent), (headers, ip)) = (ip_of(segment)?, ip_of(got)?);
+    sums(got, &ip)?;
+    let macs = (headers.src, headers.dst) == (was.dst, was.src);
+    require(macs, "MACs not swapped", got)?;
+    let ends = (ip.src, ip.dst) == (sent.dst, sent.src);
+    require(ends, "addresses not swapped", got)?;
+    let word = |frame: &[u8], at: usize| u32::from_be_bytes(*frame[at..].first_chunk().unwrap());
+    let ports = word(got, ip.l4).rotate_left(16) == word(segment, sent.l4);
+    require(ports, "ports not swapped", got)?;
+    let flags = segment[sent.l4 + 13];
+    let data = sent.end - sent.l4 - usize::from(segment[sent.l4 + 12] >> 4) * 4;
+    let control = u32::from(flags & 2 != 0) + u32::from(flags & 1 != 0);
+    let expected = match flags & 0x10 {
+        0 => (0, word(segment, sent.l4 + 4) + data as u32 + control, 0x14),
+        _ => (word(segment, sent.l4 + 8), 0, 0x04),
+    };
+    let found = (word(got, ip.l4 + 4), word(got, ip.l4 + 8), got[ip.l4 + 13]);
+    require(found == expected, "another reset", got)
 }
 
 fn check_error(error: Error, from: IpAddr, about: &[u8], got: &[u8]) -> Result<(), String> {

@@ -19,6 +19,44 @@ pub(crate) struct Name {
     pub(crate) kind: Kind,
 }
 
+/// How a connection looks on the wire: its ends there, with ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mask {
+    pub(crate) local: (IpAddr, u16),
+    pub(crate) remote: (IpAddr, u16),
+}
+
+impl Name {
+    /// The same with another one at the other end.
+    pub(crate) fn with_remote(&self, (remote, port): (IpAddr, u16)) -> Self {
+        let kind = match self.kind {
+            Kind::Ports { local, .. } => Kind::Ports {
+                local,
+                remote: port,
+            },
+            kind => kind,
+        };
+        Self {
+            remote,
+            kind,
+            ..*self
+        }
+    }
+
+    /// Its ends, with ports; of a question, the identifier stands for both.
+    pub(crate) fn ends(&self) -> Mask {
+        let (local, remote) = match self.kind {
+            Kind::Ports { local, remote } => (local, remote),
+            Kind::Query { id, .. } => (id, id),
+            Kind::Plain => (0, 0),
+        };
+        Mask {
+            local: (self.local, local),
+            remote: (self.remote, remote),
+        }
+    }
+}
+
 /// What a protocol adds to the addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -149,6 +187,10 @@ pub(crate) struct Connection {
     /// Who held the remote address when it began.
     pub(crate) with: Option<InterfaceId>,
     pub(crate) last: u64,
+    /// How it looks on the wire, where that is otherwise.
+    pub(crate) mask: Option<Mask>,
+    /// Seconds that it may be idle while in full swing, where that isn't as usual.
+    pub(crate) idle: Option<u64>,
 }
 
 impl Connection {
@@ -180,7 +222,12 @@ impl Connection {
             (Some(Tcp::Half(_)), _) => 120,
             (Some(Tcp::Over), _) => 10,
         };
-        self.last + seconds * SECOND
+        let in_swing = match self.tcp {
+            None => true,
+            Some(tcp) => tcp == Tcp::Open && self.replied,
+        };
+        let own = self.idle.filter(|_| in_swing);
+        self.last + own.unwrap_or(seconds) * SECOND
     }
 
     /// Whether a segment asks for the connection that is being made already.

@@ -8,7 +8,7 @@ use super::{
     Case, Crossing, Judge, Next, Outcome, Refusal, Way,
     bytes::{Expected, ip_of, sum_ipv4},
     checks::{is_nobody, vtep},
-    policy::{Direction, is_gateway, table_route},
+    policy::{is_gateway, table_route},
     translate::{End, readdress},
 };
 
@@ -185,6 +185,7 @@ impl Judge {
         edge: &HostName,
         frame: &[u8],
     ) -> Outcome {
+        self.choices = 1;
         let mut outcome = Outcome::default();
         let (_, ip) = ip_of(frame).unwrap();
         let edge = vec![cloud.host(edge).unwrap().vtep];
@@ -248,16 +249,7 @@ impl Judge {
         if own || is_nobody(ip.src) {
             return Err(Refusal::because("source_elsewhere", ip.src));
         }
-        self.enter(&Case {
-            cloud,
-            now,
-            at: to,
-            direction: Direction::In,
-            frame: &frame,
-            ip: &ip,
-            outside: true,
-        })?;
-        Ok(frame)
+        self.arrive(cloud, now, (to, true), frame)
     }
 
     /// Whether the packet is neither of a connection nor about one.
@@ -265,7 +257,7 @@ impl Judge {
         let with = case.with();
         match case.name() {
             None => !self.is_about_connection(case),
-            Some(_) if case.flags().is_some_and(super::asks) => true,
+            Some(_) if case.flags().is_some_and(super::connection::asks) => true,
             Some(name) => self.find(&name).is_none_or(|c| c.with != with),
         }
     }

@@ -273,6 +273,8 @@ pub(crate) fn way(
         return Ok(Way {
             to: Next::Interface(Box::new(local()?)),
             routed: false,
+            mask: None,
+            idle: None,
         });
     }
     let (table, found) = table_route(cloud, subnet, dst);
@@ -296,7 +298,12 @@ pub(crate) fn way(
         }
         _ => return Err(dead()),
     };
-    Ok(Way { to, routed: true })
+    Ok(Way {
+        to,
+        routed: true,
+        mask: None,
+        idle: None,
+    })
 }
 
 /// The VPC that an active peering leads to.

@@ -10,6 +10,7 @@ use crate::{
     change::{Alter, Kind},
     controller::deltas,
     judge::Judge,
+    theme::Theme,
 };
 
 impl Simulation {
@@ -36,7 +37,7 @@ impl Simulation {
 
     /// As in a story, but for a cloud that doesn't shrink: an interface goes where two came.
     fn alteration(&mut self) -> Alter {
-        let alter = Alter::random(&mut self.random);
+        let alter = Alter::random(&mut self.random, Theme::Peered);
         let kind = match alter.kind {
             Kind::DeleteInterface if self.random.percent(50) => Kind::AddInterface,
             Kind::Unplug => Kind::Move,

@@ -214,7 +214,8 @@ impl Simulation {
         // By what the sender held: a host that forwards for the VPC may be believed for long.
         let together = meet(sent, sender, to.vpc);
         assert!(together, "{now}: {from} reached {} of another VPC", to.id);
-        let expected = self.stations[host].judge.arrival(&view, now, &to, &frame);
+        let judged = self.stations[host].judge.arrival(&view, now, &to, &frame);
+        let expected = judged.map(|_| ());
         let found = match verdict {
             Verdict::Deliver(port) => {
                 assert_eq!(self.town.hosts[host].interface(port).0, to.id);

@@ -92,7 +92,9 @@ fn nothing_forbidden_passes_and_nothing_tracked_breaks_while_everything_fails() 
             hosts,
             vpcs: hosts.div_ceil(8),
             interfaces: hosts * 2,
+            peered: true,
             outside: false,
+            balancers: false,
         };
         let mut simulation = Simulation::new(seed as u64, size);
         simulation.run(packets);

@@ -78,10 +78,11 @@ impl Pool {
         targets.find(|target| target.port == port && target.addresses.contains(&address))
     }
 
-    /// Whether no target of the family is healthy, so that those which aren't serve.
+    /// Whether no target of the family is healthy, so that those which aren't serve. One on its way
+    /// out takes nobody's place.
     pub(crate) fn fails_open(&self, v6: bool) -> bool {
-        let mut targets = self.state.targets.iter();
-        !targets.any(|target| target.health == Health::Healthy && address(target, v6).is_some())
+        let mut staying = self.state.targets.iter().filter(|target| !target.draining);
+        !staying.any(|target| target.health == Health::Healthy && address(target, v6).is_some())
     }
 
     /// The target of a new connection with this hash, from a client in the zone, or from anywhere.
@@ -208,6 +209,15 @@ mod tests {
         assert_eq!(picked(&pool, Some("a")), [1].into());
         assert_eq!(picked(&pool, None), [1, 2].into());
         assert!(pool.fails_open(false));
+    }
+
+    #[test]
+    fn a_healthy_target_on_its_way_out_keeps_the_unhealthy_ones_serving() {
+        let mut leaving = target(2, "a", Healthy);
+        leaving.draining = true;
+        let pool = pool(vec![target(1, "a", Unhealthy), leaving]);
+        assert_eq!(picked(&pool, None), [1].into());
+        assert!(pool.fails_open(false), "or those would be reset at once");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::{
     config::balancers::{listener, zone_of},
     drop::{Drop, DropObject, DropReason},
     flow::{FlowKey, is_opening},
+    mutation::{Mutation, is_awake},
     time::Now,
     verdict::Sink,
 };
@@ -80,13 +81,16 @@ impl Core {
         let begins = flags.is_none_or(is_opening);
         let stays = match held {
             // A SYN begins a new connection, which may have another target.
+            Some(_) if is_awake(Mutation::Unpinned) => None,
             Some(outside) if flags.is_none() || !begins => stay(&asked, packet, &outside),
             _ => None,
         };
         let outside = match stays {
             Some(Ok(())) => held.unwrap_or(*key),
             Some(Err(drop)) if flags.is_some() => return Err(drop),
-            _ if !begins => return Err(asked.drop(DropReason::BalancerNoConnection)),
+            _ if !begins && !is_awake(Mutation::Unpinned) => {
+                return Err(asked.drop(DropReason::BalancerNoConnection));
+            }
             _ => self.pick(&asked, packet, key, held)?,
         };
         let ends = (packet.ip.src, outside.remote());
@@ -152,7 +156,8 @@ fn stay(asked: &Asked<'_>, packet: &Packet<'_>, outside: &FlowKey) -> Option<Res
     let serves = |address: IpAddr, port: u16| asked.pool.target(address, port);
     let target = serves(outside.remote(), outside.ports().1);
     let lost = |target: &TargetState| {
-        target.health == Health::Unhealthy && !asked.pool.fails_open(packet.ip.dst.is_ipv6())
+        let open = asked.pool.fails_open(packet.ip.dst.is_ipv6());
+        target.health == Health::Unhealthy && !open && !is_awake(Mutation::UnhealthyStays)
     };
     Some(match target {
         None => Err(asked.drop(DropReason::BalancerTargetGone)),

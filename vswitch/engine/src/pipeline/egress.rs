@@ -215,7 +215,7 @@ impl Core {
         };
         let at = self.flows.find(packet.now, &key, self.flows.hash(&key));
         let at = at.ok_or(DropReason::FragmentOrphan)?;
-        let way = Way::of(self.flows.get(at));
+        let way = self.way_now(packet, at)?;
         let outside = self.flows.outside(at).copied();
         self.send(packet, way, outside.as_ref(), frame, sink)
     }
@@ -266,6 +266,17 @@ impl Core {
         self.pass_out(packet, at, frame, sink)
     }
 
+    /// The way of a translated flow by the configuration of the day; the flow itself waits for a
+    /// packet of its own to hear of that.
+    fn way_now(&mut self, packet: &Packet<'_>, at: usize) -> Result<Way, Drop> {
+        let flow = self.flows.get(at);
+        if flow.generation(OUT) == packet.generation() {
+            return Ok(Way::of(flow));
+        }
+        let remote = self.flows.outside(at).unwrap_or(&flow.key).remote();
+        Way::resolve(&packet.view, (packet.ip.src, remote), &mut self.abroad)
+    }
+
     /// A packet that no connection is made of.
     fn stateless_out(
         &mut self,
@@ -277,12 +288,16 @@ impl Core {
             packet.allowed(OUT)?;
             return self.send_alone(packet, frame, sink);
         };
-        let flow = self.flows.get(at);
-        let (own, way) = (flow.key, Way::of(flow));
+        let own = self.flows.get(at).key;
         let Some(outside) = self.flows.outside(at).copied() else {
             return self.send_alone(packet, frame, sink);
         };
-        packet.check_exit(way.hop)?;
+        let way = self.way_now(packet, at)?;
+        let mut ip = *packet.ip;
+        if ip.dst == own.remote() {
+            ip.dst = outside.remote();
+        }
+        Packet { ip: &ip, ..*packet }.check_exit(way.hop)?;
         // The way of the connection, not of the address that only its port knows.
         translate::apply_to_error(frame.bytes, packet.ip, OUT, (&own, &outside));
         self.send(packet, way, None, frame, sink)

@@ -42,7 +42,7 @@ pub(super) struct First {
 #[derive(Debug)]
 pub(super) struct Fragments {
     /// Tenants choose what is in the keys, so the hash has the engine's seed.
-    passed: HashMap<Datagram, First, FixedState>,
+    passed: HashMap<Datagram, (First, Now), FixedState>,
     /// In the order in which they expire.
     queue: VecDeque<(Now, Datagram)>,
     per_port: Map<u32, usize>,
@@ -76,9 +76,9 @@ impl Fragments {
                 translated: None,
             });
         }
-        let first = datagram(packet, direction).and_then(|first| self.passed.get(&first));
-        first
-            .copied()
+        let noted = datagram(packet, direction).and_then(|first| self.passed.get(&first));
+        let live = noted.filter(|(_, until)| *until > packet.now);
+        live.map(|(first, _)| *first)
             .ok_or_else(|| DropReason::FragmentOrphan.into())
     }
 
@@ -96,21 +96,28 @@ impl Fragments {
             return verdict;
         };
         self.expire(packet.now, 8);
-        let count = self.per_port.get(&datagram.port).copied().unwrap_or(0);
-        if self.passed.contains_key(&datagram) {
-            return verdict;
-        }
-        if self.passed.len() >= self.limit || count >= self.limit_per_port {
-            return Err(DropReason::FragmentTableFull.into());
-        }
         let first = First {
             entropy: packet.entropy(),
             translated,
         };
-        self.passed.insert(datagram, first);
+        match self.passed.get_mut(&datagram) {
+            // Identifications come again: the newest datagram counts.
+            Some((noted, until)) if *until > packet.now => {
+                *noted = first;
+                return verdict;
+            }
+            // One that is over, and wasn't come by yet.
+            Some(_) => self.forget(&datagram),
+            None => {}
+        }
+        let count = self.per_port.get(&datagram.port).copied().unwrap_or(0);
+        if self.passed.len() >= self.limit || count >= self.limit_per_port {
+            return Err(DropReason::FragmentTableFull.into());
+        }
+        let until = packet.now.plus(self.timeout);
+        self.passed.insert(datagram, (first, until));
         self.per_port.insert(datagram.port, count + 1);
-        self.queue
-            .push_back((packet.now.plus(self.timeout), datagram));
+        self.queue.push_back((until, datagram));
         verdict
     }
 
@@ -120,7 +127,11 @@ impl Fragments {
             match self.queue.front() {
                 Some(&(until, datagram)) if until <= now => {
                     self.queue.pop_front();
-                    self.forget(&datagram);
+                    // It may have made way for another with its name.
+                    let noted = self.passed.get(&datagram);
+                    if noted.is_some_and(|(_, noted)| *noted == until) {
+                        self.forget(&datagram);
+                    }
                 }
                 _ => return,
             }

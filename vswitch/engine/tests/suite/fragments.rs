@@ -88,6 +88,24 @@ fn a_later_fragment_alone_is_dropped() {
 }
 
 #[test]
+fn a_datagram_with_the_name_of_one_long_over_is_followed() {
+    let path = Path::all().find(|path| path.cross_host).unwrap();
+    let mut world = World::new(path, everything(), everything());
+    let client = world.client.clone();
+    // More are over at once than one packet clears away; the second one comes to the twelfth.
+    let all: Vec<_> = (0..32)
+        .map(|id| world.there().udp_fragments(id, PORTS, &[1; 3000], 1024))
+        .collect();
+    for frames in &all {
+        world.net.send(&client, frames[0].clone());
+    }
+    world.net.pass_unseen(31 * Now::SECOND);
+    for frame in all[11].clone() {
+        assert!(world.net.send(&client, frame).reached(&world.server));
+    }
+}
+
+#[test]
 fn a_first_fragment_is_forgotten_after_its_time() {
     for path in Path::all() {
         let mut world = World::new(path, everything(), everything());

@@ -1,0 +1,92 @@
+//! What a story is about: where everything is in it, nothing happens often enough.
+
+use crate::{change::Kind, random::Random, send::Via};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Theme {
+    /// VPCs for themselves.
+    Inside,
+    Peered,
+    Outside,
+    Balanced,
+    Everything,
+}
+
+const INSIDE: [Kind; 2] = [Kind::Replace, Kind::PassAddress];
+const PEERED: [Kind; 4] = [Kind::Peer, Kind::Peer, Kind::Unpeer, Kind::Regroup];
+const OUTSIDE: [Kind; 8] = [
+    Kind::Elastic,
+    Kind::Elastic,
+    Kind::Elastic,
+    Kind::Gateway,
+    Kind::Egress,
+    Kind::Uplink,
+    Kind::Lose,
+    Kind::PutRoute,
+];
+const BALANCED: [Kind; 10] = [
+    Kind::Health,
+    Kind::Health,
+    Kind::Health,
+    Kind::Health,
+    Kind::Health,
+    Kind::Health,
+    Kind::Register,
+    Kind::Deregister,
+    Kind::Listen,
+    Kind::CrossZone,
+];
+
+impl Theme {
+    pub(crate) fn of(seed: u64) -> Self {
+        let all = [
+            Self::Inside,
+            Self::Peered,
+            Self::Outside,
+            Self::Balanced,
+            Self::Everything,
+        ];
+        all[(seed % all.len() as u64) as usize]
+    }
+
+    pub(crate) fn has(self, other: Self) -> bool {
+        self == other || self == Self::Everything
+    }
+
+    pub(crate) fn vpcs(self, random: &mut Random) -> usize {
+        match self {
+            Self::Inside | Self::Outside | Self::Balanced => random.between(1, 2),
+            Self::Peered => random.between(2, 3),
+            Self::Everything => random.between(1, 3),
+        }
+    }
+
+    /// A change that belongs to it.
+    pub(crate) fn change(self, random: &mut Random) -> Kind {
+        let kinds: &[Kind] = match self {
+            Self::Inside => &INSIDE,
+            Self::Peered => &PEERED,
+            Self::Outside => &OUTSIDE,
+            Self::Balanced => &BALANCED,
+            Self::Everything => match random.below(4) {
+                0 => &INSIDE,
+                1 => &PEERED,
+                2 => &OUTSIDE,
+                _ => &BALANCED,
+            },
+        };
+        *random.pick(kinds)
+    }
+
+    /// Whom one end of a session takes the other for.
+    pub(crate) fn via(self, random: &mut Random) -> Via {
+        let balancer = Via::Balancer(random.below(4));
+        let some: &[Via] = match self {
+            Self::Inside | Self::Peered => &[Via::Itself],
+            Self::Outside => &[Via::Itself, Via::Public, Via::Internet, Via::Internet],
+            Self::Balanced => &[Via::Itself, balancer, balancer],
+            Self::Everything => &[Via::Itself, Via::Public, Via::Internet, balancer],
+        };
+        *random.pick(some)
+    }
+}
