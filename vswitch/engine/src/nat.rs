@@ -28,6 +28,10 @@ use crate::{
 /// How the MAC of a NAT port begins; its last two bytes are the port.
 const MAC_PREFIX: [u8; 4] = [0x02, b'N', b'A', b'T'];
 
+/// Free ports of a destination below which a worker asks for more: what a burst of connections takes
+/// while the answer is on its way, and little enough that hosts don't hoard.
+const RESERVE: usize = 1024;
+
 /// The part of all ports that is this worker's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Share {
@@ -143,7 +147,7 @@ impl Nat {
         let destination = own.anywhere().with_local((public, 0));
         let pool = self.pools.entry(destination).or_default();
         let port = pool.take(ports);
-        if pool.live() * 2 > ports.len() {
+        if ports.len().saturating_sub(pool.live()) < (ports.len() / 2).min(RESERVE) {
             nat.demand.raise();
         }
         let Some(port) = port else {

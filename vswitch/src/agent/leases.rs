@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// that no worker is just taking it up.
 const TIDY: Duration = Duration::from_secs(30);
 
-/// Blocks in one request at most, as the controller grants.
-const MOST: usize = 32;
+/// Blocks in one request at most: 2,048 ports at each look, and little that another host may need.
+const MOST: usize = 8;
 
 /// What was asked, on one connection.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Leases {
             self.asked.insert(nat, (now, held));
             messages.push(Message::LeaseRequest(LeaseRequest {
                 nat: nat.to_string(),
-                // As many as there are: a host that needs many gets them in few requests.
+                // As many as there are: a host that needs many gets them soon.
                 blocks: held.clamp(1, MOST) as u32,
             }));
         }

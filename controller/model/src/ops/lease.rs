@@ -8,9 +8,9 @@ use crate::{
     RouteTable, RouteTarget, VpcId,
 };
 
-/// Blocks in one grant at most: a quarter of a second's need of the busiest host, and no grab of
+/// Blocks in one grant at most: what the busiest host needs until its next request, and no grab of
 /// all that there is.
-pub const GRANT: usize = 32;
+pub const GRANT: usize = 8;
 
 /// Gives the host up to `wanted` more blocks of the gateway, the lowest free ones. Fewer, or none,
 /// where no more are free.

@@ -124,6 +124,9 @@ impl Core {
             bytes: payload.get_mut(vxlan::HEADER..).unwrap_or_default(),
             offload,
         };
+        if let Entrance::Nat(_) = entrance {
+            rewrite::dst_mac(frame.bytes, view.port.mac);
+        }
         let length = frame.bytes.len();
         let result = match entrance {
             Entrance::Outside(_) => match unpin(headers, frame.bytes) {

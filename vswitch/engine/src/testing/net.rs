@@ -66,9 +66,11 @@ impl Fate {
         own.map(|(_, frame)| frame.as_slice()).collect()
     }
 
-    /// Whether the interface, and nobody else, got a frame.
+    /// Whether the interface, and nobody else, got a frame, which its kernel takes.
     pub fn reached(&self, eni: &Eni) -> bool {
-        !self.delivered.is_empty() && self.at(eni).len() == self.delivered.len()
+        let own = self.at(eni);
+        let takes = |frame: &&[u8]| frame.starts_with(&eni.mac.octets()) || frame[0] & 1 == 1;
+        !own.is_empty() && own.len() == self.delivered.len() && own.iter().all(takes)
     }
 
     /// The only drop's reason.
