@@ -18,10 +18,11 @@ use crate::{
 /// Arguments of `weft explain`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  weft explain web-1 db-1 --port 5432 --lab three\n  weft explain eni-0... 192.0.2.9 --protocol icmp\n  weft explain web-1 db-1 --port 22 --brief          one line\n\nExit codes: 0 the packet arrives and its answer comes back; 1 it doesn't."
+    after_help = "Examples:\n  weft explain web-1 db-1 --port 5432 --lab three\n  weft explain eni-0... 192.0.2.9 --protocol icmp\n  weft explain 198.51.100.1 web-1 --port 443         from the internet, in by an edge\n  weft explain web-1 db-1 --port 22 --brief          one line\n\nExit codes: 0 the packet arrives and its answer comes back; 1 it doesn't."
 )]
 pub(crate) struct ExplainArgs {
-    /// Who sends: an interface's id, or its name (in a lab, a workload's).
+    /// Who sends: an interface's id, its name (in a lab, a workload's), or any address. One that is
+    /// nobody's here is the internet's.
     from: String,
     /// Who should get it: likewise, or any address.
     to: String,

@@ -34,6 +34,20 @@ pub enum RouteTarget {
     Blackhole,
 }
 
+impl fmt::Display for RouteTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::Interface(id) => id.fmt(f),
+            Self::InternetGateway(id) => id.fmt(f),
+            Self::EgressGateway(id) => id.fmt(f),
+            Self::Peering(id) => id.fmt(f),
+            Self::Nat(id) => id.fmt(f),
+            Self::Blackhole => f.write_str("blackhole"),
+        }
+    }
+}
+
 /// Who made a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

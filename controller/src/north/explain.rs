@@ -62,9 +62,13 @@ impl Asked {
         north.core.read(|view| {
             let cloud = &view.cloud;
             let transport = transport(fields, request);
-            let from = interface(fields, cloud, "from", &request.from)?;
-            let to = receiver(fields, cloud, from, request)?;
-            let question = question(fields, cloud, from, to, transport?)?;
+            let question = match sender(fields, cloud, &request.from)? {
+                Sender::Interface(from) => {
+                    let to = receiver(fields, cloud, from, request)?;
+                    question(fields, cloud, from, to, transport?)?
+                }
+                Sender::Internet(from) => outsider(fields, cloud, from, request, transport?)?,
+            };
             Ok(Self {
                 question,
                 hosts: cloud.hosts().cloned().collect(),
@@ -93,6 +97,71 @@ fn transport(fields: &mut Fields, request: &wire::ExplainRequest) -> Result<Tran
             Err(fields.refuse("protocol", reason))
         }
     }
+}
+
+/// Who sends.
+enum Sender<'a> {
+    Interface(&'a Interface),
+    /// Somebody on the internet.
+    Internet(IpAddr),
+}
+
+/// An interface's id, name or address; an address that none has is the internet's.
+fn sender<'a>(fields: &mut Fields, cloud: &'a Cloud, text: &str) -> Result<Sender<'a>, Reported> {
+    let Ok(address) = text.parse::<IpAddr>() else {
+        return interface(fields, cloud, "from", text).map(Sender::Interface);
+    };
+    let holders = cloud
+        .vpcs()
+        .filter_map(|vpc| cloud.interface_by_address(vpc.id, address));
+    let mut holders = holders.take(2);
+    match (holders.next(), holders.next()) {
+        (Some(only), None) => Ok(Sender::Interface(only)),
+        (Some(_), Some(_)) => {
+            let reason = format!("{address} is somebody's in several VPCs: give an interface's id");
+            Err(fields.refuse("from", reason))
+        }
+        (None, _) => Ok(Sender::Internet(address)),
+    }
+}
+
+/// A packet that the internet sends to an edge: the first, as all do the same.
+fn outsider(
+    fields: &mut Fields,
+    cloud: &Cloud,
+    from: IpAddr,
+    request: &wire::ExplainRequest,
+    transport: Transport,
+) -> Result<Question, Reported> {
+    let Some(edge) = cloud.hosts().find(|host| host.uplink.is_some()) else {
+        let reason = format!("{from} is nobody's here, and there is no edge to the internet");
+        return Err(fields.refuse("from", reason));
+    };
+    let to = match request.to.parse() {
+        Ok(address) => address,
+        Err(_) => {
+            let to = interface(fields, cloud, "to", &request.to)?;
+            let public = cloud.public_pairs(to.id).into_iter();
+            let public = public.map(|(_, public)| IpAddr::V4(public));
+            let own = to.ipv6.iter().copied().map(IpAddr::V6);
+            let known = public.chain(own).find(|to| to.is_ipv4() == from.is_ipv4());
+            known.ok_or_else(|| {
+                let reason = format!("{} has no public address of the family of {from}", to.id);
+                fields.refuse("to", reason)
+            })?
+        }
+    };
+    let Some(addresses) = Addresses::new(from, to) else {
+        let reason = format!("is of another family than {to}");
+        return Err(fields.refuse("from", reason));
+    };
+    Ok(Question {
+        host: edge.name.clone(),
+        interface: None,
+        macs: (Mac::EDGE, Mac::EDGE),
+        addresses,
+        transport,
+    })
 }
 
 /// The interface of this id, or of this name if only one has it.
@@ -169,7 +238,7 @@ fn question(
     let neighbour = cloud.interface_by_address(from.vpc, to).filter(|_| near);
     Ok(Question {
         host: place.host.clone(),
-        interface: from.id,
+        interface: Some(from.id),
         macs: (from.mac, neighbour.map_or(Mac::ROUTER, |other| other.mac)),
         addresses,
         transport,
@@ -261,7 +330,9 @@ fn verdict(asked: &Asked, walk: &Walk, ending: Option<&Ending>) -> String {
     };
     match ending {
         Some(Ending::Reached) => format!("{words}: reaches, and the answer comes back"),
-        Some(Ending::Left) => format!("{words}: leaves the cloud; what answers is the internet's"),
+        Some(Ending::Left) => {
+            format!("{words}: leaves the cloud, and what the internet answers comes back")
+        }
         Some(Ending::Answered) => format!("{words}: answered by the sender's own switch"),
         Some(Ending::NoWayBack) => format!("{words}: arrives, but the answer doesn't: {}", place()),
         Some(Ending::UnknownHost(vtep)) => format!("{words}: goes to {vtep}, no known host's VTEP"),

@@ -144,6 +144,7 @@ fn packet(input: &Input) -> wire::ProbePacket {
         Input::FromPort { interface, frame } => (Entrance::FromPort(interface.to_string()), frame),
         Input::ToPort { interface, frame } => (Entrance::ToPort(interface.to_string()), frame),
         Input::FromTunnel { source, payload } => (Entrance::FromTunnel(octets(*source)), payload),
+        Input::FromOutside { frame } => (Entrance::FromOutside(true), frame),
     };
     wire::ProbePacket {
         entrance: Some(entrance),

@@ -30,6 +30,30 @@ fn passage(user: User) {
     assert!(web.starts_with("10.30.1."));
     let first = lab.peer("web", &["hop", "198.51.100.1"]);
     assert!(first.contains("10.30.1.1"), "{first}");
+    explained(&lab);
+}
+
+/// From the internet by an edge and back, and the other way round.
+fn explained(lab: &Lab) {
+    let reaches = [
+        (["198.51.100.1", "web", "--port", "5000"], "reaches"),
+        (["web", "198.51.100.1", "--port", "5000"], "comes back"),
+    ];
+    for (question, says) in reaches {
+        let told = lab.weft(&[&["explain"], &question[..]].concat());
+        assert_eq!(told.code(), 0, "{told:?}");
+        assert!(told.stdout.contains(says), "{told:?}");
+        assert!(told.stdout.contains(&public(lab)), "{told:?}");
+    }
+    let blocked = lab.weft(&["explain", "198.51.100.1", "web", "--port", "22"]);
+    assert_eq!(blocked.code(), 1, "{blocked:?}");
+    assert!(
+        blocked.stdout.contains("security_group_ingress"),
+        "{blocked:?}"
+    );
+    let nowhere = lab.weft(&["explain", "198.51.100.1", "hidden", "--port", "5000"]);
+    assert_eq!(nowhere.code(), 1, "{nowhere:?}");
+    assert!(nowhere.stderr.contains("no public address"), "{nowhere:?}");
 }
 
 both_modes!(connections_outlive_an_edge_that_dies, death);

@@ -105,6 +105,7 @@ impl Config {
     pub fn traced(&self, trace: Arc<Trace>) -> Self {
         Self {
             trace: Some(trace),
+            leases: Arc::new(self.leases.detached()),
             ..self.clone()
         }
     }

@@ -48,6 +48,11 @@ pub enum Input {
         /// The UDP payload.
         payload: Vec<u8>,
     },
+    /// The internet sends a frame, at an edge.
+    FromOutside {
+        /// The frame.
+        frame: Vec<u8>,
+    },
 }
 
 /// What a host did with it.
@@ -196,6 +201,14 @@ impl Lone {
                 };
                 self.outcome(verdict, bytes)
             }
+            Input::FromOutside { frame } => {
+                let mut bytes = frame.clone();
+                let verdict = self.engine.from_outside(&mut Frame {
+                    bytes: &mut bytes,
+                    offload: Offload::NONE,
+                });
+                self.outcome(verdict, bytes)
+            }
             Input::FromTunnel { source, payload } => {
                 let mut payload = payload.clone();
                 let engine = &mut self.engine;
@@ -244,7 +257,9 @@ impl Lone {
             steps.insert(0, step);
         }
         let before = match input {
-            Input::FromPort { frame, .. } | Input::ToPort { frame, .. } => ends(frame),
+            Input::FromPort { frame, .. }
+            | Input::ToPort { frame, .. }
+            | Input::FromOutside { frame } => ends(frame),
             Input::FromTunnel { payload, .. } => ends(inner(payload)),
         };
         let after = match outcome {
@@ -260,7 +275,7 @@ impl Lone {
         {
             let at = match input {
                 Input::FromPort { .. } => steps.len(),
-                Input::ToPort { .. } | Input::FromTunnel { .. } => 0,
+                Input::ToPort { .. } | Input::FromTunnel { .. } | Input::FromOutside { .. } => 0,
             };
             steps.insert(at, Step::Translated { from, to });
         }

@@ -10,8 +10,8 @@ use std::{
 };
 
 use weft_model::{
-    AclNumber, HostName, InterfaceId, NetworkAclId, Prefix, RouteTableId, RouteTarget, RuleId,
-    SubnetId,
+    AclNumber, HostName, InterfaceId, NatGatewayId, NetworkAclId, Prefix, RouteTableId,
+    RouteTarget, RuleId, SubnetId,
 };
 
 use crate::config::Direction;
@@ -67,6 +67,13 @@ pub enum Step {
         /// Where it is.
         host: HostName,
     },
+    /// The NAT gateway that the packet passes.
+    Nat {
+        /// The gateway.
+        nat: NatGatewayId,
+        /// The subnet it stands in.
+        subnet: SubnetId,
+    },
     /// From here on it looks otherwise.
     Translated {
         /// Source and destination before.
@@ -89,6 +96,7 @@ impl Step {
             Self::SameSubnet(_) => "subnet",
             Self::Route { .. } => "route",
             Self::Interface { .. } => "interface",
+            Self::Nat { .. } => "nat-gateway",
             Self::Translated { .. } => "translation",
         }
     }
@@ -103,6 +111,7 @@ impl Step {
                 table, destination, ..
             } => format!("{table} {destination}"),
             Self::Interface { interface, .. } => interface.to_string(),
+            Self::Nat { nat, .. } => nat.to_string(),
             Self::Translated { .. } => String::new(),
         }
     }
@@ -133,8 +142,9 @@ impl fmt::Display for Step {
                 table,
                 destination,
                 target,
-            } => write!(f, "route {destination} of {table} to {target:?}"),
+            } => write!(f, "route {destination} of {table} to {target}"),
             Self::Interface { interface, host } => write!(f, "to {interface} on {host}"),
+            Self::Nat { nat, subnet } => write!(f, "by {nat} in {subnet}"),
             Self::Translated { from, to } => {
                 let ends = |ends: &(End, End)| format!("{} > {}", end(ends.0), end(ends.1));
                 write!(f, "{} becomes {}", ends(from), ends(to))

@@ -34,6 +34,7 @@ fn input(packet: &wire::ProbePacket) -> Option<Input> {
             source: address(vtep)?,
             payload: bytes,
         },
+        Entrance::FromOutside(_) => Input::FromOutside { frame: bytes },
     })
 }
 

@@ -134,6 +134,20 @@ impl Leases {
             .map(|(&address, leases)| (address, leases))
     }
 
+    /// The same holders, as nobody else uses their ports: what is only asked takes none.
+    pub(crate) fn detached(&self) -> Self {
+        let mut leases = self.clone();
+        for of in leases.by_address.values_mut() {
+            let blocks = &mut Arc::make_mut(of).blocks;
+            for holder in blocks.iter_mut().flatten() {
+                if let Holder::Own(usage) = holder {
+                    *usage = Arc::default();
+                }
+            }
+        }
+        leases
+    }
+
     pub(crate) fn of(&self, address: Ipv4Addr) -> Option<&Arc<AddressLeases>> {
         self.by_address.get(&address)
     }

@@ -34,8 +34,8 @@ pub enum Transport {
 pub struct Question {
     /// The sender's host.
     pub host: HostName,
-    /// The sender's interface.
-    pub interface: InterfaceId,
+    /// The sender's interface; none where the internet sends, and the host is the edge it sends to.
+    pub interface: Option<InterfaceId>,
     /// The MACs: the sender's, and the one that it would send to.
     pub macs: (Mac, Mac),
     /// From which address to which.
@@ -68,7 +68,7 @@ pub enum Ending {
     NoWayBack,
     /// The switch of the sender's port answered itself.
     Answered,
-    /// It left the cloud; what the internet makes of it isn't known.
+    /// It left the cloud, and what the internet may answer comes back.
     Left,
     /// A VTEP that is no known host's.
     UnknownHost(IpAddr),
@@ -79,13 +79,15 @@ pub enum Ending {
 /// The walk: asks what each host would do, and knows what to ask next.
 #[derive(Debug)]
 pub struct Walk {
-    origin: InterfaceId,
+    origin: Option<InterfaceId>,
     hosts: BTreeMap<IpAddr, HostName>,
     vteps: BTreeMap<HostName, IpAddr>,
     /// What each host saw so far.
     seen: BTreeMap<HostName, Vec<Input>>,
     hops: Vec<Hop>,
     back: bool,
+    /// It left the cloud on the way there.
+    left: bool,
     next: Result<(HostName, Input), Ending>,
 }
 
@@ -100,9 +102,10 @@ impl Walk {
     ) -> Result<Self, TooLong> {
         let vteps: BTreeMap<_, _> = vteps.into_iter().collect();
         let hosts = vteps.iter().map(|(host, vtep)| (*vtep, host.clone()));
-        let input = Input::FromPort {
-            interface: question.interface,
-            frame: first(question)?,
+        let frame = first(question)?;
+        let input = match question.interface {
+            Some(interface) => Input::FromPort { interface, frame },
+            None => Input::FromOutside { frame },
         };
         Ok(Self {
             origin: question.interface,
@@ -111,6 +114,7 @@ impl Walk {
             seen: BTreeMap::new(),
             hops: Vec::new(),
             back: false,
+            left: false,
             next: Ok((question.host.clone(), input)),
         })
     }
@@ -172,11 +176,20 @@ impl Walk {
                 let interface = *interface;
                 Ok((host.clone(), Input::FromPort { interface, frame }))
             }
-            Outcome::Delivered { interface, .. } if *interface == self.origin => {
-                Err(Ending::Reached)
+            Outcome::Outside { frame } if !self.back && self.origin.is_some() => {
+                let frame = reply(frame).ok_or(Ending::Stopped)?;
+                (self.back, self.left) = (true, true);
+                Ok((host.clone(), Input::FromOutside { frame }))
             }
+            Outcome::Delivered { interface, .. } if Some(*interface) == self.origin => {
+                Err(if self.left {
+                    Ending::Left
+                } else {
+                    Ending::Reached
+                })
+            }
+            Outcome::Outside { .. } if self.back && self.origin.is_none() => Err(Ending::Reached),
             Outcome::Answered if !self.back => Err(Ending::Answered),
-            Outcome::Outside { .. } if !self.back => Err(Ending::Left),
             _ if self.back => Err(Ending::NoWayBack),
             _ => Err(Ending::Stopped),
         }

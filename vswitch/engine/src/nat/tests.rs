@@ -44,6 +44,23 @@ fn key(local: u16, destination: u16) -> FlowKey {
     FlowKey::of(PortIndex(3), Direction::Egress, &ip).unwrap()
 }
 
+#[test]
+fn what_is_only_asked_takes_no_port() {
+    let key = LeaseKey::new(PUBLIC, 3).unwrap();
+    let mut leases = Leases::default();
+    leases.set(key, Some(Holder::Own(Arc::default())));
+    let usage = |leases: &Leases| match leases.holder(key) {
+        Some(Holder::Own(usage)) => Arc::clone(usage),
+        other => panic!("{other:?}"),
+    };
+    usage(&leases).begin();
+    let asked = leases.detached();
+    assert_eq!(usage(&asked).connections(), 0);
+    usage(&asked).begin();
+    usage(&asked).begin();
+    assert_eq!(usage(&leases).connections(), 1);
+}
+
 /// Workers of one host, and the blocks that it holds.
 struct Workers {
     leases: Leases,

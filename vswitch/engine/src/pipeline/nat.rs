@@ -19,6 +19,7 @@ use crate::{
     flow::{FlowKey, is_opening},
     port::PortIndex,
     time::Now,
+    trace::Step,
 };
 
 /// Entries that are looked at when all ports of a destination are in use: the sweep may not have
@@ -47,14 +48,18 @@ pub(super) fn leads_to<'a>(view: &PortView<'a>, to: IpAddr) -> Result<Option<&'a
     if to == IpAddr::V4(nat.public) {
         return Err(Drop::because(DropReason::NatHairpin, DropObject::Nat(id)));
     }
-    let table = view.vpc.subnet(nat.subnet).ok_or(gone)?.route_table;
-    match route(table).map(|route| route.target) {
-        Some(RouteTarget::InternetGateway(_)) => Ok(Some(nat)),
-        _ => {
-            let object = DropObject::RouteTable(table);
-            Err(Drop::because(DropReason::NatNoExit, object))
-        }
-    }
+    let subnet = nat.subnet;
+    view.config.note(|| Step::Nat { nat: id, subnet });
+    let table = view.vpc.subnet(subnet).ok_or(gone)?.route_table;
+    let exit = route(table).filter(|exit| matches!(exit.target, RouteTarget::InternetGateway(_)));
+    let object = DropObject::RouteTable(table);
+    let exit = exit.ok_or(Drop::because(DropReason::NatNoExit, object))?;
+    view.config.note(|| Step::Route {
+        table,
+        destination: exit.destination,
+        target: exit.target,
+    });
+    Ok(Some(nat))
 }
 
 impl Core {

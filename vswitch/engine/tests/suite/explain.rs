@@ -15,7 +15,7 @@ fn walk(net: &Net, from: &Eni, to: &Eni, path: Path, transport: Transport) -> (V
     let hosts: BTreeMap<_, _> = (0..2).map(|n| (net.host_name(n), n)).collect();
     let question = Question {
         host: net.host_name(from.host),
-        interface: from.interface,
+        interface: Some(from.interface),
         macs: (from.mac, from.next_hop(to)),
         addresses: Addresses::new(from.address(path.family), to.address(path.family)).unwrap(),
         transport,
@@ -133,7 +133,7 @@ fn the_router_answers_for_itself() {
         let client = &world.client;
         let question = Question {
             host: world.net.host_name(0),
-            interface: client.interface,
+            interface: Some(client.interface),
             macs: (client.mac, Mac::ROUTER),
             addresses: Addresses::new(client.address(path.family), client.router(path.family))
                 .unwrap(),
