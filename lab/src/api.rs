@@ -12,12 +12,13 @@ use weft_proto::v1::{
     flow_logs_client::FlowLogsClient, hosts_client::HostsClient,
     interfaces_client::InterfacesClient, internet_gateways_client::InternetGatewaysClient,
     listeners_client::ListenersClient, load_balancers_client::LoadBalancersClient,
-    network_acls_client::NetworkAclsClient, operations_client::OperationsClient,
-    peerings_client::PeeringsClient, prefix_lists_client::PrefixListsClient,
-    private_zones_client::PrivateZonesClient, public_pools_client::PublicPoolsClient,
-    regions_client::RegionsClient, route_tables_client::RouteTablesClient,
-    security_groups_client::SecurityGroupsClient, subnets_client::SubnetsClient,
-    target_groups_client::TargetGroupsClient, vpcs_client::VpcsClient, zones_client::ZonesClient,
+    nat_gateways_client::NatGatewaysClient, network_acls_client::NetworkAclsClient,
+    operations_client::OperationsClient, peerings_client::PeeringsClient,
+    prefix_lists_client::PrefixListsClient, private_zones_client::PrivateZonesClient,
+    public_pools_client::PublicPoolsClient, regions_client::RegionsClient,
+    route_tables_client::RouteTablesClient, security_groups_client::SecurityGroupsClient,
+    subnets_client::SubnetsClient, target_groups_client::TargetGroupsClient,
+    vpcs_client::VpcsClient, zones_client::ZonesClient,
 };
 
 use crate::runtime::dirs::LabDir;
@@ -132,6 +133,7 @@ impl Api {
         elastic_addresses, ElasticAddressesClient;
         internet_gateways, InternetGatewaysClient;
         egress_gateways, EgressGatewaysClient;
+        nat_gateways, NatGatewaysClient;
         operations, OperationsClient;
         explain, ExplainClient;
     }
@@ -150,6 +152,7 @@ impl Api {
         list_elastic_addresses, elastic_addresses, ElasticAddress, elastic_addresses;
         list_internet_gateways, internet_gateways, InternetGateway, internet_gateways;
         list_egress_gateways, egress_gateways, EgressGateway, egress_gateways;
+        list_nat_gateways, nat_gateways, NatGateway, nat_gateways;
         list_flow_logs, flow_logs, FlowLog, flow_logs;
         list_target_groups, target_groups, TargetGroup, target_groups;
         list_load_balancers, load_balancers, LoadBalancer, load_balancers;

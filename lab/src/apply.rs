@@ -4,6 +4,7 @@
 mod acls;
 mod balancing;
 mod groups;
+mod nats;
 pub(crate) mod outside;
 mod peerings;
 mod places;
@@ -125,8 +126,14 @@ pub async fn apply(
         write::workload(api, &mut view, workload).await?;
     }
     outside::elastic(api, &view, before, topology).await?;
+    nats::create(api, &mut view, topology).await?;
     for vpc in &topology.vpcs {
         write::routes(api, &mut view, vpc).await?;
+    }
+    if let Some(before) = before {
+        nats::remove(api, &view, before, topology).await?;
+    }
+    for vpc in &topology.vpcs {
         outside::drop_gateways(api, &view, vpc).await?;
     }
     balancing::balancing(api, &view, topology, before).await?;

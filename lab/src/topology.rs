@@ -6,8 +6,10 @@ mod balancing;
 mod check;
 mod exercise;
 mod fault;
+mod host;
 mod link;
 mod name;
+mod nat;
 mod options;
 mod outside;
 mod parse;
@@ -29,6 +31,7 @@ use std::{
 pub use check::{Check, Destination, Transport};
 pub use exercise::{CriterionSpec, ExerciseSpec, HealthySpec, RulesSpec, TrySpec};
 pub use fault::FaultSpec;
+pub use host::{Workers, WorkersError};
 pub use name::{ItemName, ItemNameError, LabName};
 pub use outside::Routing;
 pub use run::{NeedSpec, RunSpec};
@@ -131,6 +134,8 @@ pub struct HostSpec {
     pub zone: At<ZoneName>,
     /// Whether it has an uplink to the internet.
     pub edge: bool,
+    /// Threads of its vswitch; as it likes if `None`.
+    pub workers: Option<At<Workers>>,
 }
 
 /// The internet: a namespace that edges' uplinks lead to.
@@ -176,6 +181,8 @@ pub struct VpcSpec {
     pub internet_gateway: bool,
     /// Whether it has an egress-only internet gateway.
     pub egress_gateway: bool,
+    /// Its NAT gateways.
+    pub nats: Vec<NatSpec>,
     /// Its subnets.
     pub subnets: Vec<SubnetSpec>,
     /// Its route tables; `main` is the VPC's own.
@@ -207,6 +214,15 @@ pub struct SubnetSpec {
     pub public: bool,
     /// Its network ACL; the VPC's default one if none.
     pub acl: Option<At<ItemName>>,
+}
+
+/// A NAT gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatSpec {
+    /// Its name, unique in the VPC.
+    pub name: At<ItemName>,
+    /// The subnet it stands in.
+    pub subnet: At<ItemName>,
 }
 
 /// A network ACL.
@@ -280,6 +296,8 @@ pub enum TargetSpec {
     Internet,
     /// To the VPC's egress-only internet gateway.
     Egress,
+    /// To a NAT gateway of the VPC.
+    Nat(At<ItemName>),
     /// Nowhere.
     Blackhole,
 }

@@ -64,9 +64,18 @@ impl Running {
     /// When none comes in time.
     #[track_caller]
     pub fn next(&self) -> String {
-        match self.lines.recv_timeout(PATIENCE) {
+        self.next_within(PATIENCE)
+    }
+
+    /// The next line, of something that takes its time.
+    ///
+    /// # Panics
+    /// When none comes within that.
+    #[track_caller]
+    pub fn next_within(&self, patience: Duration) -> String {
+        match self.lines.recv_timeout(patience) {
             Ok(line) => line,
-            Err(RecvTimeoutError::Timeout) => panic!("{}: silent for {PATIENCE:?}", self.name),
+            Err(RecvTimeoutError::Timeout) => panic!("{}: silent for {patience:?}", self.name),
             Err(RecvTimeoutError::Disconnected) => panic!("{}: it ended", self.name),
         }
     }

@@ -175,7 +175,7 @@ pub(super) async fn elastic(
     Ok(())
 }
 
-async fn allocate(api: &Api, name: &str) -> Result<wire::ElasticAddress, ApiError> {
+pub(super) async fn allocate(api: &Api, name: &str) -> Result<wire::ElasticAddress, ApiError> {
     let request = wire::CreateElasticAddressRequest {
         elastic_address: Some(wire::ElasticAddress {
             region: REGION.into(),
@@ -227,7 +227,7 @@ async fn associate(
     done.map(|_| ()).map_err(what)
 }
 
-async fn release(api: &Api, elastic: wire::ElasticAddress) -> Result<(), ApiError> {
+pub(super) async fn release(api: &Api, elastic: wire::ElasticAddress) -> Result<(), ApiError> {
     let (id, address) = (elastic.id.clone(), elastic.address.clone());
     associate(api, elastic, None).await?;
     let gone = api.elastic_addresses().delete(delete(&id)).await;

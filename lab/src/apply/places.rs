@@ -38,6 +38,10 @@ impl Places {
             places.add_subnets(view, vpc);
             places.add_tables(view, vpc);
             places.add_groups(view, vpc);
+            for nat in &vpc.nats {
+                let id = view.nat_id(vpc.name.as_str(), nat.name.as_str());
+                places.add(id, nat.name.to_string(), nat.name.span);
+            }
         }
         places
     }

@@ -39,6 +39,7 @@ pub struct View {
     pub(super) groups: HashMap<Where, wire::SecurityGroup>,
     pub(super) interfaces: HashMap<String, wire::Interface>,
     pub(super) peerings: HashMap<String, wire::Peering>,
+    pub(super) nats: HashMap<Where, wire::NatGateway>,
 }
 
 impl View {
@@ -75,6 +76,9 @@ impl View {
             let own = name_of(t.meta.as_ref());
             let name = if own.is_empty() { MAIN_TABLE } else { own };
             inside(&t.vpc, name)
+        });
+        view.nats = by(api.list_nat_gateways().await?, |n| {
+            inside(&n.vpc, name_of(n.meta.as_ref()))
         });
         view.prefix_lists = by(api.list_prefix_lists().await?, |l| {
             name_of(l.meta.as_ref()).to_owned()
@@ -155,6 +159,11 @@ impl View {
     pub(super) fn peering_id(&self, name: &str) -> String {
         let found = self.peerings.get(name);
         found.map(|p| p.id.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn nat_id(&self, vpc: &str, name: &str) -> String {
+        let found = self.nats.get(&Where::new(vpc, name));
+        found.map(|n| n.id.clone()).unwrap_or_default()
     }
 
     pub(super) fn interface_id(&self, workload: &str) -> String {

@@ -437,6 +437,9 @@ pub(super) async fn routes(api: &Api, view: &mut View, spec: &VpcSpec) -> Result
             let target = match &route.target {
                 TargetSpec::Workload(name) => Target::Interface(view.interface_id(name.as_str())),
                 TargetSpec::Peering(name) => Target::Peering(view.peering_id(name.as_str())),
+                TargetSpec::Nat(name) => {
+                    Target::NatGateway(view.nat_id(spec.name.as_str(), name.as_str()))
+                }
                 TargetSpec::Internet => {
                     Target::InternetGateway(outside::internet(api, &vpc).await?)
                 }

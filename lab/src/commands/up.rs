@@ -252,6 +252,7 @@ impl Job<'_> {
                 name: host.name.value.clone(),
                 vtep,
                 edge: host.edge,
+                workers: host.workers.as_ref().map(|workers| workers.value.get()),
             });
         }
         let workloads = self.topology.workloads.iter().map(|w| WorkloadPlace {

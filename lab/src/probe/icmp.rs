@@ -73,12 +73,20 @@ fn request(address: IpAddr, id: u16) -> Vec<u8> {
     let kind = kind(address, REQUEST);
     let [high, low] = id.to_be_bytes();
     let mut packet = vec![kind, 0, 0, 0, high, low, 0, 1];
-    packet.extend_from_slice(TOKEN);
+    packet.extend_from_slice(&mark(id));
     if address.is_ipv4() {
         let sum = checksum(&packet);
         packet[2..4].copy_from_slice(&sum.to_be_bytes());
     }
     packet
+}
+
+/// What the echo carries: its identifier may be another where a gateway translates it.
+fn mark(id: u16) -> [u8; TOKEN.len()] {
+    let mut mark = *TOKEN;
+    let whose = u64::from(std::process::id()) << 16 | u64::from(id);
+    mark[8..].copy_from_slice(&whose.to_be_bytes());
+    mark
 }
 
 /// RFC 1071, on an even number of bytes.
@@ -120,5 +128,5 @@ fn is_echo(address: IpAddr, id: u16, types: (u8, u8), packet: &[u8]) -> bool {
     let Some(icmp) = packet.get(offset..) else {
         return false;
     };
-    icmp.len() >= 8 && icmp[0] == kind(address, types) && icmp[4..6] == id.to_be_bytes()
+    icmp.first() == Some(&kind(address, types)) && icmp.get(8..) == Some(&mark(id))
 }

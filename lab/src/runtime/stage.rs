@@ -250,6 +250,9 @@ fn vswitch(
         text(&run),
     ];
     argv.extend(uplink.into_iter().flatten());
+    if let Some(workers) = place.workers {
+        argv.extend(["--workers".into(), workers.to_string()]);
+    }
     Ok(Spec {
         argv: weft(argv)?,
         env: BTreeMap::new(),

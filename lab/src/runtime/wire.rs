@@ -21,6 +21,9 @@ pub struct HostPlace {
     /// Whether it has an uplink to the internet.
     #[serde(default)]
     pub edge: bool,
+    /// Threads of its vswitch; as it likes if `None`.
+    #[serde(default)]
+    pub workers: Option<u8>,
 }
 
 /// A workload's namespace to have.

@@ -8,7 +8,7 @@ use super::{
     MAIN_TABLE, PeerSpec, RouteSpec, SubnetSpec, TargetSpec, Topology, VpcSpec, WorkloadSpec,
     balancing,
     exercise::{self, CriterionDraft},
-    fault, options, outside,
+    fault, nat, options, outside,
     parse::{Draft, Family},
     peering,
     read::{Reader, nearest},
@@ -38,6 +38,7 @@ pub(super) fn resolve(
     limits(r, topology);
     peering::peerings(r, topology);
     outside::check(r, topology);
+    nat::check(r, topology);
     for vpc in &topology.vpcs {
         blocks(r, vpc);
         subnets(r, topology, vpc);
@@ -248,6 +249,7 @@ fn route_target(r: &mut Reader, topology: &Topology, vpc: &VpcSpec, route: &Rout
     let name = match &route.target {
         TargetSpec::Workload(name) => name,
         TargetSpec::Peering(name) => return peering::route(r, topology, vpc, name),
+        TargetSpec::Nat(name) => return nat::route(r, vpc, route, name),
         TargetSpec::Internet | TargetSpec::Egress | TargetSpec::Blackhole => return,
     };
     match topology.workload(name) {

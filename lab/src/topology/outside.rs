@@ -42,7 +42,7 @@ impl FromStr for Routing {
 }
 
 /// What to write where there is none.
-const EXAMPLE: &str = "internet: {pools: 203.0.113.0/24}";
+pub(super) const POOL_EXAMPLE: &str = "internet: {pools: 203.0.113.0/24}";
 
 pub(super) fn check(r: &mut Reader, topology: &Topology) {
     let reserved = [INTERNET, "internet-gateway", "egress-only-gateway"];
@@ -67,7 +67,7 @@ pub(super) fn check(r: &mut Reader, topology: &Topology) {
         && let Some(workload) = topology.workloads.iter().find(takes)
     {
         let message = "a public address needs a pool to come from";
-        r.error_help(workload.name.span, message, EXAMPLE);
+        r.error_help(workload.name.span, message, POOL_EXAMPLE);
     }
     let faces = |b: &&BalancerSpec| {
         b.scheme
@@ -78,12 +78,12 @@ pub(super) fn check(r: &mut Reader, topology: &Topology) {
         && let Some(balancer) = topology.balancers.iter().find(faces)
     {
         let message = "an internet-facing load balancer needs a pool to take addresses from";
-        r.error_help(balancer.name.span, message, EXAMPLE);
+        r.error_help(balancer.name.span, message, POOL_EXAMPLE);
     }
     if topology.internet.is_none()
         && let Some(edge) = topology.hosts.iter().find(|host| host.edge)
     {
-        r.error_help(edge.name.span, "an edge needs an internet", EXAMPLE);
+        r.error_help(edge.name.span, "an edge needs an internet", POOL_EXAMPLE);
     }
 }
 

@@ -162,12 +162,18 @@ fn internet(r: &mut Reader, fields: &Fields<'_>) -> Option<InternetSpec> {
 fn hosts(r: &mut Reader, fields: &Fields<'_>) -> Vec<HostSpec> {
     let mut hosts = Vec::new();
     for (key, node) in r.entries(fields.get("hosts"), "hosts") {
-        let inner = r.fields(node, key.span, "a host", &["zone", "edge"]);
+        let inner = r.fields(node, key.span, "a host", &["zone", "edge", "workers"]);
         let name = r.parsed(key, "hosts");
         let zone = r.required(&inner, "zone", &format!("host `{}`", key.value));
         if let (Some(name), Some(zone)) = (name, zone) {
             let edge = r.flag(&inner, "edge", false);
-            hosts.push(HostSpec { name, zone, edge });
+            let workers = r.optional(&inner, "workers");
+            hosts.push(HostSpec {
+                name,
+                zone,
+                edge,
+                workers,
+            });
         }
     }
     hosts

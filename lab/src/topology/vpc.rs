@@ -7,13 +7,13 @@ use weft_model::{IcmpMatch, PortMatch, PortRange, Prefix, Protocol};
 
 use super::{
     DestinationSpec, GroupSpec, Ipv6, ItemName, PeerSpec, RouteSpec, RouteTableSpec, RuleSpec,
-    SubnetSpec, TargetSpec, VpcSpec, acl, options,
+    SubnetSpec, TargetSpec, VpcSpec, acl, nat, options,
     read::{Fields, Reader},
     source::{At, Span},
     yaml::Node,
 };
 
-const VPC_KEYS: [&str; 10] = [
+const VPC_KEYS: [&str; 11] = [
     "cidr",
     "ipv6",
     "subnets",
@@ -23,6 +23,7 @@ const VPC_KEYS: [&str; 10] = [
     "security_groups",
     "internet_gateway",
     "egress_only_gateway",
+    "nat_gateways",
     "dns",
 ];
 const SUBNET_KEYS: [&str; 6] = [
@@ -34,7 +35,14 @@ const SUBNET_KEYS: [&str; 6] = [
     "public",
 ];
 const GROUP_KEYS: [&str; 3] = ["description", "ingress", "egress"];
-const ROUTE_KEYS: [&str; 5] = ["destination", "prefix_list", "via", "peering", "blackhole"];
+const ROUTE_KEYS: [&str; 6] = [
+    "destination",
+    "prefix_list",
+    "via",
+    "nat_gateway",
+    "peering",
+    "blackhole",
+];
 
 pub(super) fn vpc(r: &mut Reader, key: &At<String>, node: &Node) -> Option<VpcSpec> {
     let fields = r.fields(node, key.span, "a VPC", &VPC_KEYS);
@@ -50,6 +58,7 @@ pub(super) fn vpc(r: &mut Reader, key: &At<String>, node: &Node) -> Option<VpcSp
     let has6 = ipv6.is_some();
     let internet_gateway = r.flag(&fields, "internet_gateway", false);
     let egress_gateway = r.flag(&fields, "egress_only_gateway", false);
+    let nats = nat::gateways(r, &fields);
     let subnets = r
         .entries(fields.get("subnets"), "subnets")
         .iter()
@@ -79,6 +88,7 @@ pub(super) fn vpc(r: &mut Reader, key: &At<String>, node: &Node) -> Option<VpcSp
         ipv6,
         internet_gateway,
         egress_gateway,
+        nats,
         subnets,
         route_tables,
         main_table,
@@ -138,30 +148,39 @@ fn route_table(r: &mut Reader, key: &At<String>, node: &Node) -> Option<RouteTab
 fn route(r: &mut Reader, node: &Node) -> Option<RouteSpec> {
     let fields = r.fields(node, node.span, "a route", &ROUTE_KEYS);
     let destination = destination(r, &fields);
-    let via = r.optional::<ItemName>(&fields, "via");
-    let peering = r.optional::<ItemName>(&fields, "peering");
-    let blackhole = r.flag(&fields, "blackhole", false);
-    let target = match (via, peering, blackhole) {
-        (Some(word), None, false) if word.as_str() == "internet-gateway" => TargetSpec::Internet,
-        (Some(word), None, false) if word.as_str() == "egress-only-gateway" => TargetSpec::Egress,
-        (Some(workload), None, false) => TargetSpec::Workload(workload),
-        (None, Some(peering), false) => TargetSpec::Peering(peering),
-        (None, None, true) => TargetSpec::Blackhole,
-        _ => {
-            let help = "`via: WORKLOAD` sends to a workload that forwards, `peering: PEERING` to a \
-                        peered VPC, `blackhole: true` drops";
-            r.error_help(
-                node.span,
-                "a route has one of `via`, `peering` and `blackhole: true`",
-                help,
-            );
-            return None;
-        }
-    };
+    let target = target(r, node, &fields);
     Some(RouteSpec {
         destination: destination?,
-        target,
+        target: target?,
     })
+}
+
+fn target(r: &mut Reader, node: &Node, fields: &Fields<'_>) -> Option<TargetSpec> {
+    let via = r.optional::<ItemName>(fields, "via").map(by_word);
+    let nat = r.optional(fields, "nat_gateway").map(TargetSpec::Nat);
+    let peering = r.optional(fields, "peering").map(TargetSpec::Peering);
+    let blackhole = r.flag(fields, "blackhole", false);
+    let blackhole = blackhole.then_some(TargetSpec::Blackhole);
+    let mut given = [via, nat, peering, blackhole].into_iter().flatten();
+    if let (Some(target), None) = (given.next(), given.next()) {
+        return Some(target);
+    }
+    let help = "`via: WORKLOAD` sends to a workload that forwards, `nat_gateway: NAME` out by a NAT \
+                gateway, `peering: PEERING` to a peered VPC, `blackhole: true` drops";
+    r.error_help(
+        node.span,
+        "a route has one of `via`, `nat_gateway`, `peering` and `blackhole: true`",
+        help,
+    );
+    None
+}
+
+fn by_word(word: At<ItemName>) -> TargetSpec {
+    match word.as_str() {
+        "internet-gateway" => TargetSpec::Internet,
+        "egress-only-gateway" => TargetSpec::Egress,
+        _ => TargetSpec::Workload(word),
+    }
 }
 
 fn destination(r: &mut Reader, fields: &Fields<'_>) -> Option<At<DestinationSpec>> {

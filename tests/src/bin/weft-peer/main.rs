@@ -8,6 +8,7 @@ mod beat;
 mod dhcp;
 mod echo;
 mod flood;
+mod multitude;
 mod reach;
 mod resolver;
 mod serve;
@@ -45,6 +46,8 @@ weft-peer flood ID PROTOCOL:ADDRESS:PORT...
 weft-peer named NAME PORT...               servers that say who they are, and whom they see
 weft-peer spread tcp|udp ADDRESS PORT N    who answers N connections, how often
 weft-peer hold ADDRESS PORT N              N connections; for each line on stdin, how many answer
+weft-peer gather PORT                      keeps all connections; for each line on stdin, how many it has
+weft-peer multitude ADDRESS PORT COUNT     so many connections, kept; for each line on stdin, one more
 weft-peer watch alarm=PORTS control=PORTS  what arrives, policy's work done";
 
 fn main() -> ExitCode {
@@ -88,6 +91,10 @@ fn dispatch(words: &[&str]) -> Outcome {
             balance::spread(protocol, place(address, port)?, parse(times)?)
         }
         ["hold", address, port, times] => balance::hold(place(address, port)?, parse(times)?),
+        ["gather", port] => multitude::gather(parse(port)?),
+        ["multitude", address, port, count] => {
+            multitude::multitude(place(address, port)?, parse(count)?)
+        }
         ["watch", alarm, control] => watch::run(alarm, control),
         _ => Err(USAGE.into()),
     }
