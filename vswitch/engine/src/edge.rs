@@ -130,7 +130,15 @@ impl Core {
 
     fn to_holder(&self, holder: PublicEntry, ip: &Ip, frame: &mut Frame<'_>) -> Verdict {
         rewrite::macs(frame.bytes, holder.mac, Mac::ROUTER);
-        let key = FlowKey::of(NO_PORT, Direction::Ingress, ip);
+        // Pieces of a datagram stay in order: the host knows the later ones by the first.
+        let whole = match ip.fragment {
+            Some(_) => Ip {
+                l4_kind: L4::Other,
+                ..*ip
+            },
+            None => *ip,
+        };
+        let key = FlowKey::of(NO_PORT, Direction::Ingress, &whole);
         Verdict::Encapsulate(Encap {
             vtep: holder.vtep,
             vni: Vni::OUTSIDE,

@@ -1,6 +1,9 @@
 //! Between workloads and the internet: hosts 0 and 1 have workloads, hosts 2 and 3 are edges.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use weft_model::{
     EgressGatewayId, InternetGatewayId, Mac, RouteTarget, Vni,
@@ -262,10 +265,13 @@ fn fragments_pass_both_ways() {
         assert_eq!(fate.outside.len(), 1, "{fate:?}");
     }
     let back = world.of_internet(0, Family::V4);
+    let mut ways = BTreeSet::new();
     for piece in back.udp_fragments(9, (53, 4000), &[7; 3000], 1200) {
         let fate = world.net.from_outside(2, piece);
         assert!(fate.reached(&world.enis[0]), "{fate:?}");
+        ways.extend(fate.wire.iter().map(|wire| wire.entropy));
     }
+    assert_eq!(ways.len(), 1, "none overtakes the first one");
 }
 
 #[test]
