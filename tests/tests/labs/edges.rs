@@ -149,9 +149,14 @@ fn path(user: User) {
     both(&lab);
     let mut kept: Running = lab.start_peer("web", &["chat", "198.51.100.1", "5000"]);
     kept.expect("open");
-    for edge in ["host:e1", "host:e2"] {
-        let shrink = ["ip", "link", "set", "uplink0", "mtu", "1300"];
-        lab.exec(edge, &shrink).ok();
+    let links = [
+        ("host:e1", "uplink0"),
+        ("host:e2", "uplink0"),
+        ("internet", "isp0"),
+    ];
+    for (end, device) in links {
+        let shrink = ["ip", "link", "set", device, "mtu", "1300"];
+        lab.exec(end, &shrink).ok();
     }
     assert_eq!(kept.ask(&"x".repeat(8000)), "echo");
     both(&lab);
