@@ -33,7 +33,7 @@ pub(crate) enum Via {
     Public,
     /// Somebody in the internet, whoever `b` is.
     Internet,
-    /// A balancer; `b` is whoever serves.
+    /// A balancer and a listener of it; `b` is whoever serves.
     Balancer(usize),
 }
 
@@ -130,10 +130,15 @@ impl Session {
 
 impl Send {
     pub(crate) fn random(random: &mut Random, sessions: &[Session]) -> Self {
+        let session = *random.pick(sessions);
+        let served = matches!(session.via, Via::Balancer(_)) && random.percent(60);
         Self {
-            session: *random.pick(sessions),
+            session,
             back: random.percent(45),
-            what: what(random),
+            what: match served {
+                true => *random.pick(&SERVED),
+                false => what(random),
+            },
             odd: odd(random),
             ttl: if random.percent(4) {
                 random.below(3) as u8
@@ -151,6 +156,16 @@ impl Send {
         }
     }
 }
+
+/// What most of a balancer's clients send.
+const SERVED: [What; 6] = [
+    What::Tcp(SYN),
+    What::Tcp(SYN),
+    What::Tcp(ACK),
+    What::Tcp(ACK),
+    What::Tcp(SYN | ACK),
+    What::Udp,
+];
 
 fn what(random: &mut Random) -> What {
     match random.below(20) {
@@ -225,12 +240,8 @@ fn nth(town: &Town, n: usize) -> Option<&Interface> {
 }
 
 /// An address of a balancer for the interface, and the port of one of its listeners.
-fn balancer(
-    town: &Town,
-    from: &Interface,
-    six: bool,
-    (n, listener): (usize, usize),
-) -> Option<(IpAddr, Option<u16>)> {
+fn balancer(town: &Town, from: &Interface, six: bool, nth: usize) -> Option<(IpAddr, Option<u16>)> {
+    let (n, listener) = (nth % 4, nth / 4);
     let cloud = &town.controller.cloud;
     let balancers: Vec<_> = cloud.balancers_in_vpc(from.vpc).collect();
     let balancer = balancers.get(n % balancers.len().max(1))?;
@@ -290,8 +301,8 @@ impl Send {
                 Via::Public => public(cloud, to, six, session.nth)?,
                 Via::Itself => address(to, six, session.nth)?,
                 Via::Balancer(n) => {
-                    let (address, port) = balancer(town, from, six, (n, self.edge))?;
-                    ports.1 = port.unwrap_or(ports.1);
+                    let (address, port) = balancer(town, from, six, n)?;
+                    ports.1 = port.filter(|_| self.size != 13).unwrap_or(ports.1);
                     address
                 }
             },

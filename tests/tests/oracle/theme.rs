@@ -55,9 +55,18 @@ impl Theme {
 
     pub(crate) fn vpcs(self, random: &mut Random) -> usize {
         match self {
-            Self::Inside | Self::Outside | Self::Balanced => random.between(1, 2),
+            Self::Balanced => 1,
+            Self::Inside | Self::Outside => random.between(1, 2),
             Self::Peered => random.between(2, 3),
             Self::Everything => random.between(1, 3),
+        }
+    }
+
+    /// So many in a VPC. Servers need clients beside them.
+    pub(crate) fn interfaces(self, random: &mut Random) -> usize {
+        match self {
+            Self::Balanced => random.between(4, 8),
+            _ => random.between(2, 5),
         }
     }
 
@@ -80,7 +89,7 @@ impl Theme {
 
     /// Whom one end of a session takes the other for.
     pub(crate) fn via(self, random: &mut Random) -> Via {
-        let balancer = Via::Balancer(random.below(4));
+        let balancer = Via::Balancer(random.below(16));
         let some: &[Via] = match self {
             Self::Inside | Self::Peered => &[Via::Itself],
             Self::Outside => &[Via::Itself, Via::Public, Via::Internet, Via::Internet],

@@ -87,7 +87,7 @@ impl Size {
         Self {
             hosts: random.between(1, 3),
             vpcs,
-            interfaces: vpcs * random.between(2, 5),
+            interfaces: vpcs * theme.interfaces(&mut random),
             peered: theme.has(Theme::Peered),
             outside: theme.has(Theme::Outside),
             balancers: theme.has(Theme::Balanced),
