@@ -4,10 +4,11 @@ use std::{error::Error, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "weft/v1/types.proto",
     "weft/v1/api.proto",
     "weft/v1/balancing.proto",
+    "weft/v1/transit.proto",
     "weft/sync/v1/sync.proto",
     "weft/host/v1/host.proto",
 ];
@@ -48,6 +49,10 @@ const PRINTED: &[&str] = &[
     ".weft.v1.EgressGateway",
     ".weft.v1.FlowLog",
     ".weft.v1.Peering",
+    ".weft.v1.TransitGateway",
+    ".weft.v1.TransitAttachment",
+    ".weft.v1.TransitTable",
+    ".weft.v1.TransitRoute",
     ".weft.v1.MeterRow",
     ".weft.v1.NatGateway",
     ".weft.v1.PortLeases",
@@ -88,6 +93,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(out.join("weft.bin"), descriptors.encode_to_vec())?;
     let mut config = tonic_prost_build::configure().field_attribute(
         ".weft.v1.Route.origin",
+        "#[serde(serialize_with = \"crate::json::origin\")]",
+    );
+    config = config.field_attribute(
+        ".weft.v1.TransitRoute.origin",
         "#[serde(serialize_with = \"crate::json::origin\")]",
     );
     config = config.field_attribute(

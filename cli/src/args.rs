@@ -13,8 +13,9 @@ use crate::{
         network_acl::NetworkAclCommand, peering::PeeringCommand, prefix_list::PrefixListCommand,
         private_zone::PrivateZoneCommand, public_pool::PublicPoolCommand, region::RegionCommand,
         route_table::RouteTableCommand, security_group::SecurityGroupCommand,
-        subnet::SubnetCommand, target_group::TargetGroupCommand, vpc::VpcCommand,
-        zone::ZoneCommand,
+        subnet::SubnetCommand, target_group::TargetGroupCommand,
+        transit_attachment::TransitAttachmentCommand, transit_gateway::TransitGatewayCommand,
+        transit_table::TransitTableCommand, vpc::VpcCommand, zone::ZoneCommand,
     },
     system::WaitArgs,
 };
@@ -120,6 +121,15 @@ pub(crate) enum ApiCommand {
     /// Peerings: two VPCs that reach each other's interfaces.
     #[command(subcommand)]
     Peering(PeeringCommand),
+    /// Transit gateways: routers between many VPCs.
+    #[command(subcommand)]
+    TransitGateway(TransitGatewayCommand),
+    /// Transit gateway attachments: VPCs joined to transit gateways.
+    #[command(subcommand)]
+    TransitAttachment(TransitAttachmentCommand),
+    /// Transit gateway route tables, and their static routes.
+    #[command(subcommand)]
+    TransitTable(TransitTableCommand),
     /// Internet gateways: a VPC's way to the internet and back.
     #[command(subcommand)]
     InternetGateway(InternetGatewayCommand),

@@ -49,6 +49,11 @@ async fn run(api: &Api, command: ApiCommand) -> Result<(), CliError> {
         ApiCommand::Interface(command) => resource::interface::run(api, command).await,
         ApiCommand::PublicPool(command) => resource::public_pool::run(api, command).await,
         ApiCommand::ElasticAddress(command) => resource::elastic_address::run(api, command).await,
+        ApiCommand::TransitGateway(command) => resource::transit_gateway::run(api, command).await,
+        ApiCommand::TransitAttachment(command) => {
+            resource::transit_attachment::run(api, command).await
+        }
+        ApiCommand::TransitTable(command) => resource::transit_table::run(api, command).await,
         ApiCommand::Peering(command) => resource::peering::run(api, command).await,
         ApiCommand::InternetGateway(command) => resource::internet_gateway::run(api, command).await,
         ApiCommand::EgressGateway(command) => resource::egress_gateway::run(api, command).await,

@@ -141,6 +141,11 @@ limits! {
     TargetsPerGroup "targets-per-group" targets_per_group;
     PeeringsPerVpc "peerings-per-vpc" peerings_per_vpc;
     PendingPeeringsPerVpc "pending-peerings-per-vpc" pending_peerings_per_vpc;
+    TransitGateways "transit-gateways" transit_gateways;
+    TransitGatewaysPerVpc "transit-gateways-per-vpc" transit_gateways_per_vpc;
+    AttachmentsPerTransitGateway "attachments-per-transit-gateway" attachments_per_transit_gateway;
+    TablesPerTransitGateway "tables-per-transit-gateway" tables_per_transit_gateway;
+    RoutesPerTransitTable "routes-per-transit-table" routes_per_transit_table;
     AddressesPerInterface "addresses-per-interface" addresses_per_interface;
     ElasticAddressesPerRegion "elastic-addresses-per-region" elastic_addresses_per_region;
     InternetGateways "internet-gateways" internet_gateways;

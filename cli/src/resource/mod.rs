@@ -22,6 +22,9 @@ pub(crate) mod rule;
 pub(crate) mod security_group;
 pub(crate) mod subnet;
 pub(crate) mod target_group;
+pub(crate) mod transit_attachment;
+pub(crate) mod transit_gateway;
+pub(crate) mod transit_table;
 pub(crate) mod vpc;
 pub(crate) mod zone;
 
@@ -229,6 +232,28 @@ kind!(
     v1::nat_gateways_client::NatGatewaysClient<Channel>,
     nat_gateway,
     nat_gateways
+);
+
+kind!(
+    TransitGateway,
+    "transit gateway",
+    v1::transit_gateways_client::TransitGatewaysClient<Channel>,
+    transit_gateway,
+    transit_gateways
+);
+kind!(
+    TransitAttachment,
+    "transit gateway attachment",
+    v1::transit_attachments_client::TransitAttachmentsClient<Channel>,
+    transit_attachment,
+    transit_attachments
+);
+kind!(
+    TransitTable,
+    "transit gateway route table",
+    v1::transit_tables_client::TransitTablesClient<Channel>,
+    transit_table,
+    transit_tables
 );
 
 /// Names one resource.

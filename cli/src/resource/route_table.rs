@@ -98,7 +98,7 @@ fn route_text(route: &Route) -> String {
         Some(route::Target::Local(_)) => "local",
         Some(route::Target::Interface(id)) => id,
         Some(route::Target::InternetGateway(id) | route::Target::EgressGateway(id)) => id,
-        Some(route::Target::Peering(id)) => id,
+        Some(route::Target::Peering(id) | route::Target::TransitGateway(id)) => id,
         Some(route::Target::NatGateway(id)) => id,
         Some(route::Target::Blackhole(_)) => "blackhole",
         None => "-",
@@ -112,13 +112,14 @@ fn target(text: &str) -> Result<route::Target, UsageError> {
         "blackhole" => Ok(route::Target::Blackhole(true)),
         id if id.starts_with("eni-") => Ok(route::Target::Interface(id.to_owned())),
         id if id.starts_with("igw-") => Ok(route::Target::InternetGateway(id.to_owned())),
+        id if id.starts_with("tgw-") => Ok(route::Target::TransitGateway(id.to_owned())),
         id if id.starts_with("nat-") => Ok(route::Target::NatGateway(id.to_owned())),
         id if id.starts_with("eigw-") => Ok(route::Target::EgressGateway(id.to_owned())),
         id if id.starts_with("pcx-") => Ok(route::Target::Peering(id.to_owned())),
         other => Err(UsageError {
             given: other.to_owned(),
             wanted: "a route's target",
-            hint: "Write local, blackhole, or an id: eni-0..., igw-0..., eigw-0..., nat-0... or pcx-0....",
+            hint: "Write local, blackhole, or an id: eni-0..., igw-0..., eigw-0..., nat-0..., tgw-0... or pcx-0....",
         }),
     }
 }

@@ -9,6 +9,7 @@ mod public;
 mod ranges;
 #[cfg(test)]
 mod tests;
+mod transit;
 
 use std::{collections::BTreeMap, net::IpAddr, ops::Bound};
 
@@ -22,7 +23,9 @@ use crate::{
     NatGateway, NatGatewayId, NetworkAcl, NetworkAclId, Peering, PeeringId, PortLease, Prefix,
     PrefixList, PrefixListId, PrivateZone, PrivateZoneId, PublicPool, PublicPoolId, Region,
     RegionName, Resource, ResourceKey, RouteTable, RouteTableId, SecurityGroup, SecurityGroupId,
-    Subnet, SubnetId, TargetGroup, TargetGroupId, Vni, Vpc, VpcId, Zone, ZoneName,
+    Subnet, SubnetId, TargetGroup, TargetGroupId, TransitAttachment, TransitAttachmentId,
+    TransitGateway, TransitGatewayId, TransitTable, TransitTableId, Vni, Vpc, VpcId, Zone,
+    ZoneName,
 };
 
 macro_rules! tables {
@@ -114,6 +117,9 @@ tables! {
     InternetGateway.id, InternetGatewayId, internet_gateways, internet_gateway(id: InternetGatewayId) = &id;
     EgressGateway.id, EgressGatewayId, egress_gateways, egress_gateway(id: EgressGatewayId) = &id;
     Peering.id, PeeringId, peerings, peering(id: PeeringId) = &id;
+    TransitGateway.id, TransitGatewayId, transit_gateways, transit_gateway(id: TransitGatewayId) = &id;
+    TransitTable.id, TransitTableId, transit_tables, transit_table(id: TransitTableId) = &id;
+    TransitAttachment.id, TransitAttachmentId, transit_attachments, transit_attachment(id: TransitAttachmentId) = &id;
     RouteTable.id, RouteTableId, route_tables, route_table(id: RouteTableId) = &id;
     SecurityGroup.id, SecurityGroupId, security_groups, security_group(id: SecurityGroupId) = &id;
     NetworkAcl.id, NetworkAclId, network_acls, network_acl(id: NetworkAclId) = &id;

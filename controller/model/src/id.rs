@@ -177,3 +177,15 @@ id!(
     /// A NAT gateway.
     NatGatewayId, "nat", "NAT gateway"
 );
+id!(
+    /// A transit gateway.
+    TransitGatewayId, "tgw", "transit gateway"
+);
+id!(
+    /// A VPC's attachment to a transit gateway.
+    TransitAttachmentId, "tgw-attach", "transit gateway attachment"
+);
+id!(
+    /// A route table of a transit gateway.
+    TransitTableId, "tgw-rtb", "transit gateway route table"
+);

@@ -31,6 +31,7 @@ pub mod route;
 pub mod state;
 pub mod subnet;
 pub mod target;
+pub mod transit;
 pub mod vpc;
 
 #[cfg(test)]
@@ -49,7 +50,8 @@ pub use host::{Host, Region, Zone};
 pub use id::{
     BalancerId, EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId,
     ListenerId, NatGatewayId, NetworkAclId, PeeringId, PrefixListId, PrivateZoneId, PublicPoolId,
-    RouteTableId, RuleId, SecurityGroupId, SubnetId, TargetGroupId, VpcId,
+    RouteTableId, RuleId, SecurityGroupId, SubnetId, TargetGroupId, TransitAttachmentId,
+    TransitGatewayId, TransitTableId, VpcId,
 };
 pub use interface::{Attachment, Interface};
 pub use meta::{Meta, Revision};
@@ -65,5 +67,9 @@ pub use route::{Destination, Route, RouteOrigin, RouteTable, RouteTarget};
 pub use subnet::Subnet;
 pub use target::{
     Health, HealthCheck, Probe, StatusCodes, Target, TargetGroup, TargetName, TargetType, Weight,
+};
+pub use transit::{
+    RouteInTransit, TransitAttachment, TransitGateway, TransitHop, TransitRoute, TransitRouteInUse,
+    TransitTable, VpcInTransit,
 };
 pub use vpc::Vpc;

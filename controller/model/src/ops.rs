@@ -24,6 +24,9 @@ pub mod route_table;
 pub mod security_group;
 pub mod subnet;
 pub mod target_group;
+pub mod transit_attachment;
+pub mod transit_gateway;
+pub mod transit_table;
 pub mod vpc;
 pub mod zone;
 

@@ -15,7 +15,8 @@ use crate::{
     id::{
         BalancerId, EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId,
         ListenerId, NatGatewayId, NetworkAclId, PeeringId, PrefixListId, PrivateZoneId,
-        PublicPoolId, RouteTableId, SecurityGroupId, SubnetId, TargetGroupId, VpcId,
+        PublicPoolId, RouteTableId, SecurityGroupId, SubnetId, TargetGroupId, TransitAttachmentId,
+        TransitGatewayId, TransitTableId, VpcId,
     },
     interface::Interface,
     meta::{Meta, Revision},
@@ -27,13 +28,15 @@ use crate::{
     route::RouteTable,
     subnet::Subnet,
     target::TargetGroup,
+    transit::{TransitAttachment, TransitGateway, TransitTable},
     vpc::Vpc,
 };
 
 macro_rules! resources {
     ($($variant:ident, $key:ty, $field:ident, $text:literal;)*) => {
         /// The kinds of resources, in the order that references point: a kind refers to earlier
-        /// ones (or, a VPC to its own main table, default group and default ACL, made with it).
+        /// ones (or, a VPC to its own main table, default group and default ACL, made with it, and so a
+        /// transit gateway to its default table).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[allow(missing_docs)]
         pub enum Kind { $($variant,)* }
@@ -109,6 +112,9 @@ resources! {
     InternetGateway, InternetGatewayId, id, "internet gateway";
     EgressGateway, EgressGatewayId, id, "egress-only internet gateway";
     Peering, PeeringId, id, "VPC peering";
+    TransitGateway, TransitGatewayId, id, "transit gateway";
+    TransitTable, TransitTableId, id, "transit gateway route table";
+    TransitAttachment, TransitAttachmentId, id, "transit gateway attachment";
     RouteTable, RouteTableId, id, "route table";
     SecurityGroup, SecurityGroupId, id, "security group";
     NetworkAcl, NetworkAclId, id, "network ACL";

@@ -8,7 +8,7 @@ use crate::{
     cidr::Prefix,
     id::{
         EgressGatewayId, IdError, InterfaceId, InternetGatewayId, NatGatewayId, PeeringId,
-        PrefixListId, RouteTableId, VpcId,
+        PrefixListId, RouteTableId, TransitGatewayId, VpcId,
     },
     meta::Meta,
     net::RangeError,
@@ -30,6 +30,8 @@ pub enum RouteTarget {
     Peering(PeeringId),
     /// Out of the VPC with a NAT gateway's public address. IPv4 destinations alone.
     Nat(NatGatewayId),
+    /// To a transit gateway that the VPC is attached to: its tables know on.
+    TransitGateway(TransitGatewayId),
     /// Nowhere: the packet drops, it doesn't fall through to a shorter prefix.
     Blackhole,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for RouteTarget {
             Self::EgressGateway(id) => id.fmt(f),
             Self::Peering(id) => id.fmt(f),
             Self::Nat(id) => id.fmt(f),
+            Self::TransitGateway(id) => id.fmt(f),
             Self::Blackhole => f.write_str("blackhole"),
         }
     }

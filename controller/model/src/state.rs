@@ -16,7 +16,8 @@ use crate::{
     group::Rule,
     id::{
         BalancerId, FlowLogId, InterfaceId, ListenerId, NatGatewayId, NetworkAclId, PeeringId,
-        RouteTableId, SecurityGroupId, SubnetId, TargetGroupId, VpcId,
+        RouteTableId, SecurityGroupId, SubnetId, TargetGroupId, TransitAttachmentId,
+        TransitGatewayId, TransitTableId, VpcId,
     },
     name::{DeviceName, DnsLabel, HostName, Label, NetnsName, RegionName, ZoneName},
     nat::LeaseKey,
@@ -24,6 +25,7 @@ use crate::{
     port_options::PortOptions,
     route::RouteTarget,
     target::{Health, HealthCheck, Weight},
+    transit::{RouteInTransit, TransitHop, VpcInTransit},
 };
 
 /// Another host's VTEP.
@@ -124,6 +126,38 @@ pub struct PeeringState {
     pub requester: VpcId,
     /// The VPC that was asked.
     pub accepter: VpcId,
+}
+
+/// A VPC's attachment to a transit gateway: for hosts with ports in the VPC, and for those with ports in
+/// the VPCs that its table leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransitAttachmentState {
+    /// Its id.
+    pub id: TransitAttachmentId,
+    /// The gateway.
+    pub gateway: TransitGatewayId,
+    /// The VPC.
+    pub vpc: VpcId,
+    /// The table that what comes from the VPC is routed by.
+    pub table: Option<TransitTableId>,
+}
+
+/// A route of a transit gateway's table, the winner for its destination: for hosts with ports in the
+/// VPCs that are routed by the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransitRouteState {
+    /// Its table and its destination.
+    pub id: RouteInTransit,
+    /// Where it leads; nowhere if `None`.
+    pub hop: Option<TransitHop>,
+}
+
+/// That a transit gateway's table leads to a VPC: for hosts with ports in that VPC, or in those that are
+/// routed by the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransitTargetState {
+    /// The table and the VPC.
+    pub id: VpcInTransit,
 }
 
 /// A subnet as a host sees it.
@@ -447,6 +481,9 @@ states! {
     Port(Port), InterfaceId, interface, "port";
     Nat(NatState), NatGatewayId, id, "nat";
     Lease(LeaseState), LeaseKey, key, "lease";
+    TransitTarget(TransitTargetState), VpcInTransit, id, "transit-target";
+    TransitRoute(TransitRouteState), RouteInTransit, id, "transit-route";
+    TransitAttachment(TransitAttachmentState), TransitAttachmentId, id, "transit-attachment";
     RouteTable(RouteTableState), RouteTableId, id, "route-table";
     FlowLog(FlowLogState), FlowLogId, id, "flow-log";
     TargetGroup(TargetGroupState), TargetGroupId, id, "target-group";

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cidr::{Block4, VpcBlock6},
+    cidr::{Block4, Prefix, VpcBlock6},
     dns::VpcDns,
     id::{NetworkAclId, RouteTableId, SecurityGroupId, VpcId},
     meta::Meta,
@@ -43,5 +43,11 @@ impl Vpc {
     /// All IPv4 blocks, the primary first.
     pub fn blocks4(&self) -> impl Iterator<Item = Block4> + '_ {
         std::iter::once(self.primary).chain(self.secondary.iter().copied())
+    }
+
+    /// All blocks, IPv4 first.
+    pub fn blocks(&self) -> impl Iterator<Item = Prefix> + '_ {
+        let v6 = self.ipv6.iter().copied().map(Prefix::from);
+        self.blocks4().map(Prefix::from).chain(v6)
     }
 }

@@ -9,10 +9,11 @@ use std::{
 use weft_model::{
     Attachment, Destination, DnsLabel, FlowLog, Host, Interface, NatGateway, NetworkAcl,
     NetworkAclId, Peer, Peering, Prefix, PrefixListId, PrivateZone, Route, RouteOrigin, RouteTable,
-    RouteTableId, RouteTarget, Rule, SecurityGroup, SecurityGroupId, Subnet, Vpc, VpcId, ZoneInVpc,
+    RouteTableId, RouteTarget, Rule, SecurityGroup, SecurityGroupId, Subnet, TransitAttachment,
+    Vpc, VpcId, ZoneInVpc,
     state::{
         AclState, DnsZoneState, Edge, FlowLogState, GroupState, Mapping, NatState, PeeringState,
-        Port, RouteState, RouteTableState, SubnetState, Tunnel, VpcState,
+        Port, RouteState, RouteTableState, SubnetState, TransitAttachmentState, Tunnel, VpcState,
     },
 };
 
@@ -73,6 +74,15 @@ pub(crate) fn peering(peering: &Peering) -> PeeringState {
         id: peering.id,
         requester: peering.requester,
         accepter: peering.accepter,
+    }
+}
+
+pub(crate) fn transit_attachment(attachment: &TransitAttachment) -> TransitAttachmentState {
+    TransitAttachmentState {
+        id: attachment.id,
+        gateway: attachment.gateway,
+        vpc: attachment.vpc,
+        table: attachment.table,
     }
 }
 

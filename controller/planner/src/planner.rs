@@ -1,7 +1,7 @@
 //! Keeps what every host must hold, and says what a change does to it.
 //!
 //! A host holds: its ports; the VPCs that they are in, with all subnets, network ACLs, route tables,
-//! private zones, peerings and mappings; the security groups that they are in; of each VPC that these
+//! private zones, peerings and mappings; what transit gateways have to do with these; the security groups that they are in; of each VPC that these
 //! exchange packets with the outline, which is the VPC itself and its mappings; and the tunnels of the
 //! hosts with ports in any of them. The first port of a VPC on a host brings the VPC there, and the
 //! last one takes it away. A host with any port holds the live edges, and an edge every address that
@@ -41,10 +41,13 @@ mod reach_tests;
 mod scale;
 #[cfg(test)]
 mod tests;
+mod transit;
+#[cfg(test)]
+mod transit_tests;
 mod zones;
 
 pub use self::balancing::TargetReport;
-use self::{balancing::Balancing, outside::Outside};
+use self::{balancing::Balancing, outside::Outside, transit::Transit};
 
 /// Where an interface was plugged in, to be undone when it no longer is.
 #[derive(Debug, Clone)]
@@ -88,6 +91,7 @@ pub struct Planner<B> {
     links: Links,
     outside: Outside,
     nats: nat::Nats,
+    transit: Transit,
 }
 
 /// Making, changing, asking.
@@ -112,6 +116,7 @@ impl<B> Planner<B> {
             links: Links::default(),
             outside: Outside::default(),
             nats: nat::Nats::default(),
+            transit: Transit::default(),
         };
         for resource in cloud.resources() {
             planner.put(&resource, &mut Plan::muted());
@@ -147,7 +152,9 @@ impl<B> Planner<B> {
         let shared = vpcs.flat_map(|parts| &parts.shared);
         let held = self.presence.held(host).filter_map(|id| self.vpcs.get(&id));
         let shared = shared.chain(held.flat_map(|parts| &parts.outline));
-        let own = own.filter_map(|key| self.items.get(&key));
+        let vpcs = self.presence.vpcs(host);
+        let transit = vpcs.flat_map(|vpc| self.transit.keys_of(vpc));
+        let own = own.chain(transit).filter_map(|key| self.items.get(&key));
         let mut items: Vec<_> = own
             .chain(shared.filter_map(|key| self.items.get(key)))
             .map(Arc::clone)
@@ -190,6 +197,9 @@ impl<B> Planner<B> {
             Resource::PortLease(lease) => self.put_lease(lease, plan),
             Resource::Vpc(vpc) => self.put_vpc(vpc, plan),
             Resource::Peering(peering) => self.put_peering(peering, plan),
+            Resource::TransitGateway(_) => {}
+            Resource::TransitTable(table) => self.put_transit_table(table, plan),
+            Resource::TransitAttachment(attachment) => self.put_attachment(attachment, plan),
             Resource::RouteTable(table) => self.put_table(table, plan),
             Resource::SecurityGroup(group) => self.put_group(group, plan),
             Resource::PrefixList(list) => self.put_list(list, plan),
@@ -234,6 +244,9 @@ impl<B> Planner<B> {
             ResourceKey::PortLease(key) => self.take_lease(*key, plan),
             ResourceKey::Vpc(id) => self.take_vpc(*id, plan),
             ResourceKey::Peering(id) => self.take_peering(*id, plan),
+            ResourceKey::TransitGateway(_) => {}
+            ResourceKey::TransitTable(id) => self.take_transit_table(*id, plan),
+            ResourceKey::TransitAttachment(id) => self.take_attachment(*id, plan),
             ResourceKey::RouteTable(id) => self.take_table(*id, plan),
             ResourceKey::SecurityGroup(id) => self.take_group(*id, plan),
             ResourceKey::PrefixList(id) => self.take_list(*id, plan),
@@ -259,6 +272,7 @@ impl<B> Planner<B> {
         let state = State::Vpc(derive::vpc(vpc));
         self.set(&state, &Audience::Holders(vpc.id), plan);
         self.serve_vpc(vpc, plan);
+        self.set_blocks(vpc.id, Some(vpc), plan);
         let parts = self.vpcs.entry(vpc.id).or_default();
         let before = parts.defaults.replace(Defaults::of(vpc));
         if before != parts.defaults {
@@ -269,6 +283,7 @@ impl<B> Planner<B> {
     fn take_vpc(&mut self, id: VpcId, plan: &mut Plan<B>) {
         self.unset(&StateKey::Vpc(id), &Audience::Holders(id), plan);
         self.unserve_vpc(id, plan);
+        self.set_blocks(id, None, plan);
         if let Some(parts) = self.vpcs.get_mut(&id) {
             parts.defaults = None;
         }
@@ -379,6 +394,7 @@ impl<B> Planner<B> {
             RouteTarget::InternetGateway(id) => self.outside.has_internet(id, vpc),
             RouteTarget::EgressGateway(id) => self.outside.has_egress(id, vpc),
             RouteTarget::Nat(id) => self.nats.has(id, vpc),
+            RouteTarget::TransitGateway(id) => self.transit.is_attached(id, vpc),
             RouteTarget::Local | RouteTarget::Blackhole => true,
         }
     }
@@ -415,6 +431,8 @@ enum Audience<'a> {
     Vpc(VpcId),
     /// The hosts with ports in any of the VPCs.
     Vpcs(&'a [VpcId]),
+    /// The same, of what is no part of the VPCs.
+    Among(&'a [VpcId]),
     /// The hosts that must find the VPC's interfaces.
     Holders(VpcId),
     /// The hosts with any port.
@@ -484,7 +502,7 @@ impl<B> Planner<B> {
             Audience::Group(id) => self.presence.hosts_of_group(*id).for_each(tell),
             Audience::Vpc(id) => self.presence.hosts_of_vpc(*id).for_each(tell),
             // One in several of them is told the same twice, which is once.
-            Audience::Vpcs(vpcs) => vpcs
+            Audience::Vpcs(vpcs) | Audience::Among(vpcs) => vpcs
                 .iter()
                 .flat_map(|vpc| self.presence.hosts_of_vpc(*vpc))
                 .for_each(tell),

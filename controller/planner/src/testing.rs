@@ -9,10 +9,11 @@ use weft_model::{
     AclAction, AclEntry, AclNumber, Attachment, Change, Family, Host, HostName, Interface,
     InterfaceId, Mac, NetworkAcl, NetworkAclId, Peering, PeeringId, PeeringStatus, Prefix,
     PrefixList, PrefixListEntry, PrefixListId, Resource, ResourceKey, Route, RouteOrigin,
-    RouteTable, RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vni,
-    Vpc, VpcId,
+    RouteTable, RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId,
+    TransitAttachment, TransitAttachmentId, TransitGateway, TransitGatewayId, TransitRoute,
+    TransitTable, TransitTableId, Vni, Vpc, VpcId, VpcInTransit,
     cloud::Cloud,
-    state::{LeaseState, Public, Served, State, StateKey},
+    state::{LeaseState, Public, Served, State, StateKey, TransitRouteState, TransitTargetState},
 };
 
 use crate::{derive, item::Item};
@@ -217,6 +218,54 @@ pub(crate) fn peering(n: u64, (one, two): (u64, u64), active: bool) -> Peering {
     }
 }
 
+pub(crate) fn tgw(n: u64) -> TransitGatewayId {
+    TransitGatewayId::from_bits(n)
+}
+
+pub(crate) fn transit_gateway(n: u64) -> TransitGateway {
+    TransitGateway {
+        id: tgw(n),
+        association_table: None,
+        propagation_table: None,
+        meta: Default::default(),
+    }
+}
+
+pub(crate) fn transit_table_id(n: u64) -> TransitTableId {
+    TransitTableId::from_bits(n)
+}
+
+/// Attachment `n` is of VPC `n`.
+pub(crate) fn attachment_id(n: u64) -> TransitAttachmentId {
+    TransitAttachmentId::from_bits(n)
+}
+
+/// A table of the first gateway, with static routes.
+pub(crate) fn transit_table(n: u64, routes: &[(&str, Option<u64>)]) -> TransitTable {
+    let routes = routes.iter().map(|(destination, to)| TransitRoute {
+        destination: destination.parse().unwrap(),
+        target: to.map(attachment_id),
+    });
+    TransitTable {
+        id: transit_table_id(n),
+        gateway: tgw(1),
+        routes: routes.collect(),
+        meta: Default::default(),
+    }
+}
+
+/// VPC `v` at the first gateway, routed by a table and propagating into others.
+pub(crate) fn transit_attachment(v: u64, table: Option<u64>, into: &[u64]) -> TransitAttachment {
+    TransitAttachment {
+        id: attachment_id(v),
+        gateway: tgw(1),
+        vpc: vpc_id(v),
+        table: table.map(transit_table_id),
+        propagations: into.iter().copied().map(transit_table_id).collect(),
+        meta: Default::default(),
+    }
+}
+
 /// A VPC with its main table, two groups and a subnet.
 pub(crate) fn whole_vpc(v: u64) -> Vec<Resource> {
     vec![
@@ -279,9 +328,15 @@ pub(crate) fn naive_desired(cloud: &Cloud, host: &HostName) -> BTreeMap<StateKey
             states.push(State::Peering(derive::peering(peering)));
         }
     }
+    states.extend(naive_transit(cloud, &vpcs));
+    let paths = naive_paths(cloud);
     for other in cloud.vpcs().filter(|other| {
         let mut own = vpcs.iter();
-        own.any(|id| cloud.active_peering(*id, other.id).is_some())
+        own.any(|id| {
+            let (to, from) = ((*id, other.id), (other.id, *id));
+            let is_linked = paths.contains(&to) || paths.contains(&from);
+            is_linked || cloud.active_peering(*id, other.id).is_some()
+        })
     }) {
         states.extend(naive_outline(cloud, other.id, host));
     }
@@ -303,6 +358,51 @@ pub(crate) fn naive_desired(cloud: &Cloud, host: &HostName) -> BTreeMap<StateKey
         .into_iter()
         .map(|state| (state.key(), state))
         .collect()
+}
+
+/// Which VPC's packets are led to which by transit gateways.
+fn naive_paths(cloud: &Cloud) -> BTreeSet<(VpcId, VpcId)> {
+    let mut paths = BTreeSet::new();
+    for from in cloud.transit_attachments() {
+        let table = from.table.and_then(|id| cloud.transit_table(id));
+        let routes = table.map(|table| cloud.transit_routes(table));
+        let hops = routes.into_iter().flatten().filter_map(|route| route.hop);
+        paths.extend(hops.map(|hop| (from.vpc, hop.vpc)));
+    }
+    paths
+}
+
+fn naive_transit(cloud: &Cloud, vpcs: &BTreeSet<VpcId>) -> Vec<State> {
+    let mut states = Vec::new();
+    for table in cloud.transit_tables() {
+        let routes = cloud.transit_routes(table);
+        let targets: BTreeSet<_> = routes.iter().filter_map(|r| Some(r.hop?.vpc)).collect();
+        let users: Vec<_> = cloud.attachments_with_table(table.id).collect();
+        let is_used = users.iter().any(|user| vpcs.contains(&user.vpc));
+        for &vpc in targets.iter().filter(|t| is_used || vpcs.contains(t)) {
+            let id = VpcInTransit {
+                table: table.id,
+                vpc,
+            };
+            states.push(State::TransitTarget(TransitTargetState { id }));
+        }
+        if targets.iter().any(|target| vpcs.contains(target)) {
+            let users = users.iter().copied();
+            states.extend(users.map(|a| State::TransitAttachment(derive::transit_attachment(a))));
+        }
+        for route in routes.iter().filter(|_| is_used) {
+            let id = weft_model::RouteInTransit {
+                table: table.id,
+                destination: route.destination,
+            };
+            let hop = route.hop;
+            states.push(State::TransitRoute(TransitRouteState { id, hop }));
+        }
+    }
+    let own = cloud.transit_attachments();
+    let own = own.filter(|attachment| vpcs.contains(&attachment.vpc));
+    states.extend(own.map(|a| State::TransitAttachment(derive::transit_attachment(a))));
+    states
 }
 
 type NaiveLists = BTreeMap<PrefixListId, Vec<Prefix>>;
@@ -332,6 +432,7 @@ fn naive_vpc(cloud: &Cloud, id: VpcId) -> Vec<State> {
         RouteTarget::EgressGateway(gateway) => {
             cloud.egress_gateway(gateway).is_some_and(|g| g.vpc == id)
         }
+        RouteTarget::TransitGateway(gateway) => cloud.attachment(gateway, id).is_some(),
         RouteTarget::Local | RouteTarget::Blackhole => true,
     };
     let lists = naive_lists(cloud);

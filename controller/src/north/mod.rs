@@ -25,7 +25,8 @@ use self::{
     kinds::{
         EgressGateways, ElasticAddresses, FlowLogs, Hosts, Interfaces, InternetGateways, Listeners,
         LoadBalancers, NatGateways, NetworkAcls, Peerings, PrefixLists, PrivateZones, PublicPools,
-        Regions, RouteTables, SecurityGroups, Subnets, TargetGroups, Vpcs, Zones,
+        Regions, RouteTables, SecurityGroups, Subnets, TargetGroups, TransitAttachments,
+        TransitGateways, TransitTables, Vpcs, Zones,
     },
     metering::Meters,
     operations::Operations,
@@ -89,6 +90,9 @@ pub(crate) fn routes(core: Arc<Core>, hub: Hub) -> Routes {
         listeners_server::ListenersServer(Listeners);
         target_groups_server::TargetGroupsServer(TargetGroups);
         peerings_server::PeeringsServer(Peerings);
+        transit_gateways_server::TransitGatewaysServer(TransitGateways);
+        transit_attachments_server::TransitAttachmentsServer(TransitAttachments);
+        transit_tables_server::TransitTablesServer(TransitTables);
         metering_server::MeteringServer(Meters);
         nat_gateways_server::NatGatewaysServer(NatGateways);
         operations_server::OperationsServer(Operations);

@@ -18,6 +18,7 @@ mod balancing;
 mod bodies;
 #[cfg(test)]
 mod tests;
+mod transit;
 
 pub use balancing::{read_health, write_health};
 
@@ -83,8 +84,7 @@ fn read_key(fields: &mut Fields, key: &wire::Key) -> Result<StateKey, Reported> 
 /// What names the resource, as its sender wrote it: good for a refusal even where it can't be read.
 pub fn key_as_written(resource: &wire::Resource) -> wire::Key {
     use wire::resource::Body;
-    let public;
-    let front;
+    let (public, front, pair);
     let (kind, name) = match &resource.body {
         Some(Body::Edge(body)) => (StateKind::Edge, &body.host),
         Some(Body::Public(body)) => {
@@ -104,6 +104,15 @@ pub fn key_as_written(resource: &wire::Resource) -> wire::Key {
         Some(Body::Peering(body)) => (StateKind::Peering, &body.id),
         Some(Body::Subnet(body)) => (StateKind::Subnet, &body.id),
         Some(Body::Port(body)) => (StateKind::Port, &body.interface),
+        Some(Body::TransitTarget(body)) => {
+            pair = format!("{}@{}", body.vpc, body.table);
+            (StateKind::TransitTarget, &pair)
+        }
+        Some(Body::TransitRoute(body)) => {
+            pair = format!("{}@{}", body.destination, body.table);
+            (StateKind::TransitRoute, &pair)
+        }
+        Some(Body::TransitAttachment(body)) => (StateKind::TransitAttachment, &body.id),
         Some(Body::Nat(body)) => (StateKind::Nat, &body.id),
         Some(Body::Lease(body)) => (StateKind::Lease, &body.key),
         Some(Body::RouteTable(body)) => (StateKind::RouteTable, &body.id),

@@ -21,12 +21,14 @@ mod peering;
 mod policy;
 #[cfg(test)]
 mod tests;
+mod transit;
 
 pub use acl::{read_acl_entry, read_prefix_list_entry};
 pub use balancing::{read_health_check, read_optional_port, read_port, read_target};
 pub use dns::{read_forward, read_record};
 pub use options::{read_limits, read_metadata, read_timeouts, read_user_data};
 pub use policy::{read_route, read_route_state, read_rule, read_rule_draft};
+pub use transit::read_transit_route;
 
 fn texts<T: Display>(items: &[T]) -> Vec<String> {
     items.iter().map(ToString::to_string).collect()

@@ -129,7 +129,7 @@ impl Host {
     }
 
     pub(crate) fn interface(&self, port: PortIndex) -> (InterfaceId, Mac) {
-        let config = self.tables.publish();
+        let config = self.tables.config();
         let port = config.port(port).unwrap();
         (port.interface, port.mac)
     }

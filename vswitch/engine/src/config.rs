@@ -16,13 +16,15 @@ mod prefix_map;
 mod route;
 mod tables;
 mod traffic;
+pub(crate) mod transit;
 mod tunnel;
 mod vpc;
 
 use std::{net::IpAddr, sync::Arc};
 
 use weft_model::{
-    FlowLogId, HostName, IdleTimeouts, InterfaceId, Mac, Mtu, PeeringId, Vni, state::FlowLogState,
+    FlowLogId, HostName, IdleTimeouts, InterfaceId, Mac, Mtu, PeeringId, TransitTableId, Vni,
+    state::FlowLogState,
 };
 
 pub(crate) use self::dns::Zones;
@@ -76,6 +78,8 @@ pub struct Config {
     trace: Option<Arc<Trace>>,
     edges: Arc<Edges>,
     outside: Outside,
+    /// The tables that route VPCs with ports here.
+    transit: Arc<Map<TransitTableId, Arc<transit::TransitRoutes>>>,
     pub(crate) leases: Arc<Leases>,
 }
 
@@ -96,6 +100,7 @@ impl Config {
             trace: None,
             edges: Arc::default(),
             outside: Outside::default(),
+            transit: Arc::default(),
             leases: Arc::default(),
         }
     }

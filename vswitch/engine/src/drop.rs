@@ -4,7 +4,8 @@ use std::{fmt, net::IpAddr};
 
 use weft_model::{
     AclNumber, BalancerId, InterfaceId, Mac, Mtu, NatGatewayId, NetworkAclId, PeeringId, Prefix,
-    RouteTableId, SecurityGroupId, TargetGroupId, Vni,
+    RouteInTransit, RouteTableId, SecurityGroupId, TargetGroupId, TransitAttachmentId,
+    TransitTableId, Vni,
 };
 use weft_packet::Malformed;
 
@@ -90,6 +91,14 @@ reasons! {
     NoMapping = "no_mapping",
     /// No interface of the peered VPC holds the destination address: what is behind it isn't reached.
     PeerNoMapping = "peer_no_mapping",
+    /// The attachment to the transit gateway is associated with no table.
+    TransitNoTable = "transit_no_table",
+    /// No route of the transit gateway's table matches.
+    TransitNoRoute = "transit_no_route",
+    /// No interface of the VPC behind the attachment holds the destination address.
+    TransitNoMapping = "transit_no_mapping",
+    /// The VPC behind the attachment has the source in a block of its own: no answer would come back.
+    TransitOverlap = "transit_overlap",
     /// Only what an interface of the VPC sends from its own address crosses into another VPC.
     ForeignSource = "foreign_source",
     /// The destination's host has no known VTEP.
@@ -193,6 +202,12 @@ pub enum DropObject {
     Peering(PeeringId),
     /// A NAT gateway.
     Nat(NatGatewayId),
+    /// An attachment to a transit gateway.
+    TransitAttachment(TransitAttachmentId),
+    /// A transit gateway's table.
+    TransitTable(TransitTableId),
+    /// A route of a transit gateway's table.
+    TransitRoute(RouteInTransit),
     /// A security group.
     Group(SecurityGroupId),
     /// The network ACL's entry that matched first; none is `*`, what comes after all.
@@ -228,6 +243,9 @@ impl fmt::Display for DropObject {
             Self::Interface(id) => id.fmt(f),
             Self::Peering(id) => id.fmt(f),
             Self::Nat(id) => id.fmt(f),
+            Self::TransitAttachment(id) => id.fmt(f),
+            Self::TransitTable(id) => id.fmt(f),
+            Self::TransitRoute(id) => write!(f, "{} {}", id.table, id.destination),
             Self::Group(id) => id.fmt(f),
             Self::AclEntry {
                 acl,

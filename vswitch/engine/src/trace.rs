@@ -11,7 +11,7 @@ use std::{
 
 use weft_model::{
     AclNumber, HostName, InterfaceId, NatGatewayId, NetworkAclId, Prefix, RouteTableId,
-    RouteTarget, RuleId, SubnetId,
+    RouteTarget, RuleId, SubnetId, TransitAttachmentId, TransitTableId,
 };
 
 use crate::config::Direction;
@@ -60,6 +60,17 @@ pub enum Step {
         /// The route's target.
         target: RouteTarget,
     },
+    /// The route that a transit gateway takes.
+    Transit {
+        /// The sender's VPC's attachment.
+        attachment: TransitAttachmentId,
+        /// The table that it is associated with.
+        table: TransitTableId,
+        /// The route's destination.
+        destination: Prefix,
+        /// The attachment that the route leads to.
+        to: Option<TransitAttachmentId>,
+    },
     /// The interface that the packet goes to next.
     Interface {
         /// The interface.
@@ -95,6 +106,7 @@ impl Step {
             Self::Acl { .. } => "network-acl",
             Self::SameSubnet(_) => "subnet",
             Self::Route { .. } => "route",
+            Self::Transit { .. } => "transit-route",
             Self::Interface { .. } => "interface",
             Self::Nat { .. } => "nat-gateway",
             Self::Translated { .. } => "translation",
@@ -108,6 +120,9 @@ impl Step {
             Self::Acl { acl, entry, .. } => format!("{acl} {entry}"),
             Self::SameSubnet(subnet) => subnet.to_string(),
             Self::Route {
+                table, destination, ..
+            } => format!("{table} {destination}"),
+            Self::Transit {
                 table, destination, ..
             } => format!("{table} {destination}"),
             Self::Interface { interface, .. } => interface.to_string(),
@@ -143,6 +158,15 @@ impl fmt::Display for Step {
                 destination,
                 target,
             } => write!(f, "route {destination} of {table} to {target}"),
+            Self::Transit {
+                attachment,
+                table,
+                destination,
+                to,
+            } => {
+                let to = to.map_or_else(|| "nowhere".to_owned(), |to| to.to_string());
+                write!(f, "by {attachment}, route {destination} of {table} to {to}")
+            }
             Self::Interface { interface, host } => write!(f, "to {interface} on {host}"),
             Self::Nat { nat, subnet } => write!(f, "by {nat} in {subnet}"),
             Self::Translated { from, to } => {

@@ -13,7 +13,8 @@ use crate::{
     NatGatewayId, NetworkAcl, NetworkAclId, Peer, Peering, PeeringId, PortLease, PrefixList,
     PrefixListId, PrivateZone, PrivateZoneId, PublicPoolId, RegionName, Resource, RouteTable,
     RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId, TargetGroup,
-    TargetGroupId, Vni, Vpc, VpcBlock6, VpcId, Zone, ZoneName,
+    TargetGroupId, TransitAttachment, TransitAttachmentId, TransitGatewayId, TransitTable,
+    TransitTableId, Vni, Vpc, VpcBlock6, VpcId, Zone, ZoneName,
 };
 
 /// Many values per key; a key without values is not there, so equal content is equal indexes.
@@ -69,6 +70,11 @@ pub(super) struct Indexes {
     pub(super) tables_in_vpc: Multi<VpcId, RouteTableId>,
     pub(super) tables_to_interface: Multi<InterfaceId, RouteTableId>,
     pub(super) peerings_of_vpc: Multi<VpcId, PeeringId>,
+    pub(super) transit_tables_of: Multi<TransitGatewayId, TransitTableId>,
+    pub(super) attachments_of_gateway: Multi<TransitGatewayId, TransitAttachmentId>,
+    pub(super) attachments_of_vpc: Multi<VpcId, TransitAttachmentId>,
+    pub(super) attachments_with_table: Multi<TransitTableId, TransitAttachmentId>,
+    pub(super) attachments_into_table: Multi<TransitTableId, TransitAttachmentId>,
     pub(super) groups_in_vpc: Multi<VpcId, SecurityGroupId>,
     pub(super) acls_in_vpc: Multi<VpcId, NetworkAclId>,
     pub(super) subnets_with_acl: Multi<NetworkAclId, SubnetId>,
@@ -140,6 +146,9 @@ impl Indexes {
             Resource::Peering(peering) => self.set_peering(peering, present),
             Resource::NatGateway(nat) => self.set_nat(nat, present),
             Resource::PortLease(lease) => self.set_lease(lease, present),
+            Resource::TransitGateway(_) => {}
+            Resource::TransitTable(table) => self.set_transit_table(table, present),
+            Resource::TransitAttachment(attachment) => self.set_attachment(attachment, present),
             Resource::RouteTable(table) => self.set_table(table, present),
             Resource::SecurityGroup(group) => self.set_group(group, present),
             Resource::NetworkAcl(acl) => self.set_acl(acl, present),
@@ -232,6 +241,24 @@ impl Indexes {
     fn set_peering(&mut self, peering: &Peering, present: bool) {
         for vpc in [peering.requester, peering.accepter] {
             self.peerings_of_vpc.set(&vpc, &peering.id, present);
+        }
+    }
+
+    fn set_transit_table(&mut self, table: &TransitTable, present: bool) {
+        self.transit_tables_of
+            .set(&table.gateway, &table.id, present);
+    }
+
+    fn set_attachment(&mut self, attachment: &TransitAttachment, present: bool) {
+        let id = attachment.id;
+        self.attachments_of_gateway
+            .set(&attachment.gateway, &id, present);
+        self.attachments_of_vpc.set(&attachment.vpc, &id, present);
+        if let Some(table) = attachment.table {
+            self.attachments_with_table.set(&table, &id, present);
+        }
+        for table in &attachment.propagations {
+            self.attachments_into_table.set(table, &id, present);
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Change, Cloud, Destination, EgressGatewayId, Family, InterfaceId, InternetGatewayId, Label,
     Meta, NatGatewayId, PeeringId, Prefix, PrefixListId, Revision, Route, RouteOrigin, RouteTable,
-    RouteTableId, RouteTarget, Vpc, VpcId,
+    RouteTableId, RouteTarget, TransitGatewayId, Vpc, VpcId,
 };
 
 /// What a route table is made of.
@@ -268,6 +268,8 @@ fn check_route(
             .map(|reason| Violation::new(format!("{field}.peering"), reason)),
         RouteTarget::Nat(id) => check_nat(cloud, vpc, id, destination)
             .map(|reason| Violation::new(format!("{field}.nat_gateway"), reason)),
+        RouteTarget::TransitGateway(id) => check_transit(cloud, vpc, id)
+            .map(|reason| Violation::new(format!("{field}.transit_gateway"), reason)),
         RouteTarget::Local | RouteTarget::Blackhole => None,
     };
     wrong_place.into_iter().chain(wrong_target).collect()
@@ -339,7 +341,7 @@ fn check_destination(
     })
 }
 
-fn in_services(destination: Prefix) -> bool {
+pub(super) fn in_services(destination: Prefix) -> bool {
     let v4 = Ipv4Net::new(Ipv4Addr::new(169, 254, 168, 0), 22).map(IpNet::V4);
     let v6 = Ipv6Net::new(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32).map(IpNet::V6);
     let inside = |services: IpNet| services.contains(&destination.net());
@@ -421,4 +423,15 @@ fn check_nat(
         Some(_) => (family(cloud, destination) == Some(Family::Ipv6))
             .then(|| format!("{destination} is IPv6, and a NAT gateway is for IPv4 alone")),
     }
+}
+
+/// Why the transit gateway can't be a target.
+fn check_transit(cloud: &Cloud, vpc: &Vpc, id: TransitGatewayId) -> Option<String> {
+    if cloud.transit_gateway(id).is_none() {
+        return Some(format!("transit gateway {id} doesn't exist"));
+    }
+    cloud.attachment(id, vpc.id).is_none().then(|| {
+        let vpc = vpc.id;
+        format!("{vpc}, the table's VPC, is not attached to transit gateway {id}; attach it first")
+    })
 }

@@ -38,6 +38,16 @@ pub struct Quotas {
     pub peerings_per_vpc: usize,
     /// Peerings that a VPC asked for and that wait for an answer.
     pub pending_peerings_per_vpc: usize,
+    /// Transit gateways of the cloud.
+    pub transit_gateways: usize,
+    /// Transit gateways that a VPC is attached to.
+    pub transit_gateways_per_vpc: usize,
+    /// VPCs attached to a transit gateway.
+    pub attachments_per_transit_gateway: usize,
+    /// Route tables of a transit gateway, the default one counted.
+    pub tables_per_transit_gateway: usize,
+    /// Static routes of a transit gateway's table.
+    pub routes_per_transit_table: usize,
     /// Addresses of an interface: of each family, the primary one counted.
     pub addresses_per_interface: usize,
     /// Elastic addresses of a region.
@@ -82,6 +92,11 @@ impl Default for Quotas {
             interfaces_per_region: 5_000,
             peerings_per_vpc: 50,
             pending_peerings_per_vpc: 25,
+            transit_gateways: 5,
+            transit_gateways_per_vpc: 5,
+            attachments_per_transit_gateway: 5_000,
+            tables_per_transit_gateway: 20,
+            routes_per_transit_table: 10_000,
             addresses_per_interface: 50,
             elastic_addresses_per_region: 5,
             internet_gateways: 100,
@@ -116,6 +131,11 @@ impl Quotas {
         interfaces_per_region: usize::MAX,
         peerings_per_vpc: usize::MAX,
         pending_peerings_per_vpc: usize::MAX,
+        transit_gateways: usize::MAX,
+        transit_gateways_per_vpc: usize::MAX,
+        attachments_per_transit_gateway: usize::MAX,
+        tables_per_transit_gateway: usize::MAX,
+        routes_per_transit_table: usize::MAX,
         addresses_per_interface: usize::MAX,
         elastic_addresses_per_region: usize::MAX,
         internet_gateways: usize::MAX,

@@ -13,6 +13,7 @@ mod private_zones;
 mod properties;
 mod routes;
 mod rules;
+mod transit;
 mod vpcs;
 
 use super::{

@@ -210,7 +210,7 @@ pub fn disassociate(
 ///
 /// # Errors
 /// When it doesn't exist, has changed since the etag, or has subnets, interfaces, gateways,
-/// peerings, or other tables, groups or ACLs.
+/// peerings, attachments to transit gateways, or other tables, groups or ACLs.
 pub fn delete(cloud: &Cloud, id: VpcId, etag: Option<Revision>) -> Result<Vec<Change>, OpError> {
     let vpc = found(cloud.vpc(id), id)?;
     check_etag(id, &vpc.meta, etag)?;
@@ -251,12 +251,14 @@ fn user(cloud: &Cloud, vpc: &Vpc) -> Option<ResourceKey> {
     let acl = acls.find(|acl| acl.id != vpc.default_acl);
     let zone = cloud.private_zones_of_vpc(vpc.id).next();
     let targets = cloud.target_groups_in_vpc(vpc.id).next();
+    let transit = cloud.attachments_of_vpc(vpc.id).next();
     interface
         .map(|i| i.id.into())
         .or(internet.map(|g| g.id.into()))
         .or(egress.map(|g| g.id.into()))
         .or(subnet.map(|s| s.id.into()))
         .or(peering.map(|p| p.id.into()))
+        .or(transit.map(|t| t.id.into()))
         .or(table.map(|t| t.id.into()))
         .or(group.map(|g| g.id.into()))
         .or(acl.map(|a| a.id.into()))
@@ -266,8 +268,7 @@ fn user(cloud: &Cloud, vpc: &Vpc) -> Option<ResourceKey> {
 
 /// Every block, v4 and v6, as a route's destination.
 pub(super) fn blocks(vpc: &Vpc) -> BTreeSet<Prefix> {
-    let v6 = vpc.ipv6.iter().copied().map(Prefix::from);
-    vpc.blocks4().map(Prefix::from).chain(v6).collect()
+    vpc.blocks().collect()
 }
 
 fn check_main(cloud: &Cloud, vpc: VpcId, id: RouteTableId) -> Result<(), OpError> {

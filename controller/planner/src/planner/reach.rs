@@ -120,6 +120,7 @@ impl<B> Planner<B> {
         for item in shared.filter_map(|key| self.items.get(key)) {
             plan.upsert(host, item);
         }
+        self.tell_transit(host, vpc, plan);
         for stranger in strangers {
             self.introduce(host, &stranger, plan);
         }
@@ -137,6 +138,7 @@ impl<B> Planner<B> {
                 plan.remove(host, key.clone());
             }
         }
+        self.untell_transit(host, vpc, plan);
         for stranger in self.strangers_to(host, &seen, plan) {
             estrange(host, &stranger, plan);
         }

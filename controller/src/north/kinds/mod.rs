@@ -19,6 +19,9 @@ mod route_table;
 mod security_group;
 mod subnet;
 mod target_group;
+mod transit_attachment;
+mod transit_gateway;
+mod transit_table;
 mod vpc;
 mod zone;
 
@@ -28,8 +31,9 @@ pub(super) use self::{
     load_balancer::LoadBalancers, nat_gateway::NatGateways, network_acl::NetworkAcls,
     peering::Peerings, prefix_list::PrefixLists, private_zone::PrivateZones,
     public_pool::PublicPools, region::Regions, route_table::RouteTables,
-    security_group::SecurityGroups, subnet::Subnets, target_group::TargetGroups, vpc::Vpcs,
-    zone::Zones,
+    security_group::SecurityGroups, subnet::Subnets, target_group::TargetGroups,
+    transit_attachment::TransitAttachments, transit_gateway::TransitGateways,
+    transit_table::TransitTables, vpc::Vpcs, zone::Zones,
 };
 
 /// The names that every kind's implementation needs.

@@ -11,7 +11,7 @@ use weft_model::{
 };
 
 use super::{
-    MOST_ITEMS, balancing, read_address, read_exact, read_mac,
+    MOST_ITEMS, balancing, read_address, read_exact, read_mac, transit,
     wire::{self, resource::Body},
     write_address,
 };
@@ -87,6 +87,11 @@ pub(super) fn write(state: &State) -> Body {
         }),
         State::Peering(peering) => Body::Peering(write_peering(peering)),
         State::Port(port) => Body::Port(write_port(port)),
+        State::TransitTarget(target) => Body::TransitTarget(transit::write_target(target)),
+        State::TransitRoute(route) => Body::TransitRoute(transit::write_route(route)),
+        State::TransitAttachment(attachment) => {
+            Body::TransitAttachment(transit::write_attachment(attachment))
+        }
         State::Nat(nat) => Body::Nat(write_nat(nat)),
         State::Lease(lease) => Body::Lease(write_lease(lease)),
         State::RouteTable(table) => Body::RouteTable(wire::RouteTable {
@@ -221,6 +226,13 @@ pub(super) fn read(fields: &mut Fields, body: Option<&Body>) -> Result<State, Re
         Body::Subnet(subnet) => read_subnet(fields, subnet).map(State::Subnet),
         Body::Peering(peering) => read_peering(fields, peering).map(State::Peering),
         Body::Port(port) => read_port(fields, port).map(State::Port),
+        Body::TransitTarget(target) => {
+            transit::read_target(fields, target).map(State::TransitTarget)
+        }
+        Body::TransitRoute(route) => transit::read_route(fields, route).map(State::TransitRoute),
+        Body::TransitAttachment(attachment) => {
+            transit::read_attachment(fields, attachment).map(State::TransitAttachment)
+        }
         Body::Nat(nat) => read_nat(fields, nat).map(State::Nat),
         Body::Lease(lease) => read_lease(fields, lease).map(State::Lease),
         Body::RouteTable(table) => read_table(fields, table).map(State::RouteTable),

@@ -3,14 +3,15 @@ use weft_model::{
     HealthCheck, IcmpMatch, IdleTimeout, IdleTimeouts, InterfaceId, ListenerId, LogFormat,
     LogInterval, LogScope, LogTraffic, MetadataOptions, NatGatewayId, NetworkAclId, Peer,
     PeeringId, PortMatch, PortOptions, PortRange, PrivateZoneId, Probe, RateLimits, RecordData,
-    RecordKind, RecordSet, RouteTableId, RouteTarget, Rule, RuleId, SecurityGroupId, SubnetId,
-    TargetGroupId, Ttl, Vni, VpcDns, VpcId, Weight, ZoneInVpc,
+    RecordKind, RecordSet, RouteInTransit, RouteTableId, RouteTarget, Rule, RuleId,
+    SecurityGroupId, SubnetId, TargetGroupId, TransitAttachmentId, TransitGatewayId, TransitHop,
+    TransitTableId, Ttl, Vni, VpcDns, VpcId, VpcInTransit, Weight, ZoneInVpc,
     state::{
         AclState, BalancerAddress, BalancerState, DnsZoneState, Edge, FlowLogState, Front,
         FrontHost, GroupState, ListenerState, Mapping, PeeringState, Port, Public, RouteState,
         RouteTableState, Served, SubnetState, TargetGroupState, TargetState, Tunnel, VpcState,
     },
-    state::{LeaseState, NatState},
+    state::{LeaseState, NatState, TransitAttachmentState, TransitRouteState, TransitTargetState},
 };
 
 use super::*;
@@ -233,8 +234,35 @@ fn vpc() -> VpcState {
     }
 }
 
+fn transit() -> [State; 3] {
+    [
+        State::TransitTarget(TransitTargetState {
+            id: VpcInTransit {
+                table: TransitTableId::from_bits(2),
+                vpc: VPC,
+            },
+        }),
+        State::TransitRoute(TransitRouteState {
+            id: RouteInTransit {
+                table: TransitTableId::from_bits(2),
+                destination: "fd00::/56".parse().unwrap(),
+            },
+            hop: Some(TransitHop {
+                attachment: TransitAttachmentId::from_bits(3),
+                vpc: VPC,
+            }),
+        }),
+        State::TransitAttachment(TransitAttachmentState {
+            id: TransitAttachmentId::from_bits(3),
+            gateway: TransitGatewayId::from_bits(4),
+            vpc: VPC,
+            table: None,
+        }),
+    ]
+}
+
 fn one_of_each() -> Vec<State> {
-    vec![
+    let mut states = vec![
         State::Tunnel(Tunnel {
             host: "h2".parse().unwrap(),
             vtep: "192.0.2.2".parse().unwrap(),
@@ -297,7 +325,9 @@ fn one_of_each() -> Vec<State> {
         State::Served(Served {
             prefix: "203.0.113.0/24".parse().unwrap(),
         }),
-    ]
+    ];
+    states.extend(transit());
+    states
 }
 
 #[test]

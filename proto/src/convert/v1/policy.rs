@@ -168,6 +168,9 @@ fn read_target(
             .required("egress_gateway", text)
             .map(RouteTarget::EgressGateway),
         Some(Wire::Peering(text)) => fields.required("peering", text).map(RouteTarget::Peering),
+        Some(Wire::TransitGateway(text)) => fields
+            .required("transit_gateway", text)
+            .map(RouteTarget::TransitGateway),
         Some(Wire::NatGateway(text)) => fields.required("nat_gateway", text).map(RouteTarget::Nat),
         Some(Wire::Local(false)) => Err(fields.refuse("local", "is true or left out")),
         Some(Wire::Blackhole(false)) => Err(fields.refuse("blackhole", "is true or left out")),
@@ -248,6 +251,7 @@ impl From<RouteTarget> for wire::route::Target {
             RouteTarget::InternetGateway(id) => Self::InternetGateway(id.to_string()),
             RouteTarget::EgressGateway(id) => Self::EgressGateway(id.to_string()),
             RouteTarget::Peering(id) => Self::Peering(id.to_string()),
+            RouteTarget::TransitGateway(id) => Self::TransitGateway(id.to_string()),
             RouteTarget::Nat(id) => Self::NatGateway(id.to_string()),
             RouteTarget::Blackhole => Self::Blackhole(true),
         }

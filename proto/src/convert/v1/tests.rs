@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use weft_model::{
     EgressGatewayId, InterfaceId, InternetGatewayId, Label, NatGatewayId, PeeringId, Prefix,
-    RuleId, SecurityGroupId,
+    RuleId, SecurityGroupId, TransitGatewayId,
 };
 
 use super::*;
@@ -66,6 +66,8 @@ fn target() -> impl Strategy<Value = RouteTarget> {
             .prop_map(|bits| RouteTarget::InternetGateway(InternetGatewayId::from_bits(bits))),
         any::<u64>().prop_map(|bits| RouteTarget::Peering(PeeringId::from_bits(bits))),
         any::<u64>().prop_map(|bits| RouteTarget::EgressGateway(EgressGatewayId::from_bits(bits))),
+        any::<u64>()
+            .prop_map(|bits| RouteTarget::TransitGateway(TransitGatewayId::from_bits(bits))),
         any::<u64>().prop_map(|bits| RouteTarget::Nat(NatGatewayId::from_bits(bits))),
     ]
 }

@@ -364,7 +364,7 @@ pub struct Host {
 
 impl Host {
     pub fn start(namespace: &Namespace, tables: &Tables, vtep: IpAddr, workers: usize) -> Self {
-        let config = tables.publish();
+        let config = Arc::new(tables.config().clone());
         let options = DatapathOptions {
             vtep: Vtep {
                 address: vtep,

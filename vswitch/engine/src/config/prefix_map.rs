@@ -72,6 +72,24 @@ impl<T> PrefixMap<T> {
         levels[at].prefixes.entry(key).or_insert_with(make)
     }
 
+    /// Forgets exactly this prefix.
+    pub(crate) fn remove(&mut self, prefix: Prefix) {
+        let length = prefix.net().prefix_len();
+        let levels = self.family_mut(prefix.net().addr());
+        let Ok(at) = levels.binary_search_by(|level| length.cmp(&level.length)) else {
+            return;
+        };
+        let key = bits(prefix.net().addr()) & levels[at].mask;
+        levels[at].prefixes.remove(&key);
+        if levels[at].prefixes.is_empty() {
+            levels.remove(at);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
+
     /// The value of the prefix that holds every address of this one's family.
     pub(crate) fn zero(&self, address: IpAddr) -> Option<&T> {
         let level = self.family(address).last()?;
@@ -141,6 +159,21 @@ mod tests {
                 let found: Vec<_> = map.matches(address).copied().collect();
                 prop_assert_eq!(found, scan);
             }
+            let (gone, kept) = prefixes.split_at(prefixes.len() / 2);
+            for &prefix in gone {
+                map.remove(prefix);
+            }
+            let kept: Vec<_> = kept.iter().filter(|p| !gone.contains(p)).collect();
+            for address in [v4, v6] {
+                let found = map.matches(address).count();
+                let kept = kept.iter().filter(|p| p.contains_addr(address));
+                let kept: std::collections::BTreeSet<_> = kept.collect();
+                prop_assert_eq!(found, kept.len());
+            }
+            for prefix in kept {
+                map.remove(*prefix);
+            }
+            prop_assert!(map.is_empty());
         }
     }
 }

@@ -5,6 +5,7 @@ mod peerings;
 mod ports;
 #[cfg(test)]
 mod tests;
+mod transit;
 mod vpcs;
 
 use std::{collections::VecDeque, net::IpAddr, sync::Arc};
@@ -18,7 +19,7 @@ use weft_model::{
     },
 };
 
-use self::ports::PolicyCache;
+use self::{ports::PolicyCache, transit::Transit};
 use super::{
     Acl, ApplyError, Config, HostSlot, MappingEntry, PublicEntry, SubnetConfig, VpcConfig, VpcSlot,
     ZoneConfig, Zones, route::Routes,
@@ -70,6 +71,7 @@ pub struct Tables {
     ports: Map<InterfaceId, Port>,
     peerings: Map<PeeringId, PeeringState>,
     policies: PolicyCache,
+    transit: Transit,
     /// How often each port slot was given out.
     generations: Vec<u32>,
     /// Slots to reuse, the longest free first.
@@ -91,6 +93,7 @@ impl Tables {
             ports: Map::default(),
             peerings: Map::default(),
             policies: PolicyCache::default(),
+            transit: Transit::default(),
             generations: Vec::new(),
             free_ports: VecDeque::new(),
             free_vpcs: Vec::new(),
@@ -126,6 +129,11 @@ impl Tables {
             Delta::Upsert(State::Port(port)) => return self.upsert_port(port),
             Delta::Upsert(State::Nat(nat)) => return self.upsert_nat(&nat),
             Delta::Upsert(State::Lease(lease)) => self.set_lease(&lease),
+            Delta::Upsert(State::TransitTarget(target)) => self.set_transit_target(target.id, true),
+            Delta::Upsert(State::TransitRoute(route)) => self.upsert_transit_route(&route),
+            Delta::Upsert(State::TransitAttachment(attachment)) => {
+                self.upsert_attachment(&attachment);
+            }
             Delta::Upsert(State::RouteTable(table)) => return self.upsert_route_table(&table),
             Delta::Upsert(State::FlowLog(log)) => {
                 Arc::make_mut(&mut self.config.flow_logs).insert(log.id, Arc::new(log));
@@ -143,8 +151,14 @@ impl Tables {
     }
 
     /// The configuration as it is now. Parts that didn't change are those of the one before.
-    pub fn publish(&self) -> Arc<Config> {
+    pub fn publish(&mut self) -> Arc<Config> {
+        self.settle_transit();
         Arc::new(self.config.clone())
+    }
+
+    /// The configuration, short of what only publishing lets follow from the last changes.
+    pub const fn config(&self) -> &Config {
+        &self.config
     }
 
     fn remove(&mut self, key: &StateKey) {
@@ -164,6 +178,9 @@ impl Tables {
             StateKey::Port(interface) => self.remove_port(*interface),
             StateKey::Nat(nat) => self.remove_nat(*nat),
             StateKey::Lease(key) => self.clear_lease(*key),
+            StateKey::TransitTarget(id) => self.set_transit_target(*id, false),
+            StateKey::TransitRoute(id) => self.remove_transit_route(*id),
+            StateKey::TransitAttachment(id) => self.remove_attachment(*id),
             StateKey::RouteTable(table) => self.remove_route_table(*table),
             StateKey::FlowLog(log) => {
                 Arc::make_mut(&mut self.config.flow_logs).remove(log);
@@ -178,7 +195,9 @@ impl Tables {
     fn touch(&mut self, slot: VpcSlot) -> Option<&mut VpcConfig> {
         self.stamp = self.stamp.wrapping_add(1);
         let stamp = self.stamp;
-        let peers = Arc::clone(&self.config.vpc(slot)?.peers);
+        let vpc = self.config.vpc(slot)?;
+        self.transit.touch(vpc.id);
+        let peers = Arc::clone(&vpc.peers);
         for &peer in peers.values() {
             if let Some(peer) = self.vpc_mut(peer) {
                 peer.generation = stamp;

@@ -7,12 +7,16 @@ use std::{
 
 use weft_model::{
     Block4, DnsLabel, DnsName, InterfaceId, Mac, NatGatewayId, NetworkAclId, PeeringId, Prefix,
-    RegionName, RouteTableId, SubnetBlock6, SubnetId, Vni, VpcBlock6, VpcDns, VpcId, ZoneName,
+    RegionName, RouteTableId, SubnetBlock6, SubnetId, TransitGatewayId, Vni, VpcBlock6, VpcDns,
+    VpcId, ZoneName,
 };
 
 use super::{
-    Acl, MappingEntry, NatConfig, VpcSlot, ZoneConfig, Zones, balancers::Balancers,
-    mapping::Mappings, route::Routes,
+    Acl, MappingEntry, NatConfig, VpcSlot, ZoneConfig, Zones,
+    balancers::Balancers,
+    mapping::Mappings,
+    route::Routes,
+    transit::{Attached, Neighbours},
 };
 use crate::hash::Map;
 
@@ -101,6 +105,10 @@ pub struct VpcConfig {
     pub(crate) mappings: Mappings,
     /// The other VPCs of its active peerings, as far as they are here.
     pub(crate) peers: Arc<Map<PeeringId, VpcSlot>>,
+    /// Its attachments to transit gateways.
+    pub(crate) attachments: Arc<Map<TransitGatewayId, Attached>>,
+    /// The other VPCs that transit gateways lead to from here, or from to here.
+    pub(crate) neighbours: Arc<Neighbours>,
     pub(crate) zones: Arc<Zones>,
     pub(crate) balancers: Arc<Balancers>,
 }

@@ -515,8 +515,8 @@ fn vouch(
     }
 }
 
-/// Whether an interface of a peered VPC on the host may send this: from its own address, by the
-/// router; or from any of that VPC's, where one forwards.
+/// Whether an interface on the host, of a peered VPC or of one that a transit gateway leads here from,
+/// may send this: from its own address, by the router; or from any of that VPC's, where one forwards.
 fn crosses(
     config: &Config,
     vpc: &VpcConfig,
@@ -527,7 +527,13 @@ fn crosses(
         let entry = peer.mapping(address);
         entry.is_some_and(|entry| entry.host_slot == host || peer.mappings.forwards(host))
     };
-    mac == Mac::ROUTER && config.peers(vpc).any(is_there)
+    if mac != Mac::ROUTER {
+        return false;
+    }
+    // The VPC's own addresses are nobody else's here.
+    let foreign = || !vpc.prefixes().any(|block| block.contains_addr(address));
+    let mut senders = config.senders(vpc, address);
+    config.peers(vpc).any(is_there) || senders.any(is_there) && foreign()
 }
 
 /// What a port may get: what is for itself, unless it forwards; never what only a router says.

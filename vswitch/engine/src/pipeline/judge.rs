@@ -51,7 +51,7 @@ impl Packet<'_> {
 
     /// Who holds the other end's address now.
     pub(super) fn peer_holder(&self, direction: Direction) -> Holder {
-        let entry = self.view.other_end(self.peer(direction));
+        let entry = self.view.holder(self.peer(direction));
         Holder::of(entry.map(|entry| entry.interface))
     }
 

@@ -126,7 +126,7 @@ impl Core {
         // An untracked connection is no more than its rules; one whose other end is another
         // interface's by now is over.
         let tracked = !flow.flags.has(Flags::UNTRACKED);
-        let remote = packet.view.other_end(flow.key.remote());
+        let remote = packet.view.holder(flow.key.remote());
         let lives = flow.peer == Holder::of(remote.map(|entry| entry.interface));
         (tracked && lives || is_awake(Mutation::AnyError)).then_some(at)
     }

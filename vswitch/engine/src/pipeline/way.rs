@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use weft_model::{Mac, Mtu, PeeringId, RouteTarget, Vni};
+use weft_model::{Mac, Mtu, RouteInTransit, RouteTarget, Vni};
 use weft_packet::{build::IcmpError, checksum, fragment::fragment, headers::L4, rewrite};
 
 use super::{Core, Packet, malformed, nat, outside, translate};
 use crate::{
-    config::{Direction, HostSlot, MappingEntry, PortView, VpcConfig},
+    config::{Direction, HostSlot, MappingEntry, PortView, VpcConfig, transit::Attached},
     drop::{Drop, DropObject, DropReason},
     flow::{Abroad, Flow, FlowKey, Hop, NextHop},
     frame::Frame,
@@ -97,10 +97,17 @@ impl Way {
             RouteTarget::Interface(interface) => view.vpc.interface(interface).ok_or_else(dead)?,
             RouteTarget::Peering(id) => {
                 let peer = view.config.peer(view.vpc, id).ok_or_else(dead)?;
-                return Self::across(view, (from, to), (id, peer), abroad);
+                let blame = |reason| Drop::because(reason, DropObject::Peering(id));
+                let entry = peer.mapping(to);
+                let entry = entry.ok_or_else(|| blame(DropReason::PeerNoMapping));
+                return Self::across(view, from, (peer, entry), blame, abroad);
             }
             RouteTarget::InternetGateway(_) | RouteTarget::EgressGateway(_) => {
                 return Ok(Self::OUTSIDE);
+            }
+            RouteTarget::TransitGateway(id) => {
+                let attached = view.vpc.attachments.get(&id).ok_or_else(dead)?;
+                return Self::by_transit(view, (from, to), attached, abroad);
             }
             // The gateway says more.
             RouteTarget::Nat(_) => return Ok(Self::OUTSIDE),
@@ -110,20 +117,56 @@ impl Way {
         Self::to(view, entry, if back { Hop::Back } else { Hop::Routed })
     }
 
-    /// To the interface of a peered VPC that holds the address: nothing behind it is reached, and what
-    /// isn't the VPC's own doesn't pass.
-    fn across(
+    /// By the table of the transit gateway that the VPC's attachment is associated with.
+    fn by_transit(
         view: &PortView<'_>,
         (from, to): (IpAddr, IpAddr),
-        (id, peer): (PeeringId, &VpcConfig),
+        attached: &Attached,
         abroad: &mut Abroad,
     ) -> Result<Self, Drop> {
-        let blame = |reason| Drop::because(reason, DropObject::Peering(id));
+        let blame = |id, reason| Drop::because(reason, DropObject::TransitAttachment(id));
+        let without = || blame(attached.id, DropReason::TransitNoTable);
+        let table = attached.table.ok_or_else(without)?;
+        let routes = view.config.transit_routes(table);
+        let Some(route) = routes.and_then(|routes| routes.longest(to)) else {
+            let object = DropObject::TransitTable(table);
+            return Err(Drop::because(DropReason::TransitNoRoute, object));
+        };
+        let destination = route.destination;
+        view.config.note(|| Step::Transit {
+            attachment: attached.id,
+            table,
+            destination,
+            to: route.hop.map(|hop| hop.attachment),
+        });
+        let id = RouteInTransit { table, destination };
+        let dead = Drop::because(DropReason::Blackhole, DropObject::TransitRoute(id));
+        let hop = route.hop.ok_or(dead)?;
+        let blame = |reason| blame(hop.attachment, reason);
+        let there = view.vpc.neighbours.receiver(hop.vpc);
+        let there = there.and_then(|slot| view.config.vpc(slot));
+        let there = there.ok_or_else(|| blame(DropReason::TransitNoMapping))?;
+        if there.prefixes().any(|block| block.contains_addr(from)) {
+            return Err(blame(DropReason::TransitOverlap));
+        }
+        let entry = there.mapping(to);
+        let entry = entry.ok_or_else(|| blame(DropReason::TransitNoMapping));
+        Self::across(view, from, (there, entry), blame, abroad)
+    }
+
+    /// To an interface of another VPC: nothing behind that is reached, and what isn't the sender's VPC's
+    /// own doesn't pass.
+    fn across(
+        view: &PortView<'_>,
+        from: IpAddr,
+        (peer, entry): (&VpcConfig, Result<&MappingEntry, Drop>),
+        blame: impl Fn(DropReason) -> Drop,
+        abroad: &mut Abroad,
+    ) -> Result<Self, Drop> {
         if view.mapping(from).is_none() && !is_awake(Mutation::AnySourceAcross) {
             return Err(blame(DropReason::ForeignSource));
         }
-        let entry = peer.mapping(to);
-        let entry = entry.ok_or_else(|| blame(DropReason::PeerNoMapping))?;
+        let entry = entry?;
         let way = Self::into(view, peer, entry, Hop::Routed)?;
         let next = match way.next {
             NextHop::Tunnel(host) => abroad.hop(host, peer.vni),

@@ -200,11 +200,11 @@ impl Net {
 
     /// What the host's engine works by.
     pub fn config(&self, host: usize) -> Arc<Config> {
-        self.hosts[host].tables.publish()
+        Arc::new(self.hosts[host].tables.config().clone())
     }
 
     pub fn port_of(&self, eni: &Eni) -> PortIndex {
-        let config = self.hosts[eni.host].tables.publish();
+        let config = self.hosts[eni.host].tables.config();
         config.port_of(eni.interface).unwrap().index
     }
 
@@ -350,7 +350,7 @@ impl Net {
     }
 
     fn interface(&self, host: usize, port: PortIndex) -> InterfaceId {
-        let config = self.hosts[host].tables.publish();
+        let config = self.hosts[host].tables.config();
         config.port(port).unwrap().interface
     }
 }

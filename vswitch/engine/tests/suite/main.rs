@@ -21,3 +21,4 @@ mod routes;
 mod services;
 mod tables;
 mod tcp;
+mod transit;

@@ -134,6 +134,11 @@ fn delete(cloud: &Cloud, key: ResourceKey) -> Answer {
         ResourceKey::Subnet(id) => subnet::delete(cloud, id, None),
         ResourceKey::Interface(id) => interface::delete(cloud, id, None),
         ResourceKey::Peering(id) => super::super::peering::delete(cloud, id, None),
+        ResourceKey::TransitGateway(id) => super::super::transit_gateway::delete(cloud, id, None),
+        ResourceKey::TransitTable(id) => super::super::transit_table::delete(cloud, id, None),
+        ResourceKey::TransitAttachment(id) => {
+            super::super::transit_attachment::delete(cloud, id, None)
+        }
         ResourceKey::PublicPool(id) => public_pool::delete(cloud, id, None),
         ResourceKey::ElasticAddress(id) => elastic_address::delete(cloud, id, None),
         ResourceKey::InternetGateway(id) => internet_gateway::delete(cloud, id, None),

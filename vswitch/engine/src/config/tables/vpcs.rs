@@ -60,6 +60,8 @@ impl Tables {
             nats: Arc::default(),
             mappings: Mappings::default(),
             peers: Arc::default(),
+            attachments: Arc::default(),
+            neighbours: Arc::default(),
             zones: Arc::default(),
             balancers: Arc::default(),
         }));
@@ -72,6 +74,7 @@ impl Tables {
         };
         self.held.insert(state.id, held);
         self.relink_around(state.id);
+        self.transit.moved(state.id);
     }
 
     fn update_vpc(&mut self, slot: VpcSlot, state: VpcState) {
@@ -86,6 +89,7 @@ impl Tables {
             vpc.region = state.region;
             vpc.dns = Arc::new(state.dns);
         }
+        self.transit.moved(id);
         // The tunnel finds ports by VNI.
         self.recompile(id, |_| true);
     }
@@ -105,6 +109,7 @@ impl Tables {
         Arc::make_mut(&mut self.config.by_vni).remove(&vni);
         Arc::make_mut(&mut self.config.vpcs)[slot.0 as usize] = None;
         self.relink_around(vpc);
+        self.transit.moved(vpc);
         self.free_vpcs.push(slot);
     }
 }
