@@ -18,6 +18,8 @@ use weft_proto::v1::{
     public_pools_client::PublicPoolsClient, regions_client::RegionsClient,
     route_tables_client::RouteTablesClient, security_groups_client::SecurityGroupsClient,
     subnets_client::SubnetsClient, target_groups_client::TargetGroupsClient,
+    transit_attachments_client::TransitAttachmentsClient,
+    transit_gateways_client::TransitGatewaysClient, transit_tables_client::TransitTablesClient,
     vpcs_client::VpcsClient, zones_client::ZonesClient,
 };
 
@@ -128,6 +130,9 @@ impl Api {
         load_balancers, LoadBalancersClient;
         listeners, ListenersClient;
         peerings, PeeringsClient;
+        transit_gateways, TransitGatewaysClient;
+        transit_attachments, TransitAttachmentsClient;
+        transit_tables, TransitTablesClient;
         private_zones, PrivateZonesClient;
         public_pools, PublicPoolsClient;
         elastic_addresses, ElasticAddressesClient;
@@ -158,6 +163,9 @@ impl Api {
         list_load_balancers, load_balancers, LoadBalancer, load_balancers;
         list_listeners, listeners, Listener, listeners;
         list_peerings, peerings, Peering, peerings;
+        list_transit_gateways, transit_gateways, TransitGateway, transit_gateways;
+        list_transit_attachments, transit_attachments, TransitAttachment, transit_attachments;
+        list_transit_tables, transit_tables, TransitTable, transit_tables;
         list_private_zones, private_zones, PrivateZone, private_zones;
     }
 

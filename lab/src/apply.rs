@@ -9,6 +9,7 @@ pub(crate) mod outside;
 mod peerings;
 mod places;
 mod removal;
+mod transit;
 mod view;
 mod watch;
 mod write;
@@ -118,6 +119,7 @@ pub async fn apply(
     }
     // Before the rules, which may name groups of peered VPCs.
     peerings::create(api, &mut view, topology).await?;
+    transit::create(api, &mut view, topology).await?;
     for vpc in &topology.vpcs {
         groups::rules(api, &mut view, vpc).await?;
         write::subnets(api, &mut view, vpc).await?;
@@ -141,6 +143,7 @@ pub async fn apply(
     watch::flow_logs(api, &view, topology, before).await?;
     if let Some(before) = before {
         peerings::remove(api, &view, before, topology).await?;
+        transit::remove(api, &view, before, topology).await?;
         removal::rest(api, &view, before, topology).await?;
     }
     Ok(())

@@ -19,6 +19,7 @@ mod run;
 mod source;
 #[cfg(test)]
 mod tests;
+mod transit;
 mod vpc;
 mod watch;
 mod yaml;
@@ -36,6 +37,9 @@ pub use name::{ItemName, ItemNameError, LabName};
 pub use outside::Routing;
 pub use run::{NeedSpec, RunSpec};
 pub use source::{At, Diagnostic, Rejected, Span};
+pub use transit::{
+    DEFAULT_TRANSIT_TABLE, TransitAttachmentSpec, TransitRouteSpec, TransitSpec, TransitTableSpec,
+};
 pub(crate) use vpc::all_egress;
 use weft_model::{
     AclEntry, Block4, Carried, DnsName, Family, HealthCheck, HostName, IdleTimeout, LogFormat,
@@ -72,6 +76,8 @@ pub struct Topology {
     pub vpcs: Vec<VpcSpec>,
     /// The peerings of VPCs.
     pub peerings: Vec<PeeringSpec>,
+    /// The transit gateways.
+    pub transit_gateways: Vec<TransitSpec>,
     /// The workloads.
     pub workloads: Vec<WorkloadSpec>,
     /// Names that only some VPCs see.
@@ -292,6 +298,8 @@ pub enum TargetSpec {
     Workload(At<ItemName>),
     /// To the VPC on the other side of a peering.
     Peering(At<ItemName>),
+    /// To a transit gateway that the VPC is attached to.
+    TransitGateway(At<ItemName>),
     /// To the VPC's internet gateway.
     Internet,
     /// To the VPC's egress-only internet gateway.

@@ -6,7 +6,7 @@ use super::{
     groups,
     view::{View, Where},
 };
-use crate::topology::{Span, Topology, VpcSpec};
+use crate::topology::{DEFAULT_TRANSIT_TABLE, Span, Topology, TransitSpec, VpcSpec};
 
 /// An object as its author knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,9 @@ impl Places {
                 places.add(id, nat.name.to_string(), nat.name.span);
             }
         }
+        for gateway in &topology.transit_gateways {
+            places.add_transit(view, gateway);
+        }
         places
     }
 
@@ -74,6 +77,40 @@ impl Places {
                 self.add(format!("{id} {destination}"), name, route.destination.span);
             }
             self.add(id, table.name.to_string(), table.name.span);
+        }
+    }
+
+    fn add_transit(&mut self, view: &View, gateway: &TransitSpec) {
+        let name = gateway.name.as_str();
+        self.add(view.transit_id(name), name.to_owned(), gateway.name.span);
+        for attachment in &gateway.attachments {
+            let vpc = attachment.vpc.as_str();
+            let id = view.attachment_id(name, vpc);
+            self.add(id.clone(), format!("{name}/{vpc}"), attachment.vpc.span);
+            for (table, destination) in view.announced(name, &id) {
+                let called = format!("{name}/{} {destination}", table.1);
+                let object = format!("{} {destination}", table.0);
+                self.add(object, called, attachment.vpc.span);
+            }
+        }
+        for table in &gateway.tables {
+            let own = table.name.as_str();
+            let id = view.transit_table_id(name, own);
+            for route in &table.routes {
+                let destination = route.destination.to_string();
+                let called = format!("{name}/{own} {destination}");
+                self.add(
+                    format!("{id} {destination}"),
+                    called,
+                    route.destination.span,
+                );
+            }
+            self.add(id, format!("{name}/{own}"), table.name.span);
+        }
+        if gateway.table(DEFAULT_TRANSIT_TABLE).is_none() {
+            let id = view.transit_table_id(name, DEFAULT_TRANSIT_TABLE);
+            let called = format!("{name}/{DEFAULT_TRANSIT_TABLE}");
+            self.add(id, called, gateway.name.span);
         }
     }
 

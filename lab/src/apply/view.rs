@@ -6,7 +6,7 @@ use weft_proto::v1 as wire;
 
 use crate::{
     api::{Api, ApiError, name_of},
-    topology::{DEFAULT_ACL, DEFAULT_GROUP, MAIN_TABLE},
+    topology::{DEFAULT_ACL, DEFAULT_GROUP, DEFAULT_TRANSIT_TABLE, MAIN_TABLE},
 };
 
 /// A name inside a VPC's name.
@@ -40,6 +40,11 @@ pub struct View {
     pub(super) interfaces: HashMap<String, wire::Interface>,
     pub(super) peerings: HashMap<String, wire::Peering>,
     pub(super) nats: HashMap<Where, wire::NatGateway>,
+    pub(super) transit_gateways: HashMap<String, wire::TransitGateway>,
+    /// By gateway and table.
+    pub(super) transit_tables: HashMap<Where, wire::TransitTable>,
+    /// By gateway and VPC.
+    pub(super) attachments: HashMap<Where, wire::TransitAttachment>,
 }
 
 impl View {
@@ -94,7 +99,38 @@ impl View {
         view.groups = by(api.list_security_groups().await?, |g| {
             inside(&g.vpc, &g.group_name)
         });
+        view.load_transit(api, &vpcs).await?;
         Ok(view)
+    }
+
+    /// `vpcs` are their names by id.
+    async fn load_transit(
+        &mut self,
+        api: &Api,
+        vpcs: &HashMap<String, String>,
+    ) -> Result<(), ApiError> {
+        self.transit_gateways = by(api.list_transit_gateways().await?, |g| {
+            name_of(g.meta.as_ref()).to_owned()
+        });
+        let gateways = self.transit_gateways.iter();
+        let gateways: HashMap<&str, &str> = gateways
+            .map(|(name, g)| (g.id.as_str(), name.as_str()))
+            .collect();
+        let gateway = |id: &str| gateways.get(id).copied().unwrap_or_default();
+        self.transit_tables = by(api.list_transit_tables().await?, |t| {
+            let own = name_of(t.meta.as_ref());
+            let name = if own.is_empty() {
+                DEFAULT_TRANSIT_TABLE
+            } else {
+                own
+            };
+            Where::new(gateway(&t.transit_gateway), name)
+        });
+        self.attachments = by(api.list_transit_attachments().await?, |a| {
+            let vpc = vpcs.get(&a.vpc).map_or("", String::as_str);
+            Where::new(gateway(&a.transit_gateway), vpc)
+        });
+        Ok(())
     }
 
     /// Notes a new VPC with the table and the group that came with it.
@@ -164,6 +200,43 @@ impl View {
     pub(super) fn nat_id(&self, vpc: &str, name: &str) -> String {
         let found = self.nats.get(&Where::new(vpc, name));
         found.map(|n| n.id.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn transit_id(&self, name: &str) -> String {
+        let found = self.transit_gateways.get(name);
+        found.map(|g| g.id.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn transit_table_id(&self, gateway: &str, name: &str) -> String {
+        let found = self.transit_tables.get(&Where::new(gateway, name));
+        found.map(|t| t.id.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn attachment_id(&self, gateway: &str, vpc: &str) -> String {
+        let found = self.attachments.get(&Where::new(gateway, vpc));
+        found.map(|a| a.id.clone()).unwrap_or_default()
+    }
+
+    /// What the attachment announces, and to which tables of its gateway: their ids and names.
+    pub(super) fn announced<'v>(
+        &'v self,
+        gateway: &'v str,
+        attachment: &'v str,
+    ) -> impl Iterator<Item = ((&'v str, &'v str), &'v str)> {
+        let tables = self.transit_tables.iter();
+        let own = tables.filter(move |(key, _)| key.vpc == gateway);
+        let target = wire::transit_route::Target::Attachment(attachment.to_owned());
+        own.flat_map(move |(key, table)| {
+            let target = target.clone();
+            let announced = table.routes.iter().filter(move |route| {
+                route.origin == wire::route::Origin::Propagated as i32
+                    && route.target.as_ref() == Some(&target)
+            });
+            announced.map(|route| {
+                let table = (table.id.as_str(), key.name.as_str());
+                (table, route.destination.as_str())
+            })
+        })
     }
 
     pub(super) fn interface_id(&self, workload: &str) -> String {

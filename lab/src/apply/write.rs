@@ -440,6 +440,9 @@ pub(super) async fn routes(api: &Api, view: &mut View, spec: &VpcSpec) -> Result
                 TargetSpec::Nat(name) => {
                     Target::NatGateway(view.nat_id(spec.name.as_str(), name.as_str()))
                 }
+                TargetSpec::TransitGateway(name) => {
+                    Target::TransitGateway(view.transit_id(name.as_str()))
+                }
                 TargetSpec::Internet => {
                     Target::InternetGateway(outside::internet(api, &vpc).await?)
                 }

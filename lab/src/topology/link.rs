@@ -13,7 +13,7 @@ use super::{
     peering,
     read::{Reader, nearest},
     source::{At, Span},
-    watch,
+    transit, watch,
 };
 
 /// Hosts of one lab: the kernel's bridge has 1024 ports (BR_MAX_PORTS).
@@ -37,6 +37,7 @@ pub(super) fn resolve(
 ) {
     limits(r, topology);
     peering::peerings(r, topology);
+    transit::gateways(r, topology);
     outside::check(r, topology);
     nat::check(r, topology);
     for vpc in &topology.vpcs {
@@ -250,6 +251,7 @@ fn route_target(r: &mut Reader, topology: &Topology, vpc: &VpcSpec, route: &Rout
         TargetSpec::Workload(name) => name,
         TargetSpec::Peering(name) => return peering::route(r, topology, vpc, name),
         TargetSpec::Nat(name) => return nat::route(r, vpc, route, name),
+        TargetSpec::TransitGateway(name) => return transit::vpc_route(r, topology, vpc, name),
         TargetSpec::Internet | TargetSpec::Egress | TargetSpec::Blackhole => return,
     };
     match topology.workload(name) {

@@ -10,7 +10,7 @@ use super::{
     read::{Fields, Reader},
     run,
     source::{At, Diagnostic, Span},
-    vpc, watch,
+    transit, vpc, watch,
     yaml::{self, Node},
 };
 
@@ -21,6 +21,7 @@ const KEYS: &[&str] = &[
     "prefix_lists",
     "vpcs",
     "peerings",
+    "transit_gateways",
     "workloads",
     "private_zones",
     "flow_logs",
@@ -62,6 +63,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
     let prefix_lists = named(&mut r, &fields, "prefix_lists", acl::prefix_list);
     let vpcs = named(&mut r, &fields, "vpcs", vpc::vpc);
     let peerings = named(&mut r, &fields, "peerings", peering::peering);
+    let transit_gateways = named(&mut r, &fields, "transit_gateways", transit::gateway);
     let workloads = named(&mut r, &fields, "workloads", workload);
     let private_zones = named(&mut r, &fields, "private_zones", options::private_zone);
     let flow_logs = named(&mut r, &fields, "flow_logs", watch::flow_log);
@@ -82,6 +84,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         prefix_lists,
         vpcs,
         peerings,
+        transit_gateways,
         workloads,
         private_zones,
         flow_logs,

@@ -35,12 +35,13 @@ const SUBNET_KEYS: [&str; 6] = [
     "public",
 ];
 const GROUP_KEYS: [&str; 3] = ["description", "ingress", "egress"];
-const ROUTE_KEYS: [&str; 6] = [
+const ROUTE_KEYS: [&str; 7] = [
     "destination",
     "prefix_list",
     "via",
     "nat_gateway",
     "peering",
+    "transit_gateway",
     "blackhole",
 ];
 
@@ -159,17 +160,22 @@ fn target(r: &mut Reader, node: &Node, fields: &Fields<'_>) -> Option<TargetSpec
     let via = r.optional::<ItemName>(fields, "via").map(by_word);
     let nat = r.optional(fields, "nat_gateway").map(TargetSpec::Nat);
     let peering = r.optional(fields, "peering").map(TargetSpec::Peering);
+    let transit = r.optional(fields, "transit_gateway");
+    let transit = transit.map(TargetSpec::TransitGateway);
     let blackhole = r.flag(fields, "blackhole", false);
     let blackhole = blackhole.then_some(TargetSpec::Blackhole);
-    let mut given = [via, nat, peering, blackhole].into_iter().flatten();
+    let mut given = [via, nat, peering, transit, blackhole]
+        .into_iter()
+        .flatten();
     if let (Some(target), None) = (given.next(), given.next()) {
         return Some(target);
     }
     let help = "`via: WORKLOAD` sends to a workload that forwards, `nat_gateway: NAME` out by a NAT \
-                gateway, `peering: PEERING` to a peered VPC, `blackhole: true` drops";
+                gateway, `peering: PEERING` to a peered VPC, `transit_gateway: NAME` to one that the VPC is \
+                attached to, `blackhole: true` drops";
     r.error_help(
         node.span,
-        "a route has one of `via`, `nat_gateway`, `peering` and `blackhole: true`",
+        "a route has one of `via`, `nat_gateway`, `peering`, `transit_gateway` and `blackhole: true`",
         help,
     );
     None

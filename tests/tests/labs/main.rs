@@ -18,4 +18,5 @@ mod peerings;
 mod prose;
 mod services;
 mod traffic;
+mod transit;
 mod watch;
