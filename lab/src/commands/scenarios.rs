@@ -36,11 +36,14 @@ pub(super) fn list(global: &Global) -> Result<(), LabError> {
     }
     let mut table = print::table(&["SCENARIO", "EXERCISE", "ABOUT"]);
     for row in &rows {
-        let set = row.parameters.join(" ");
+        let set = match row.parameters.join(", ") {
+            none if none.is_empty() => none,
+            some => format!(" ({some})"),
+        };
         table.add_row([
             row.name.to_owned(),
             if row.exercise { "yes" } else { "-" }.to_owned(),
-            format!("{} {set}", row.about).trim_end().to_owned(),
+            format!("{}{set}", row.about),
         ]);
     }
     Ok(print::line(&print::aligned(table))?)

@@ -256,6 +256,38 @@ fn what_has_no_exercise_says_so() {
 }
 
 #[test]
+fn a_mark_is_given_even_of_a_lab_that_lacks_what_is_tried() {
+    let Some(user) = User::new(Mode::Rootless) else {
+        return;
+    };
+    let exercise = "name: y
+hosts: {h1: {zone: a}}
+vpcs: {v: {cidr: 10.0.0.0/16, subnets: {s: {cidr: 10.0.1.0/24, zone: a}}}}
+workloads:
+  one: {host: h1, vpc: v, subnet: s}
+  two: {host: h1, vpc: v, subnet: s}
+exercise:
+  task: Be two.
+  criteria:
+    - {name: runs, try: {in: two, run: 'true'}}
+    - {name: is alone, checks: {from: two, to: one, port: 80, expect: blocked}}
+    - {name: is one, points: 2, try: {in: one, run: echo one, prints: one}}
+";
+    let file = user.file("exercise.yaml", exercise);
+    let (cloud, _) = exercise.split_once("exercise:").unwrap();
+    let less = cloud.replace("  two: {host: h1, vpc: v, subnet: s}\n", "");
+    let lab = Lab::up(user, &less);
+    let (ended, mark) = grade(&lab, file.to_str().unwrap());
+    assert_eq!(ended.code(), 1, "{ended:#?}");
+    assert_eq!(unmet(&mark), ["runs", "is alone"].into(), "{mark:#}");
+    assert_eq!((&mark["points"], &mark["of"]), (&2.into(), &4.into()));
+    assert!(
+        mark.to_string().contains("there is no workload two"),
+        "{mark:#}"
+    );
+}
+
+#[test]
 fn a_lab_is_up_when_its_programs_listen_and_says_which_does_not() {
     let Some(user) = User::new(Mode::Rootless) else {
         return;

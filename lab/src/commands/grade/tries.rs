@@ -11,7 +11,12 @@ use std::{
 use super::Finding;
 use crate::{
     error::LabError,
-    runtime::{client::Control, dirs::LabDir, programs, wire::Program},
+    runtime::{
+        client::{Control, ControlError},
+        dirs::LabDir,
+        programs,
+        wire::Program,
+    },
     topology::{ExerciseSpec, TrySpec},
 };
 
@@ -64,12 +69,20 @@ fn once(dir: &LabDir, spec: &TrySpec) -> Result<Finding, LabError> {
         Some(text) => format!("`{}` in {} prints `{text}`", spec.run, spec.place.value),
         None => format!("`{}` in {} succeeds", spec.run, spec.place.value),
     };
-    let (code, output) = run(dir, spec)?;
     let prints = spec.prints.as_ref();
+    let (met, seen) = match run(dir, spec) {
+        Ok((code, output)) => {
+            let printed = prints.is_none_or(|text| output.contains(text));
+            (code == 0 && printed, seen(code, &output))
+        }
+        // The workload isn't there, say: that is the learner's to mend.
+        Err(LabError::Control(ControlError::Refused { message, .. })) => (false, message),
+        Err(error) => return Err(error),
+    };
     Ok(Finding {
-        met: code == 0 && prints.is_none_or(|text| output.contains(text)),
+        met,
         expected: wanted,
-        seen: seen(code, &output),
+        seen,
         decided: None,
     })
 }
