@@ -103,6 +103,10 @@ pub const ALL: &[Scenario] = &[
         "storage",
         "Redis in three zones, with sentinels that outlive one of them"
     ),
+    lesson!(
+        "private-subnets",
+        "workers that go out through a NAT gateway, and nobody comes in to"
+    ),
 ];
 
 /// Why a scenario can't be rendered.

@@ -123,6 +123,9 @@ async fn beside_vpcs(api: &Api, names: &mut Names) -> Result<(), ApiError> {
     for balancer in api.list_load_balancers().await? {
         names.add("nlb", "", name_of(balancer.meta.as_ref()), &balancer.id);
     }
+    for nat in api.list_nat_gateways().await? {
+        names.add("nat", &nat.vpc, name_of(nat.meta.as_ref()), &nat.id);
+    }
     for log in api.list_flow_logs().await? {
         names.add("fl", "", name_of(log.meta.as_ref()), &log.id);
     }

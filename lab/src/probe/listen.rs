@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{self, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{TcpListener, TcpStream, UdpSocket},
     thread,
     time::Duration,
 };
@@ -22,7 +22,8 @@ pub(super) fn start(plan: &mut Plan) {
         match bind(&listener) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                foreign.insert((listener.tcp, listener.id, listener.address));
+                let address = listener.address;
+                foreign.insert((listener.tcp, listener.id, address.is_ipv6(), address.port()));
             }
             // The probe will show it: nothing answers there.
             Err(error) => {
@@ -31,9 +32,10 @@ pub(super) fn start(plan: &mut Plan) {
         }
     }
     for probe in &mut plan.probes {
-        let address = SocketAddr::new(probe.address, probe.port);
+        // From outside it goes to another address than the one that is listened on.
+        let (ipv6, port) = (probe.address.is_ipv6(), probe.port);
         let tcp = probe.transport == "tcp";
-        let taken = |id: u64| foreign.contains(&(tcp, id, address));
+        let taken = |id: u64| foreign.contains(&(tcp, id, ipv6, port));
         probe.listener = probe.listener.filter(|id| !taken(*id));
     }
 }

@@ -187,6 +187,15 @@ fn a_service_outlives_a_zone() {
 }
 
 #[test]
+fn workers_go_out_through_a_nat_gateway() {
+    let fails = [
+        "Workers of zone a reach the internet",
+        "Workers of zone b reach the internet",
+    ];
+    rootless("private-subnets", &fails);
+}
+
+#[test]
 fn messages_come_through_gateways_of_both_zones() {
     let fails = [
         "Messages come through either gateway",

@@ -63,6 +63,9 @@ impl Cloud {
         for balancer in api.list_load_balancers().await? {
             note("load balancer", "", name_of(balancer.meta.as_ref()));
         }
+        for nat in api.list_nat_gateways().await? {
+            note("NAT gateway", &nat.vpc, name_of(nat.meta.as_ref()));
+        }
         for log in api.list_flow_logs().await? {
             note("flow log", "", name_of(log.meta.as_ref()));
         }
@@ -223,6 +226,8 @@ fn wanted(topology: &Topology) -> Vec<(&'static str, String)> {
         all.extend(groups.map(|g| ("security group", inside(&g.name))));
         let acls = vpc.acls.iter();
         all.extend(acls.map(|acl| ("network ACL", inside(&acl.name))));
+        let nats = vpc.nats.iter();
+        all.extend(nats.map(|nat| ("NAT gateway", inside(&nat.name))));
     }
     let workloads = topology.workloads.iter();
     all.extend(workloads.map(|w| ("workload", w.name.to_string())));
