@@ -1,9 +1,14 @@
 //! Peered VPCs talk, and only they.
 
-use weft_tests::{Lab, User, both_modes};
+use std::time::Duration;
+
+use weft_tests::{Lab, User, both_modes, eventually};
 
 /// Some hundred windows' worth.
 const BULK: &str = "8388608";
+
+/// A few checks at the fastest pace, on a busy machine.
+const SOON: Duration = Duration::from_secs(40);
 
 both_modes!(peered_vpcs_reach_each_other_and_nothing_behind, peered);
 
@@ -16,6 +21,7 @@ fn peered(user: User) {
     the_router_is_the_sender_s(&lab);
     path_mtu(&lab);
     drop(servers);
+    a_balancer_of_the_peer(&lab);
     the_end_of_a_peering_ends_traffic(&lab);
 }
 
@@ -30,6 +36,24 @@ fn transfers(lab: &Lab) {
             let said = lab.peer("red-1", &["transfer", &address, "5000", BULK, BULK]);
             assert!(said.starts_with("ok "), "{workload} {address}: {said}");
         }
+    }
+}
+
+/// The targets' groups let in a group of the peered VPC, so they see the client itself.
+fn a_balancer_of_the_peer(lab: &Lab) {
+    let _servers = ["blue-1", "blue-2"].map(|name| {
+        let server = lab.start_peer(name, &["named", name, "6000"]);
+        server.expect("ready");
+        server
+    });
+    for address in ["10.2.1.200", "10.2.2.200"] {
+        eventually("both serve", SOON, || {
+            let said = lab.peer("red-1", &["spread", "tcp", address, "80", "20"]);
+            let served = said.contains("blue-1 ") && said.contains("blue-2 ");
+            (served && said.split(' ').count() == 4).then_some(())
+        });
+        let said = lab.peer("red-2", &["reach", "tcp", address, "80", "1"]);
+        assert_ne!(said, "reached", "{address}");
     }
 }
 

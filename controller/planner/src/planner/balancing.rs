@@ -176,7 +176,7 @@ impl<B> Planner<B> {
 
     pub(super) fn take_balancer(&mut self, id: BalancerId, plan: &mut Plan<B>) {
         if let Some(old) = self.balancing.balancers.remove(&id) {
-            self.unset(&StateKey::Balancer(id), &Audience::Vpc(old.vpc), plan);
+            self.unset(&StateKey::Balancer(id), &Audience::Holders(old.vpc), plan);
             self.refresh_front(id, plan);
             self.forget_vpc_if_empty(old.vpc);
         }
@@ -215,7 +215,7 @@ impl<B> Planner<B> {
         self.balancing.unlink(id);
         self.balancing.prune(id);
         if let Some(vpc) = vpc {
-            self.unset(&StateKey::TargetGroup(id), &Audience::Vpc(vpc), plan);
+            self.unset(&StateKey::TargetGroup(id), &Audience::Holders(vpc), plan);
             self.forget_vpc_if_empty(vpc);
         }
     }
@@ -278,7 +278,8 @@ impl<B> Planner<B> {
             cross_zone: balancer.cross_zone,
             listeners: listeners.map(listener).collect(),
         };
-        let audience = Audience::Vpc(state.vpc);
+        // Clients of a peered VPC pick themselves, as its own do.
+        let audience = Audience::Holders(state.vpc);
         self.set(&State::Balancer(state), &audience, plan);
         self.refresh_front(id, plan);
     }
@@ -290,7 +291,7 @@ impl<B> Planner<B> {
         };
         let vpc = group.vpc;
         if !known.is_used(id) {
-            return self.unset(&StateKey::TargetGroup(id), &Audience::Vpc(vpc), plan);
+            return self.unset(&StateKey::TargetGroup(id), &Audience::Holders(vpc), plan);
         }
         let targets = group.targets.iter();
         let state = TargetGroupState {
@@ -301,7 +302,7 @@ impl<B> Planner<B> {
                 .filter_map(|target| self.target(group, target))
                 .collect(),
         };
-        self.set(&State::TargetGroup(state), &Audience::Vpc(vpc), plan);
+        self.set(&State::TargetGroup(state), &Audience::Holders(vpc), plan);
         let listeners = self.balancing.listeners_to.get(&id).into_iter().flatten();
         let balancers = listeners.filter_map(|id| Some(self.balancing.listeners.get(id)?.balancer));
         for balancer in balancers.collect::<BTreeSet<_>>() {

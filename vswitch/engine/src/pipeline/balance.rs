@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use weft_model::{
-    Health, Protocol,
+    Health, Protocol, RouteTarget,
     state::{BalancerState, ListenerState, TargetState},
 };
 use weft_packet::{build, headers::L4};
@@ -17,7 +17,10 @@ use crate::{
         maglev::mix,
         pool::{Pool, address},
     },
-    config::balancers::{listener, zone_of},
+    config::{
+        PortView, VpcConfig,
+        balancers::{listener, zone_of},
+    },
     drop::{Drop, DropObject, DropReason},
     flow::{FlowKey, is_opening},
     mutation::{Mutation, is_awake},
@@ -52,12 +55,28 @@ impl Asked<'_> {
     }
 }
 
+/// The balancer at the address, and its VPC: the port's own, or the one that a peering leads to.
+pub(super) fn balancer_at<'a>(
+    view: &PortView<'a>,
+    address: IpAddr,
+) -> Option<(&'a VpcConfig, &'a BalancerState)> {
+    if let Some(balancer) = view.vpc.balancers.at(address) {
+        return Some((view.vpc, balancer));
+    }
+    let routes = view.vpc.routes.get(&view.port.subnet.route_table)?;
+    let RouteTarget::Peering(id) = routes.longest(address)?.target else {
+        return None;
+    };
+    let home = view.config.peer(view.vpc, id)?;
+    Some((home, home.balancers.at(address)?))
+}
+
 impl Core {
     /// What becomes of a packet to the balancer.
     pub(super) fn balance(
         &mut self,
         packet: &Packet<'_>,
-        balancer: &BalancerState,
+        (home, balancer): (&VpcConfig, &BalancerState),
         held: Option<FlowKey>,
     ) -> Result<Plan, Drop> {
         let unserved = || {
@@ -71,7 +90,7 @@ impl Core {
             return Err(unserved());
         };
         let listener = listener(balancer, protocol, dst).ok_or_else(unserved)?;
-        let pool = packet.view.vpc.balancers.pool(listener.target_group);
+        let pool = home.balancers.pool(listener.target_group);
         let asked = Asked {
             pool: pool.ok_or_else(unserved)?,
             listener,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use weft_model::{Mac, Mtu, RouteInTransit, RouteTarget, Vni};
 use weft_packet::{build::IcmpError, checksum, fragment::fragment, headers::L4, rewrite};
 
-use super::{Core, Packet, malformed, nat, outside, translate};
+use super::{Core, Packet, balance::balancer_at, malformed, nat, outside, translate};
 use crate::{
     config::{Direction, HostSlot, MappingEntry, PortView, VpcConfig, transit::Attached},
     drop::{Drop, DropObject, DropReason},
@@ -219,8 +219,8 @@ impl Core {
         packet: &Packet<'_>,
         held: Option<FlowKey>,
     ) -> Result<Plan, Drop> {
-        if let Some(balancer) = packet.view.vpc.balancers.at(packet.ip.dst) {
-            return self.balance(packet, balancer, held);
+        if let Some(found) = balancer_at(&packet.view, packet.ip.dst) {
+            return self.balance(packet, found, held);
         }
         if let Some(held) = held
             && packet.view.vpc.balancers.front(held.local()).is_some()

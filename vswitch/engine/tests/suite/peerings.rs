@@ -5,8 +5,12 @@ use weft_engine::{
     testing::{Eni, Family, Fate, Net, Seg, Tenant, everything, group_peer, tcp_port},
 };
 use weft_model::{
-    PeeringId, RouteTarget,
-    state::{Delta, PeeringState, State, StateKey},
+    BalancerId, Carried, Health, HealthCheck, IdleTimeout, ListenerId, PeeringId, Probe,
+    RouteTarget, TargetGroupId, Weight,
+    state::{
+        BalancerAddress, BalancerState, Delta, ListenerState, PeeringState, State, StateKey,
+        TargetGroupState, TargetState,
+    },
 };
 
 use crate::paths::{BACK, PORTS};
@@ -229,5 +233,86 @@ fn too_large_a_packet_is_answered_on_the_sender_s_side() {
         let fate = world.net.send(&client, large);
         assert_eq!(fate.drops[0].reason, DropReason::TooBig);
         assert!(fate.reached(&client), "the router says how large it may be");
+    }
+}
+
+const BALANCER: u16 = 80;
+
+/// A load balancer of the second tenant before its server; its address.
+fn balance(world: &mut World) -> std::net::IpAddr {
+    let own = world.server.address(world.family);
+    let address = match own {
+        std::net::IpAddr::V4(a) => std::net::IpAddr::from((a.to_bits() | 0xf0).to_be_bytes()),
+        std::net::IpAddr::V6(a) => std::net::IpAddr::from((a.to_bits() | 0xf0).to_be_bytes()),
+    };
+    let group = TargetGroupId::from_bits(7);
+    let target = TargetState {
+        interface: world.server.interface,
+        zone: "b".parse().unwrap(),
+        addresses: vec![world.server.ipv4().into(), world.server.ipv6().into()],
+        port: PORTS.1,
+        weight: Weight::ONE,
+        draining: false,
+        health: Health::Healthy,
+    };
+    let group_state = TargetGroupState {
+        id: group,
+        vpc: world.two.vpc,
+        health_check: HealthCheck::new(Probe::Tcp),
+        targets: vec![target],
+    };
+    let state = BalancerState {
+        id: BalancerId::from_bits(5),
+        vpc: world.two.vpc,
+        addresses: vec![BalancerAddress {
+            subnet: world.two.subnet(1),
+            address,
+            public: None,
+        }],
+        cross_zone: false,
+        listeners: vec![ListenerState {
+            id: ListenerId::from_bits(6),
+            protocol: Carried::Tcp,
+            port: BALANCER,
+            target_group: group,
+            idle_timeout: IdleTimeout::DEFAULT,
+        }],
+    };
+    world
+        .net
+        .everywhere(&Delta::Upsert(State::TargetGroup(group_state)));
+    world.net.everywhere(&Delta::Upsert(State::Balancer(state)));
+    address
+}
+
+#[test]
+fn a_peered_vpcs_balancer_is_reached_and_its_answers_come_from_it() {
+    for mut world in worlds() {
+        let address = balance(&mut world);
+        let client = world.client.clone();
+        for flags in [Seg::SYN, Seg::ACK] {
+            let way = world.net.way_out(&client, address);
+            let fate = world
+                .net
+                .send(&client, way.tcp((PORTS.0, BALANCER), flags, b""));
+            assert!(fate.reached(&world.server), "{fate:?}");
+            if flags == Seg::SYN {
+                let fate = world.answer(Seg::SYN_ACK);
+                assert!(fate.reached(&client), "{fate:?}");
+                let frame = fate.at(&client)[0];
+                let headers = weft_packet::headers::Headers::parse(frame).unwrap();
+                let weft_packet::headers::Body::Ip(ip) = headers.body else {
+                    panic!("no IP");
+                };
+                assert_eq!(ip.src, address);
+            }
+        }
+        // Without a peering the way is gone, for connections too.
+        let key = StateKey::Peering(PCX);
+        world.net.everywhere(&Delta::Remove(key));
+        let way = world.net.way_out(&client, address);
+        let ports = (PORTS.0, BALANCER);
+        let fate = world.net.send(&client, way.tcp(ports, Seg::ACK, b""));
+        assert!(fate.delivered.is_empty(), "{fate:?}");
     }
 }

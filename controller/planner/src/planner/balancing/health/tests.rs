@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 
 use weft_model::{
     Balancer, BalancerId, Carried, Cloud, Health, HealthCheck, Listener, ListenerId, Placement,
-    Probe, Resource, TargetType, Weight, state::State,
+    Probe, Resource, TargetType, Weight,
+    state::{State, StateKind},
 };
 
 use super::*;
@@ -148,4 +149,31 @@ fn a_host_speaks_of_its_own_targets_only() {
     let reports = planner.target_health(TargetGroupId::from_bits(1));
     let healthy: BTreeSet<_> = reports.iter().map(|report| report.health).collect();
     assert_eq!(healthy, ["healthy"].into());
+}
+
+#[test]
+fn hosts_of_a_peered_vpc_hold_its_balancers_until_the_peering_ends() {
+    let mut planner = planner(vec![group_of(1, 5, &[0, 1])]);
+    let foreign = host_name(HOSTS);
+    let mut changes: Vec<Resource> = whole_vpc(2);
+    changes.push(host(HOSTS).into());
+    changes.push(interface(50, 2, Some(HOSTS), &[]).into());
+    let cloud = Cloud::from_resources([]);
+    for resource in changes {
+        drop(planner.apply(&[put(&cloud, resource)]));
+    }
+    let held = |planner: &Planner<State>| {
+        let items = planner.desired(&foreign);
+        let kinds = items.iter().map(|item| item.key.kind());
+        let balancing =
+            kinds.filter(|kind| matches!(kind, StateKind::Balancer | StateKind::TargetGroup));
+        balancing.count()
+    };
+    assert_eq!(held(&planner), 0);
+    drop(planner.apply(&[put(&cloud, peering(1, (1, 2), true))]));
+    assert_eq!(held(&planner), 2);
+    let plan = planner.report(&host_name(0), [(key(1, 0), None)]);
+    assert_eq!(health(&plan, HOSTS), [Health::Healthy, Health::Unknown]);
+    drop(planner.apply(&[put(&cloud, peering(1, (1, 2), false))]));
+    assert_eq!(held(&planner), 0);
 }
