@@ -44,7 +44,7 @@ pub(crate) enum TargetGroupCommand {
 /// How targets' health is found out.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// How a check asks: tcp, or http.
+    /// How a check asks: tcp, http, or https, which takes any certificate.
     #[arg(long, value_name = "PROTOCOL")]
     check: Option<String>,
     /// The port that it asks on; each target's own without.

@@ -116,6 +116,8 @@ pub enum Probe {
     Tcp,
     /// Whether a GET is answered with a wanted status.
     Http,
+    /// The same within TLS, whatever the certificate.
+    Https,
 }
 
 impl fmt::Display for Probe {
@@ -123,6 +125,7 @@ impl fmt::Display for Probe {
         f.pad(match self {
             Self::Tcp => "tcp",
             Self::Http => "http",
+            Self::Https => "https",
         })
     }
 }
@@ -134,10 +137,11 @@ impl FromStr for Probe {
         match text {
             "tcp" => Ok(Self::Tcp),
             "http" => Ok(Self::Http),
+            "https" => Ok(Self::Https),
             _ => Err(RangeError {
                 value: excerpt(text),
                 kind: "health check",
-                rule: "tcp or http",
+                rule: "tcp, http or https",
             }),
         }
     }
@@ -253,9 +257,9 @@ pub struct HealthCheck {
     pub probe: Probe,
     /// On which port; `None` is each target's own.
     pub port: Option<u16>,
-    /// What HTTP asks for.
+    /// What HTTP and HTTPS ask for.
     pub path: HttpPath,
-    /// The statuses that HTTP wants.
+    /// The statuses that they want.
     pub codes: StatusCodes,
     /// Seconds from one check to the next: 5 to 300.
     pub interval: u16,
@@ -277,7 +281,7 @@ impl HealthCheck {
             codes: StatusCodes::default(),
             interval: 30,
             timeout: match probe {
-                Probe::Tcp => 10,
+                Probe::Tcp | Probe::Https => 10,
                 Probe::Http => 6,
             },
             healthy: 5,

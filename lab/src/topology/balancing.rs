@@ -101,7 +101,10 @@ fn check(r: &mut Reader, fields: &Fields<'_>, protocol: Option<Carried>) -> Opti
     let usual = HealthCheck::new(probe.map_or(Probe::Tcp, |probe| probe.value));
     let path = r.optional(fields, "path");
     if path.is_some() && usual.probe == Probe::Tcp {
-        r.error(fields.key_span("path"), "only `check: http` has a `path`");
+        r.error(
+            fields.key_span("path"),
+            "only `check: http` and `https` have a `path`",
+        );
     }
     let port = match fields.get("check_port") {
         None => None,

@@ -7,6 +7,7 @@ use weft_tests::{Lab, Mode, Running, User, eventually};
 /// The servers' port, and the listener's.
 const SERVED: &str = "6000";
 const LISTENED: &str = "80";
+const SERVERS: [&str; 3] = ["web-1", "web-2", "web-3"];
 
 /// A few checks at the fastest pace, on a busy machine.
 const DECIDED: Duration = Duration::from_secs(40);
@@ -70,7 +71,11 @@ impl Balanced {
     }
 
     fn register(&self, server: &str) {
-        let interface = self.interface(server);
+        self.register_with(server, 1);
+    }
+
+    fn register_with(&self, server: &str, weight: u32) {
+        let interface = format!("{}*{weight}", self.interface(server));
         let command = [
             "target-group",
             "register",
@@ -138,16 +143,24 @@ fn ten_thousand_connections_spread_within_three_percent_of_the_weights() {
     let Some(world) = Balanced::up(&["web-1", "web-2", "web-3"], "300") else {
         return;
     };
-    let spread = world.spread("tcp", &world.ipv4, "10000");
-    println!("{spread:?}");
-    assert_eq!(
-        spread.len(),
-        3,
-        "all came about, from the client's own address: {spread:?}"
-    );
-    for count in spread.values() {
-        let share = *count as f64 / ALL;
-        assert!((share - 1.0 / 3.0).abs() <= 0.03, "{spread:?}");
+    // Equal ones first; a target that is registered again gets the new weight.
+    for weights in [[1, 1, 1], [1, 2, 5]] {
+        let total: u32 = weights.iter().sum();
+        for (server, weight) in SERVERS.into_iter().zip(weights) {
+            world.register_with(server, weight);
+        }
+        let spread = world.spread("tcp", &world.ipv4, "10000");
+        println!("{weights:?}: {spread:?}");
+        assert_eq!(
+            spread.len(),
+            3,
+            "all came about, from the client's own address: {spread:?}"
+        );
+        for (server, weight) in SERVERS.into_iter().zip(weights) {
+            let share = spread[server] as f64 / ALL;
+            let wanted = f64::from(weight) / f64::from(total);
+            assert!((share - wanted).abs() <= 0.03, "{spread:?}");
+        }
     }
     for (protocol, address) in [
         ("udp", &world.ipv4),
@@ -250,6 +263,38 @@ load_balancers:
 ",
         include_str!("../../topologies/balanced.yaml")
     )
+}
+
+#[test]
+fn a_check_within_tls_asks_a_real_server() {
+    let Some(user) = User::new(Mode::Root) else {
+        return;
+    };
+    let tls = "check: https, check_port: 6443, path: /ready, interval: 5";
+    let topology = file("[web-1, web-2, web-3]", LISTENED).replace("interval: 5", tls);
+    let lab = Lab::up(user, &topology);
+    // The third speaks no TLS.
+    let _plain = lab.start_peer("web-3", &["named", "web-3", "6443"]);
+    let _servers = [("web-1", "200"), ("web-2", "503")].map(|(name, status)| {
+        let server = lab.start_peer(name, &["https", "6443", status]);
+        server.expect("ready");
+        server
+    });
+    let group = text(&lab.named("target-group", "web")["id"]);
+    for (server, wanted, reason) in [
+        ("web-1", "healthy", ""),
+        ("web-2", "unhealthy", "503"),
+        ("web-3", "unhealthy", "TLS"),
+    ] {
+        let interface = text(&lab.interface(server)["id"]);
+        eventually(&format!("{server} {wanted}"), DECIDED, || {
+            let targets = lab.json(&["target-group", "health", &group]);
+            let mut targets = targets.as_array().unwrap().iter();
+            let target = targets.find(|target| target["target"] == interface.as_str())?;
+            let because = target["reason"].as_str()?.contains(reason);
+            (target["health"] == wanted && because).then_some(())
+        });
+    }
 }
 
 #[test]

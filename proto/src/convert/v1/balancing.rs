@@ -47,7 +47,7 @@ impl From<&Listener> for wire::Listener {
 
 impl From<&HealthCheck> for wire::HealthCheck {
     fn from(check: &HealthCheck) -> Self {
-        let http = check.probe == Probe::Http;
+        let http = check.probe != Probe::Tcp;
         let only_http = |text: String| if http { text } else { String::new() };
         Self {
             protocol: check.probe.to_string(),
@@ -134,7 +134,7 @@ pub fn read_health_check(
     let path = fields.optional::<HttpPath>("path", &check.path);
     let codes = fields.optional::<StatusCodes>("codes", &check.codes);
     if usual.probe == Probe::Tcp && !(check.path.is_empty() && check.codes.is_empty()) {
-        fields.refuse("path", "and codes are for HTTP: leave them out");
+        fields.refuse("path", "and codes are for HTTP and HTTPS: leave them out");
     }
     let seconds = |given: u32, usual: u16| match given {
         0 => usual,

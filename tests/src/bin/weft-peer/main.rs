@@ -8,6 +8,7 @@ mod beat;
 mod dhcp;
 mod echo;
 mod flood;
+mod https;
 mod multitude;
 mod reach;
 mod resolver;
@@ -39,6 +40,7 @@ weft-peer beat ADDRESS PORT                UDP echoes until stdin ends; how many
 weft-peer dhcp DEVICE                      what the DHCP server offers and acknowledges
 weft-peer dns SERVER NAME TYPE [tcp]       what a resolver says: code and addresses
 weft-peer resolver ADDRESS                 a resolver; what it was asked, line by line
+weft-peer https PORT STATUS                a server that says the status to whatever is asked
 weft-peer http METHOD SERVER PATH [HEADER...]
 weft-peer time SERVER                      whether an NTP server and this kernel agree
 weft-peer burst ADDRESS PORT COUNT         so many datagrams, as fast as they go
@@ -83,6 +85,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["dns", server, name, kind, "tcp"] => ask::dns(server, name, kind, true),
         ["resolver", address] => resolver::run(address),
         ["http", method, server, path, headers @ ..] => ask::http(method, server, path, headers),
+        ["https", port, status] => https::run(port, status),
         ["time", server] => ask::time(server),
         ["burst", address, port, count] => ask::burst(place(address, port)?, parse(count)?),
         ["flood", id, targets @ ..] => flood::run(parse(id)?, targets),

@@ -2,7 +2,10 @@
 //!
 //! They go from the router straight to the target's port, past every policy, and what comes back is
 //! known by the port that it comes from: a tenant who imitates one reaches nobody. A check speaks
-//! just enough TCP: one segment at a time, repeated until it is answered.
+//! just enough TCP: what it said last is repeated until it is answered, and what it hears in its order
+//! is acknowledged.
+
+mod talk;
 
 use std::net::IpAddr;
 
@@ -15,6 +18,7 @@ use weft_packet::{
     headers::{Ip, L4, tcp_flags},
 };
 
+use self::talk::{ANSWER, Talk};
 use super::{maglev::mix, pool::Pool};
 use crate::{
     config::{Config, PortConfig},
@@ -28,10 +32,9 @@ use crate::{
 const REPEAT: u64 = Now::SECOND;
 /// The lowest port that checks come from.
 const FIRST_PORT: u16 = 1024;
-/// What is read of an answer: `HTTP/1.1 200` and what follows a slow first byte.
-const ANSWER: usize = 64;
-/// Enough for the head of an answer, so that no target sends more than is looked at.
-const WINDOW: u16 = 4096;
+/// Enough for the head of an answer, or a certificate at a time: no target sends much more than is
+/// looked at.
+const WINDOW: u16 = 16_384;
 
 /// What checks have found of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +50,8 @@ pub struct Finding {
 enum Stage {
     /// The SYN is out.
     Opening,
-    /// The request is out; what was answered so far, and what comes next.
-    Asked { next: u32, answer: Vec<u8> },
+    /// The connection stands.
+    Talking(Box<Talk>),
 }
 
 /// One try of a check.
@@ -178,7 +181,10 @@ impl Checker {
         };
         if let Some(current) = check.current.take() {
             self.tries.remove(&(check.port, current.from));
-            let seq = current.first.wrapping_add(1);
+            let seq = match &current.stage {
+                Stage::Opening => current.first.wrapping_add(1),
+                Stage::Talking(talk) => talk.end(),
+            };
             send(
                 &mut self.frame,
                 check,
@@ -309,23 +315,35 @@ impl Check {
                 if flags & both != both || ack != current.first.wrapping_add(1) {
                     return Heard::Nothing;
                 }
-                if self.settings.probe == Probe::Tcp {
-                    return Heard::Passed;
+                let numbers = (ack, seq.wrapping_add(1));
+                let request = request(self.at.0, &self.settings);
+                let talk = match self.settings.probe {
+                    Probe::Tcp => return Heard::Passed,
+                    Probe::Http => Ok(Talk::plain(numbers, request)),
+                    Probe::Https => Talk::secret(numbers, self.at.0, request),
+                };
+                match talk {
+                    Ok(talk) => current.stage = Stage::Talking(Box::new(talk)),
+                    Err(reason) => return Heard::Failed(reason),
                 }
-                let (next, answer) = (seq.wrapping_add(1), Vec::new());
-                current.stage = Stage::Asked { next, answer };
                 current.repeat = now.plus(REPEAT);
                 Heard::Repeat
             }
-            Stage::Asked { next, answer } => {
+            Stage::Talking(talk) => {
                 let payload = bytes.get(data..ip.end).unwrap_or_default();
-                if seq != *next {
-                    return Heard::Nothing;
+                let fin = flags & tcp_flags::FIN != 0;
+                let says = match talk.hear((seq, ack), payload, fin) {
+                    Ok(says) => says,
+                    Err(reason) => return Heard::Failed(reason),
+                };
+                let (answer, ended) = talk.answer();
+                match judge(answer, ended, &self.settings) {
+                    Heard::Nothing if says => {
+                        current.repeat = now.plus(REPEAT);
+                        Heard::Repeat
+                    }
+                    judged => judged,
                 }
-                *next = next.wrapping_add(payload.len() as u32);
-                let room = ANSWER - answer.len().min(ANSWER);
-                answer.extend_from_slice(&payload[..payload.len().min(room)]);
-                judge(answer, flags & tcp_flags::FIN != 0, &self.settings)
             }
         }
     }
@@ -383,6 +401,19 @@ fn judge(answer: &[u8], ended: bool, settings: &HealthCheck) -> Heard {
     Heard::Failed(format!("it answered {status}"))
 }
 
+/// What HTTP asks.
+fn request(host: IpAddr, settings: &HealthCheck) -> Vec<u8> {
+    let host = match host {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    };
+    let path = &settings.path;
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: weft-health-check\r\nConnection: close\r\n\r\n"
+    )
+    .into_bytes()
+}
+
 /// What a segment says beside its ports: sequence and acknowledgement numbers, flags, data.
 type Said<'a> = (u32, u32, u8, &'a [u8]);
 
@@ -396,24 +427,13 @@ fn say(frame: &mut Vec<u8>, check: &Check, sink: &mut impl Sink) {
             let said = (current.first, 0, tcp_flags::SYN, &[][..]);
             send(frame, check, current, said, sink);
         }
-        Stage::Asked { next, .. } => {
-            let host = match check.at.0 {
-                IpAddr::V4(address) => address.to_string(),
-                IpAddr::V6(address) => format!("[{address}]"),
+        Stage::Talking(talk) => {
+            let (seq, next, words) = talk.to_say();
+            let flags = match words {
+                [] => tcp_flags::ACK,
+                _ => tcp_flags::ACK | tcp_flags::PSH,
             };
-            let path = &check.settings.path;
-            let request = format!(
-                "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: weft-health-check\r\nConnection: close\r\n\r\n"
-            );
-            let flags = tcp_flags::ACK | tcp_flags::PSH;
-            let seq = current.first.wrapping_add(1);
-            send(
-                frame,
-                check,
-                current,
-                (seq, *next, flags, request.as_bytes()),
-                sink,
-            );
+            send(frame, check, current, (seq, next, flags, words), sink);
         }
     }
 }

@@ -21,21 +21,21 @@ const ADDRESS4: &str = "10.0.1.200";
 const ADDRESS6: &str = "fd00:0:0:101::c8";
 const GROUP: TargetGroupId = TargetGroupId::from_bits(7);
 const LISTENED: u16 = 80;
-const SERVED: u16 = 8080;
+pub(crate) const SERVED: u16 = 8080;
 
 /// A client on the first host and three targets, one on its host and two on another.
-struct World {
-    net: Net,
+pub(crate) struct World {
+    pub(crate) net: Net,
     tenant: Tenant,
     client: Eni,
-    targets: Vec<Eni>,
+    pub(crate) targets: Vec<Eni>,
     health: Vec<Health>,
     draining: Vec<bool>,
-    probe: Probe,
+    pub(crate) probe: Probe,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut net = Net::new(2);
         let tenant = net.tenant(1);
         let all = net.group(tenant, 1, everything(), everything());
@@ -56,7 +56,7 @@ impl World {
         world
     }
 
-    fn publish(&mut self) {
+    pub(crate) fn publish(&mut self) {
         let each = self.targets.iter().enumerate();
         let targets = each.map(|(i, target)| TargetState {
             interface: target.interface,
@@ -143,7 +143,7 @@ fn balancer(family: Family) -> IpAddr {
     }
 }
 
-fn ends(frame: &[u8]) -> (IpAddr, IpAddr, L4) {
+pub(crate) fn ends(frame: &[u8]) -> (IpAddr, IpAddr, L4) {
     let Body::Ip(ip) = Headers::parse(frame).unwrap().body else {
         panic!("no IP");
     };
@@ -346,12 +346,12 @@ fn the_ports_switch_answers_arp_for_the_balancer() {
 }
 
 /// What the target's check asks it, the target having been silent so far.
-fn asked(world: &mut World, target: usize) -> Vec<u8> {
+pub(crate) fn asked(world: &mut World, target: usize) -> Vec<u8> {
     let fate = world.net.check_targets();
     fate.at(&world.targets[target])[0].to_vec()
 }
 
-fn reply(asked: &[u8], flags: Seg, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn reply(asked: &[u8], flags: Seg, payload: &[u8]) -> Vec<u8> {
     let headers = Headers::parse(asked).unwrap();
     let (src, dst, kind) = ends(asked);
     let L4::Tcp {
