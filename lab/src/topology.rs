@@ -237,9 +237,9 @@ pub struct AclSpec {
     /// Its name, unique in the VPC.
     pub name: At<ItemName>,
     /// For what comes into a subnet.
-    pub ingress: Vec<AclEntry>,
+    pub ingress: Vec<At<AclEntry>>,
     /// For what leaves a subnet.
-    pub egress: Vec<AclEntry>,
+    pub egress: Vec<At<AclEntry>>,
 }
 
 /// A prefix list.

@@ -6,7 +6,7 @@ use weft_proto::v1 as wire;
 use super::view::{View, Where};
 use crate::{
     api::{Api, ApiError, named, request_id},
-    topology::{AclSpec, DEFAULT_ACL, Topology, VpcSpec},
+    topology::{AclSpec, At, DEFAULT_ACL, Topology, VpcSpec},
 };
 
 /// Prefix lists, before anything that names them.
@@ -93,13 +93,14 @@ pub(super) async fn reset(
     spec: &AclSpec,
     old: &wire::NetworkAcl,
 ) -> Result<(), ApiError> {
-    let entry = |prefix| AclEntry {
+    let open = |prefix| AclEntry {
         number: AclNumber::DEFAULT,
         action: AclAction::Allow,
         traffic: PortMatch::All,
         prefix,
     };
-    let all = Prefix::everywhere().map(entry).to_vec();
+    let all = Prefix::everywhere().map(open);
+    let all = all.map(|open| At::new(open, spec.name.span)).to_vec();
     let open = AclSpec {
         name: spec.name.clone(),
         ingress: all.clone(),
@@ -121,7 +122,7 @@ async fn set_entries(
         Direction::Ingress => (&spec.ingress, &old.ingress),
         Direction::Egress => (&spec.egress, &old.egress),
     };
-    let wanted: Vec<wire::AclEntry> = wanted.iter().map(entry).collect();
+    let wanted: Vec<wire::AclEntry> = wanted.iter().map(|wanted| (&wanted.value).into()).collect();
     for entry in wanted.iter().filter(|entry| !old_entries.contains(entry)) {
         let request = wire::PutAclEntryRequest {
             network_acl: old.id.clone(),
@@ -154,8 +155,4 @@ async fn set_entries(
             .map_err(what())?;
     }
     Ok(())
-}
-
-fn entry(entry: &AclEntry) -> wire::AclEntry {
-    entry.into()
 }

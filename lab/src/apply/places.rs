@@ -17,7 +17,8 @@ pub struct Place {
     pub line: usize,
 }
 
-/// Objects by id; routes by their table's id and their destination with a space between.
+/// Objects by id; routes by their table's id and their destination with a space between, entries of ACLs
+/// likewise.
 #[derive(Debug, Default)]
 pub struct Places(HashMap<String, Place>);
 
@@ -38,6 +39,7 @@ impl Places {
             places.add_subnets(view, vpc);
             places.add_tables(view, vpc);
             places.add_groups(view, vpc);
+            places.add_acls(view, vpc);
             for nat in &vpc.nats {
                 let id = view.nat_id(vpc.name.as_str(), nat.name.as_str());
                 places.add(id, nat.name.to_string(), nat.name.span);
@@ -111,6 +113,21 @@ impl Places {
             let id = view.transit_table_id(name, DEFAULT_TRANSIT_TABLE);
             let called = format!("{name}/{DEFAULT_TRANSIT_TABLE}");
             self.add(id, called, gateway.name.span);
+        }
+    }
+
+    /// Entries by their ACL's id, the direction and the number; `*` is what comes after all.
+    fn add_acls(&mut self, view: &View, vpc: &VpcSpec) {
+        for acl in &vpc.acls {
+            let id = view.acl_id(vpc.name.as_str(), acl.name.as_str());
+            for (way, entries) in [("ingress", &acl.ingress), ("egress", &acl.egress)] {
+                let all = entries.iter().map(|e| (e.number.to_string(), e.span));
+                for (number, span) in all.chain([("*".to_owned(), acl.name.span)]) {
+                    let name = format!("{} {way} {number}", acl.name.value);
+                    self.add(format!("{id} {way} {number}"), name, span);
+                }
+            }
+            self.add(id, acl.name.to_string(), acl.name.span);
         }
     }
 

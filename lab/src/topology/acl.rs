@@ -23,8 +23,8 @@ pub(super) fn acl(r: &mut Reader, key: &At<String>, node: &Node) -> Option<AclSp
     })
 }
 
-fn entries(r: &mut Reader, node: Option<&Node>, end: &str) -> Vec<AclEntry> {
-    let mut entries: Vec<AclEntry> = Vec::new();
+fn entries(r: &mut Reader, node: Option<&Node>, end: &str) -> Vec<At<AclEntry>> {
+    let mut entries: Vec<At<AclEntry>> = Vec::new();
     for node in Reader::list(node) {
         for entry in entry(r, node, end) {
             if entries.iter().any(|e| e.place() == entry.place()) {
@@ -32,7 +32,7 @@ fn entries(r: &mut Reader, node: Option<&Node>, end: &str) -> Vec<AclEntry> {
                 let message = format!("{family} has an entry {} already", entry.number);
                 r.error(node.span, message);
             }
-            entries.push(entry);
+            entries.push(At::new(entry, node.span));
         }
     }
     entries

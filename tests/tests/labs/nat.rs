@@ -57,6 +57,7 @@ fn explained(lab: &Lab) {
     let told = lab.weft(&["explain", "right-1", SERVER, "--port", "5000"]);
     assert_eq!(told.code(), 0, "{told:?}");
     for word in [
+        "front ingress 100 (line ",
         "way-out",
         "nat-gateway",
         "igw-",
@@ -68,6 +69,9 @@ fn explained(lab: &Lab) {
     let blocked = lab.weft(&["explain", "left-1", SERVER, "--port", "6666", "--brief"]);
     assert_eq!(blocked.code(), 1, "{blocked:?}");
     assert!(blocked.stdout.contains("network ACL"), "{blocked:?}");
+    let blocked = lab.weft(&["explain", "left-1", SERVER, "--port", "6666"]);
+    let place = "front ingress 10 (line ";
+    assert!(blocked.stdout.contains(place), "{blocked:?}");
 }
 
 /// Without the gateway its route drops; with another, connections go on as new ones.

@@ -18,7 +18,8 @@ use weft_packet::{
 
 pub use self::walk::{Ending, Hop, Question, Transport, Walk};
 use crate::{
-    Config, Drop, Encap, Engine, Frame, Limits, Now, PortIndex, Sink, Verdict,
+    Config, Drop, DropObject, DropReason, Encap, Engine, Frame, Limits, Now, PortIndex, Sink,
+    Verdict,
     config::Direction,
     flow::FlowKey,
     trace::{End, Step, Trace},
@@ -163,14 +164,22 @@ pub fn run(config: &Config, before: &[Input], input: &Input) -> Output {
 
 fn dropped(drop: &Drop) -> Outcome {
     let text = drop.reason.text().trim_end_matches('.');
-    let object = drop.object.map_or_else(String::new, |o| o.to_string());
+    let shown = drop.object.map_or_else(String::new, |o| o.to_string());
     Outcome::Dropped {
         reason: drop.reason.code().to_owned(),
-        text: match object.as_str() {
+        text: match shown.as_str() {
             "" => text.to_owned(),
             object => format!("{text}: {object}"),
         },
-        object,
+        object: match (drop.object, drop.reason) {
+            (Some(DropObject::AclEntry { acl, entry }), reason) => {
+                let number = entry.map_or_else(|| "*".to_owned(), |number| number.to_string());
+                let egress = reason == DropReason::AclEgress;
+                let way = if egress { "egress" } else { "ingress" };
+                format!("{acl} {way} {number}")
+            }
+            _ => shown,
+        },
     }
 }
 

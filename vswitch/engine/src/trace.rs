@@ -117,7 +117,11 @@ impl Step {
     pub fn object(&self) -> String {
         match self {
             Self::Group { rule, .. } | Self::Tracked { rule, .. } => rule.to_string(),
-            Self::Acl { acl, entry, .. } => format!("{acl} {entry}"),
+            Self::Acl {
+                direction,
+                acl,
+                entry,
+            } => format!("{acl} {} {entry}", way(*direction)),
             Self::SameSubnet(subnet) => subnet.to_string(),
             Self::Route {
                 table, destination, ..
