@@ -9,7 +9,7 @@ use crate::{
     error::LabError,
     fault::Fault,
     print::{self, Format},
-    topology::{Topology, VpcSpec, WorkloadSpec},
+    topology::{Topology, TransitSpec, VpcSpec, WorkloadSpec},
 };
 
 #[derive(Serialize)]
@@ -84,7 +84,31 @@ fn tree(topology: &Topology) -> String {
         );
         subnets(&mut out, topology, vpc);
     }
+    for gateway in &topology.transit_gateways {
+        transit(&mut out, gateway);
+    }
     out
+}
+
+/// A transit gateway with its VPCs: which table routes each, and which learn its blocks.
+fn transit(out: &mut String, gateway: &TransitSpec) {
+    put(out, format_args!("transit gateway {}", gateway.name.value));
+    let last = gateway.attachments.len().saturating_sub(1);
+    for (n, attachment) in gateway.attachments.iter().enumerate() {
+        let branch = if n == last { "└─" } else { "├─" };
+        let table = attachment.table.as_ref().map_or("none", |t| t.as_str());
+        let into: Vec<&str> = attachment.propagations.iter().map(|t| t.as_str()).collect();
+        let into = if into.is_empty() {
+            "none".into()
+        } else {
+            into.join(",")
+        };
+        let vpc = &attachment.vpc.value;
+        put(
+            out,
+            format_args!("{branch} {vpc} routed by {table}, announced to {into}"),
+        );
+    }
 }
 
 fn subnets(out: &mut String, topology: &Topology, vpc: &VpcSpec) {
@@ -168,4 +192,29 @@ fn for_graphviz(topology: &Topology, faults: &Faults) -> String {
     }
     out.push_str("}\n");
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_shows_what_is_attached_to_transit_gateways() {
+        let text = include_str!("../../../tests/topologies/transit.yaml");
+        let topology = Topology::parse("transit.yaml", text).unwrap_or_else(|e| panic!("{e}"));
+        let tree = tree(&topology);
+        let shown: Vec<&str> = tree
+            .lines()
+            .skip_while(|line| !line.starts_with("transit gateway"))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "transit gateway core",
+                "├─ a routed by spokes, announced to default",
+                "├─ b routed by spokes, announced to default",
+                "└─ shared routed by default, announced to spokes",
+            ]
+        );
+    }
 }
