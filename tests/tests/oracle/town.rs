@@ -100,7 +100,52 @@ impl Town {
     /// Its hosts have yet to hear of it.
     pub(crate) fn new(seed: u64, size: Size) -> Self {
         let mut random = Random::new(seed);
-        let mut town = Self {
+        let mut town = Self::empty(seed);
+        town.zones = if random.percent(35) {
+            size.hosts.min(2)
+        } else {
+            1
+        };
+        town.workers = random.between(1, 2);
+        town.build_substrate(size.hosts, seed);
+        for _ in 0..random.below(3) {
+            town.add_list(&mut random);
+        }
+        let twins = random.percent(30);
+        for n in 0..size.vpcs {
+            // Two that a third is peered with may be alike.
+            let number = match size.peered {
+                true if twins => n.min(1),
+                true => n,
+                false => 0,
+            };
+            town.build_vpc(&mut random, number, size.interfaces / size.vpcs);
+        }
+        if size.peered {
+            town.build_peerings(&mut random);
+        }
+        if size.outside {
+            town.build_outside(&mut random);
+        }
+        if size.balancers {
+            town.build_balancers(&mut random);
+        }
+        town
+    }
+
+    /// VPCs with a subnet each, and nothing in them.
+    pub(crate) fn plain(hosts: usize, vpcs: usize) -> Self {
+        let mut town = Self::empty(1);
+        town.build_substrate(hosts, 1);
+        for n in 0..vpcs {
+            let vpc = town.create_vpc(n);
+            town.add_subnet(vpc, 0);
+        }
+        town
+    }
+
+    fn empty(seed: u64) -> Self {
+        Self {
             controller: Controller::new(),
             hosts: Vec::new(),
             judge: Judge::default(),
@@ -127,35 +172,16 @@ impl Town {
             entropy: Random::new(seed ^ 0x1d),
             devices: 0,
             workers: 1,
-        };
-        town.build_substrate(&mut random, size.hosts, seed);
-        for _ in 0..random.below(3) {
-            town.add_list(&mut random);
         }
-        for n in 0..size.vpcs {
-            let number = if size.peered { n } else { 0 };
-            town.build_vpc(&mut random, number, size.interfaces / size.vpcs);
-        }
-        if size.peered {
-            town.build_peerings(&mut random);
-        }
-        if size.outside {
-            town.build_outside(&mut random);
-        }
-        if size.balancers {
-            town.build_balancers(&mut random);
-        }
-        town
     }
 
-    fn build_substrate(&mut self, random: &mut Random, hosts: usize, seed: u64) {
+    fn build_substrate(&mut self, hosts: usize, seed: u64) {
         let region = region::Draft {
             name: "r".parse().unwrap(),
             label: None,
         };
         self.run(|w, _| region::create(&w.controller.cloud, region))
             .unwrap();
-        self.zones = if random.percent(35) { hosts.min(2) } else { 1 };
         for n in 0..self.zones {
             let zone = zone::Draft {
                 name: format!("z{n}").parse().unwrap(),
@@ -165,7 +191,6 @@ impl Town {
             self.run(|w, _| zone::create(&w.controller.cloud, zone))
                 .unwrap();
         }
-        self.workers = random.between(1, 2);
         for n in 0..hosts {
             let vtep = IpAddr::V4(Ipv4Addr::from_bits(0xc612_0000 + n as u32 + 1));
             let draft = host::Draft {
@@ -184,7 +209,7 @@ impl Town {
         }
     }
 
-    fn build_vpc(&mut self, random: &mut Random, number: usize, interfaces: usize) {
+    fn create_vpc(&mut self, number: usize) -> VpcId {
         let draft = vpc::Draft {
             region: "r".parse().unwrap(),
             primary: format!("10.{number}.0.0/16").parse().unwrap(),
@@ -204,6 +229,11 @@ impl Town {
         self.vpcs.push(id);
         self.tables.push(main);
         self.groups.push(default);
+        id
+    }
+
+    fn build_vpc(&mut self, random: &mut Random, number: usize, interfaces: usize) {
+        let id = self.create_vpc(number);
         for n in 0..random.between(1, 3) {
             self.add_subnet(id, n as u8);
         }

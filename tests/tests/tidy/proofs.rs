@@ -58,3 +58,43 @@ fn every_test_that_the_proofs_name_exists() {
         .collect();
     source::none("no such tests", &missing);
 }
+
+/// The rows of the table of promises: what is promised, and what proves it.
+fn promises(text: &str) -> Vec<(String, String)> {
+    let table = text.split("## Promises").nth(1).unwrap_or_default();
+    let table = table.split("\n## ").next().unwrap_or_default();
+    let rows = table.lines().filter_map(|line| {
+        let cells = line.strip_prefix('|')?.strip_suffix('|')?;
+        // A bar in back-quotes would be text, and no promise has one.
+        let (promise, proof) = cells.split_once(" | ")?;
+        Some((promise.trim().to_owned(), proof.trim().to_owned()))
+    });
+    rows.skip(1).collect()
+}
+
+/// Whether the words name a test: something in back-quotes with an underscore.
+fn is_proven(proof: &str) -> bool {
+    let quoted = proof.split('`').skip(1).step_by(2);
+    quoted.into_iter().any(|word| word.contains('_'))
+}
+
+#[test]
+fn every_promise_names_a_test_and_every_part_has_promises() {
+    let text = fs::read_to_string(source::root().join("docs/proofs.md")).unwrap();
+    let rows = promises(&text);
+    assert!(rows.len() > 50, "the table has rows: {}", rows.len());
+    let mut findings = Vec::new();
+    for (n, (promise, proof)) in rows.iter().enumerate() {
+        let is_part = promise.starts_with("**");
+        let next_is_part = rows
+            .get(n + 1)
+            .is_none_or(|(next, _)| next.starts_with("**"));
+        if is_part && next_is_part {
+            findings.push(format!("{promise} promises nothing"));
+        }
+        if promise.is_empty() || !is_part && !is_proven(proof) {
+            findings.push(format!("nothing proves {promise:?}"));
+        }
+    }
+    source::none("name the tests, or build what they would prove", &findings);
+}

@@ -108,11 +108,24 @@ pub(crate) fn held(cloud: &Cloud, vpc: VpcId, address: IpAddr) -> Option<Interfa
     holder.filter(|i| i.attachment.is_some()).cloned()
 }
 
-/// Who holds the address, in the interface's own VPC or one that it is peered with.
+/// Who holds the address, in the interface's own VPC or one that it is peered with: where several
+/// have the address, the one that the route leads to, or else that of the first peering.
 pub(crate) fn holder(cloud: &Cloud, near: &Interface, address: IpAddr) -> Option<Interface> {
-    let active = cloud.peerings_of_vpc(near.vpc).filter(|p| p.is_active());
-    let others = active.filter_map(|peering| peering.other(near.vpc));
-    let mut vpcs = std::iter::once(near.vpc).chain(others);
+    let subnet = cloud.subnet(near.subnet).unwrap();
+    let led = match table_route(cloud, subnet, address)
+        .1
+        .map(|(_, route)| route.target)
+    {
+        Some(RouteTarget::Peering(id)) => other_side(cloud, near.vpc, id),
+        _ => None,
+    };
+    let mut active: Vec<_> = cloud.peerings_of_vpc(near.vpc).collect();
+    active.retain(|peering| peering.is_active());
+    active.sort_by_key(|peering| peering.id);
+    let others = active
+        .into_iter()
+        .filter_map(|peering| peering.other(near.vpc));
+    let mut vpcs = [near.vpc].into_iter().chain(led).chain(others);
     vpcs.find_map(|vpc| held(cloud, vpc, address))
 }
 

@@ -96,7 +96,7 @@ impl Town {
         }
     }
 
-    fn set_uplink(&mut self, nth: usize, uplink: bool) {
+    pub(crate) fn set_uplink(&mut self, nth: usize, uplink: bool) {
         let name = self.hosts[nth].name.clone();
         let update = host::Update {
             uplink: Some(uplink.then(|| "up0".parse().unwrap())),

@@ -6,8 +6,8 @@ use std::{
 };
 
 use weft_model::{
-    DeviceName, InterfaceId, Label, Mac, Mtu, NetnsName, PortOptions, SecurityGroupId, SubnetId,
-    VpcId,
+    DeviceName, InterfaceId, Label, Mac, Mtu, NetnsName, PortOptions, RouteTarget, SecurityGroupId,
+    SubnetId, VpcId,
 };
 
 use super::{Config, MappingEntry, Policy, SubnetConfig, VpcConfig, VpcSlot};
@@ -108,13 +108,25 @@ impl<'a> PortView<'a> {
         self.vpc.mapping(address)
     }
 
-    /// The interface that holds the address, in the VPC or one that it is peered with: their
-    /// addresses don't overlap.
+    /// The interface that holds the address, in the VPC or one that it is peered with. Two of those
+    /// may have the same addresses: then the one that the subnet's route leads to is meant.
     pub fn other_end(&self, address: IpAddr) -> Option<&'a MappingEntry> {
         let own = self.vpc.mapping(address);
-        own.or_else(|| {
-            let mut peers = self.config.peers(self.vpc);
-            peers.find_map(|peer| peer.mapping(address))
-        })
+        own.or_else(|| self.peered(address))
+    }
+
+    fn peered(&self, address: IpAddr) -> Option<&'a MappingEntry> {
+        let mut peers = self.config.peers(self.vpc);
+        let first = peers.find_map(|peer| peer.mapping(address))?;
+        if self.vpc.peers.len() < 2 {
+            return Some(first);
+        }
+        let routes = self.vpc.routes.get(&self.subnet().route_table);
+        let route = routes.and_then(|routes| routes.longest(address));
+        let led = route.and_then(|route| match route.target {
+            RouteTarget::Peering(id) => self.config.peer(self.vpc, id)?.mapping(address),
+            _ => None,
+        });
+        led.or(Some(first))
     }
 }

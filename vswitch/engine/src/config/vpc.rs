@@ -1,6 +1,7 @@
 //! VPCs and subnets as the packet path sees them.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
@@ -104,7 +105,7 @@ pub struct VpcConfig {
     pub(crate) nats: Arc<Map<NatGatewayId, Arc<NatConfig>>>,
     pub(crate) mappings: Mappings,
     /// The other VPCs of its active peerings, as far as they are here.
-    pub(crate) peers: Arc<Map<PeeringId, VpcSlot>>,
+    pub(crate) peers: Arc<BTreeMap<PeeringId, VpcSlot>>,
     /// Its attachments to transit gateways.
     pub(crate) attachments: Arc<Map<TransitGatewayId, Attached>>,
     /// The other VPCs that transit gateways lead to from here, or from to here.

@@ -196,6 +196,24 @@ fn what_a_forwarder_sends_on_for_others_does_not_cross() {
 }
 
 #[test]
+fn of_two_peered_vpcs_with_the_same_addresses_the_route_says_which_is_meant() {
+    for mut world in worlds() {
+        let (other, second) = (world.net.tenant_in(3, 0), PeeringId::from_bits(2));
+        peered(&mut world.net, second, (other, world.two));
+        lead(&mut world.net, other, &[(world.two, second)]);
+        let groups = world.net.group(other, 1, vec![], everything());
+        world.net.attach(other, 0, (1, 10), &[groups]);
+        let rules = tcp_port(80, [group_peer(world.one.group(1))]);
+        world.net.group(world.two, 1, rules, vec![]);
+        for (to, id) in [(other, second), (world.one, PCX), (other, second)] {
+            lead(&mut world.net, world.two, &[(to, id)]);
+            let fate = world.ask(Seg::SYN);
+            assert_eq!(fate.reached(&world.server), id == PCX);
+        }
+    }
+}
+
+#[test]
 fn a_rule_may_name_a_group_of_the_peered_vpc_and_is_stale_after() {
     for mut world in worlds() {
         let members = world.one.group(1);

@@ -1,0 +1,332 @@
+//! What a case of the matrix takes: a sender and a receiver, the path between them, and the rules of
+//! the case and no others.
+
+use std::net::IpAddr;
+
+use weft_engine::testing::frames::Way;
+use weft_model::{
+    Carried, Destination, HealthCheck, IdleTimeout, Interface, InterfaceId, Mac, Peer, Probe,
+    RouteTarget, Scheme, TargetName, TargetType, Weight,
+    ops::{
+        balancer::{self, PlacementDraft},
+        egress_gateway, elastic_address, interface, internet_gateway, listener, peering,
+        public_pool,
+        security_group::{self, RuleDraft},
+        target_group::{self, TargetDraft},
+    },
+};
+
+use super::{Case, Missing, Path};
+use crate::{
+    judge::outside::public_of,
+    random::Random,
+    town::{OUTSIDE4, Town, outside6},
+    underlay::{Fate, Journey},
+};
+
+/// The host that is an edge, and nothing else.
+const EDGE: usize = 2;
+
+pub(super) struct World {
+    case: Case,
+    town: Town,
+    ends: (InterfaceId, InterfaceId),
+    /// Whom the sender sends to.
+    to: IpAddr,
+}
+
+impl World {
+    pub(super) fn new(case: Case) -> Self {
+        let mut town = Town::plain(3, 2);
+        let far = usize::from(case.cross_host);
+        let sender = attach(&mut town, (0, 0));
+        let receiver = match case.path {
+            Path::Hairpin => sender,
+            Path::Peering | Path::Public => attach(&mut town, (1, far)),
+            _ => attach(&mut town, (0, far)),
+        };
+        let mut world = Self {
+            case,
+            town,
+            ends: (sender, receiver),
+            to: if case.six { outside6() } else { OUTSIDE4 },
+        };
+        world.build();
+        world.allow();
+        world.town.sync();
+        world
+    }
+
+    pub(super) fn receiver(&self) -> InterfaceId {
+        self.ends.1
+    }
+
+    fn interface(&self, id: InterfaceId) -> &Interface {
+        self.town.controller.cloud.interface(id).unwrap()
+    }
+
+    fn address(&self, id: InterfaceId) -> IpAddr {
+        let mut own = self.interface(id).addresses();
+        own.find(|a| a.is_ipv6() == self.case.six).unwrap()
+    }
+
+    fn public(&self, id: InterfaceId) -> IpAddr {
+        let own = self.address(id);
+        let public = public_of(&self.town.controller.cloud, self.interface(id), own);
+        public.map_or(own, IpAddr::V4)
+    }
+
+    /// The path.
+    fn build(&mut self) {
+        let everywhere = if self.case.six { "::/0" } else { "0.0.0.0/0" };
+        match self.case.path {
+            Path::Subnet | Path::Hairpin => self.to = self.address(self.ends.1),
+            Path::Middlebox => {
+                let update = interface::Update {
+                    source_dest_check: Some(false),
+                    ..interface::Update::default()
+                };
+                let id = self.ends.1;
+                let run = self.town.run(|w, _| {
+                    interface::update(&w.controller.cloud, &w.settings, id, update, None)
+                });
+                run.unwrap();
+                self.route(0, everywhere, RouteTarget::Interface(id));
+            }
+            Path::Peering => self.peer(),
+            Path::Balancer => self.balance(),
+            Path::EgressOnly => {
+                let draft = egress_gateway::Draft {
+                    vpc: self.town.vpcs[0],
+                    label: None,
+                };
+                let run = self
+                    .town
+                    .run(|w, e| egress_gateway::create(&w.controller.cloud, draft, e));
+                run.unwrap();
+                let gateway = *self.town.egress.last().unwrap();
+                self.route(0, everywhere, RouteTarget::EgressGateway(gateway));
+                self.town.set_uplink(EDGE, true);
+            }
+            Path::Public | Path::Outward | Path::Inward => self.lead_out(everywhere),
+        }
+    }
+
+    fn route(&mut self, vpc: usize, destination: &str, target: RouteTarget) {
+        let vpc = self.town.controller.cloud.vpc(self.town.vpcs[vpc]).unwrap();
+        let main = vpc.main_route_table;
+        let mut tables = self.town.tables.iter();
+        let table = tables.position(|table| *table == main).unwrap();
+        let to = Destination::Prefix(destination.parse().unwrap());
+        self.town.put_route(table, (to, target)).unwrap();
+    }
+
+    fn peer(&mut self) {
+        let draft = peering::Draft {
+            requester: self.town.vpcs[0],
+            accepter: self.town.vpcs[1],
+            label: None,
+        };
+        let town = &mut self.town;
+        let run = town.run(|w, e| peering::create(&w.controller.cloud, &w.settings, draft, e));
+        run.unwrap();
+        let id = *town.peerings.last().unwrap();
+        let run = town.run(|w, _| peering::accept(&w.controller.cloud, &w.settings, id, None));
+        run.unwrap();
+        let blocks = [
+            ["10.1.0.0/16", "fd00:0:0:200::/56"],
+            ["10.0.0.0/16", "fd00:0:0:100::/56"],
+        ];
+        for (table, blocks) in blocks.into_iter().enumerate() {
+            for block in blocks {
+                self.route(table, block, RouteTarget::Peering(id));
+            }
+        }
+        self.to = self.address(self.ends.1);
+    }
+
+    fn balance(&mut self) {
+        let (vpc, subnet) = (self.town.vpcs[0], self.town.subnets[0]);
+        let target = TargetDraft {
+            name: TargetName::Ip(self.address(self.ends.1)),
+            port: None,
+            weight: Weight::ONE,
+        };
+        let placement = PlacementDraft {
+            subnet,
+            ipv4: None,
+            ipv6: None,
+        };
+        let balancer = balancer::Draft {
+            placements: vec![placement],
+            scheme: Scheme::Internal,
+            cross_zone: false,
+            label: None,
+        };
+        let group = target_group::Draft {
+            vpc,
+            protocol: Carried::TcpUdp,
+            port: 80,
+            target_type: TargetType::Ip,
+            health_check: HealthCheck::new(Probe::Tcp),
+            deregistration_delay: 0,
+            label: None,
+        };
+        let town = &mut self.town;
+        let run = town.run(|w, e| balancer::create(&w.controller.cloud, &w.settings, balancer, e));
+        run.unwrap();
+        let run = town.run(|w, e| target_group::create(&w.controller.cloud, &w.settings, group, e));
+        run.unwrap();
+        let (id, group) = (town.balancers[0], town.targets[0]);
+        let run = town.run(|w, _| {
+            target_group::register(&w.controller.cloud, &w.settings, group, &[target], None)
+        });
+        run.unwrap();
+        let draft = listener::Draft {
+            balancer: id,
+            protocol: Carried::TcpUdp,
+            port: 80,
+            target_group: group,
+            idle_timeout: IdleTimeout::DEFAULT,
+            label: None,
+        };
+        let run = town.run(|w, e| listener::create(&w.controller.cloud, &w.settings, draft, e));
+        run.unwrap();
+        let TargetName::Ip(address) = target.name else {
+            panic!("it is one by address");
+        };
+        town.judge.health.insert((group, address, 80), true);
+        let balancer = town.controller.cloud.balancer(id).unwrap();
+        let mut addresses = balancer.addresses();
+        self.to = addresses.find(|a| a.is_ipv6() == self.case.six).unwrap();
+    }
+
+    /// Internet gateways for both VPCs, and public addresses for both ends.
+    fn lead_out(&mut self, everywhere: &str) {
+        let town = &mut self.town;
+        town.set_uplink(EDGE, true);
+        let draft = public_pool::Draft {
+            region: "r".parse().unwrap(),
+            blocks: vec!["203.0.113.0/24".parse().unwrap()],
+            label: None,
+        };
+        let run = town.run(|w, e| public_pool::create(&w.controller.cloud, draft, e));
+        run.unwrap();
+        for n in 0..2 {
+            let draft = internet_gateway::Draft {
+                vpc: Some(self.town.vpcs[n]),
+                label: None,
+            };
+            let run = self
+                .town
+                .run(|w, e| internet_gateway::create(&w.controller.cloud, &w.settings, draft, e));
+            run.unwrap();
+            let gateway = *self.town.gateways.last().unwrap();
+            self.route(n, everywhere, RouteTarget::InternetGateway(gateway));
+        }
+        let (sender, receiver) = self.ends;
+        self.give_public(sender);
+        self.give_public(receiver);
+        if self.case.path == Path::Public {
+            self.to = self.public(receiver);
+        }
+    }
+
+    fn give_public(&mut self, interface: InterfaceId) {
+        let town = &mut self.town;
+        let draft = elastic_address::Draft {
+            region: "r".parse().unwrap(),
+            pool: None,
+            address: None,
+            label: None,
+        };
+        let run =
+            town.run(|w, e| elastic_address::create(&w.controller.cloud, &w.settings, draft, e));
+        run.unwrap();
+        let id = *town.elastics.last().unwrap();
+        let target = elastic_address::Target {
+            interface,
+            private: None,
+        };
+        let update = elastic_address::Update {
+            association: Some(Some(target)),
+            ..elastic_address::Update::default()
+        };
+        let run = town.run(|w, _| elastic_address::update(&w.controller.cloud, id, update, None));
+        run.unwrap();
+    }
+
+    /// The default groups, which both are in, with these rules instead of their own.
+    fn allow(&mut self) {
+        let everyone = if self.case.six { "::/0" } else { "0.0.0.0/0" };
+        let rule = RuleDraft {
+            traffic: self.case.proto.rule(self.case.six),
+            peer: Peer::Cidr(everyone.parse().unwrap()),
+            description: None,
+        };
+        let missing = self.case.missing;
+        let ingress: Vec<_> = (missing != Missing::Ingress)
+            .then(|| rule.clone())
+            .into_iter()
+            .collect();
+        let egress: Vec<_> = (missing != Missing::Egress)
+            .then_some(rule)
+            .into_iter()
+            .collect();
+        let cloud = &self.town.controller.cloud;
+        let groups: Vec<_> = cloud.vpcs().map(|vpc| vpc.default_group).collect();
+        for id in groups {
+            let group = self.town.controller.cloud.security_group(id).unwrap();
+            let old = group.ingress.iter().chain(&group.egress);
+            let old: Vec<_> = old.map(|rule| rule.id).collect();
+            let run = self
+                .town
+                .run(|w, _| security_group::revoke(&w.controller.cloud, id, &old, None));
+            run.unwrap();
+            let rules = (ingress.clone(), egress.clone());
+            let run = self.town.run(|w, e| {
+                security_group::authorize(&w.controller.cloud, &w.settings, id, rules, None, e)
+            });
+            run.unwrap();
+        }
+    }
+
+    pub(super) fn way(&self) -> Way {
+        let (from, to) = self.ends;
+        let inward = self.case.path == Path::Inward;
+        let direct = matches!(self.case.path, Path::Subnet | Path::Hairpin);
+        Way {
+            src_mac: self.interface(from).mac,
+            dst_mac: match direct {
+                true => self.interface(to).mac,
+                false => Mac::ROUTER,
+            },
+            src: if inward { self.to } else { self.address(from) },
+            dst: if inward { self.public(to) } else { self.to },
+            ttl: 64,
+            dont_fragment: false,
+        }
+    }
+
+    pub(super) fn send(&mut self, frame: Vec<u8>) -> Fate {
+        let (from, now) = (self.ends.0, self.town.now);
+        if self.case.path == Path::Inward {
+            return Journey::enter(&mut self.town.hosts, now, EDGE, frame);
+        }
+        let host = self.town.host_of(from).unwrap();
+        Journey::send(&mut self.town.hosts, now, (host, from), frame)
+    }
+}
+
+fn attach(town: &mut Town, (vpc, host): (usize, usize)) -> InterfaceId {
+    let subnet = town.subnets[vpc];
+    let mut place = town.place(&mut Random::new(1), subnet);
+    place.host = town.hosts[host].name.clone();
+    let draft = interface::Draft {
+        attachment: Some(place),
+        ..interface::Draft::new(subnet)
+    };
+    let run = town.run(|w, e| interface::create(&w.controller.cloud, &w.settings, draft, e));
+    run.unwrap();
+    *town.interfaces.last().unwrap()
+}
