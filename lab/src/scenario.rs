@@ -107,6 +107,10 @@ pub const ALL: &[Scenario] = &[
         "private-subnets",
         "workers that go out through a NAT gateway, and nobody comes in to"
     ),
+    lesson!(
+        "ride-sharing",
+        "clusters of two regions and a dispatcher, joined by a transit gateway"
+    ),
 ];
 
 /// Why a scenario can't be rendered.

@@ -126,6 +126,16 @@ async fn beside_vpcs(api: &Api, names: &mut Names) -> Result<(), ApiError> {
     for nat in api.list_nat_gateways().await? {
         names.add("nat", &nat.vpc, name_of(nat.meta.as_ref()), &nat.id);
     }
+    for gateway in api.list_transit_gateways().await? {
+        names.add("tgw", "", name_of(gateway.meta.as_ref()), &gateway.id);
+    }
+    for attachment in api.list_transit_attachments().await? {
+        let name = name_of(attachment.meta.as_ref());
+        names.add("tgw_attach", "", name, &attachment.id);
+    }
+    for table in api.list_transit_tables().await? {
+        names.add("tgw_rtb", "", name_of(table.meta.as_ref()), &table.id);
+    }
     for log in api.list_flow_logs().await? {
         names.add("fl", "", name_of(log.meta.as_ref()), &log.id);
     }

@@ -3,6 +3,7 @@
 mod cloud;
 mod decided;
 mod mark;
+mod there;
 mod tries;
 
 use serde::Serialize;

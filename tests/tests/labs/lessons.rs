@@ -235,6 +235,12 @@ fn an_audit_of_payments_is_answered() {
 }
 
 #[test]
+fn clusters_meet_a_dispatcher_and_not_each_other() {
+    let fails = ["The south gets rides", "Clusters don't reach each other"];
+    rootless("ride-sharing", &fails);
+}
+
+#[test]
 fn a_replicated_store_outlives_the_zone_of_its_primary() {
     let fails = [
         "Clients write to a primary that the sentinels name",

@@ -1,15 +1,13 @@
-//! What the controller says of the lab: rules, targets, and whether all is there.
-
-use std::collections::BTreeSet;
+//! What the controller says of the lab: rules, targets, and what is there.
 
 use ipnet::IpNet;
 use weft_proto::v1::{PrefixList, Rule, SecurityGroup, TargetGroup, rule::Peer};
 
-use super::Finding;
+use super::{Finding, there::There};
 use crate::{
     api::{Api, ApiError, name_of},
     runtime::dirs::LabDir,
-    topology::{HealthySpec, ItemName, RulesSpec, Topology},
+    topology::{HealthySpec, ItemName, RulesSpec},
 };
 
 /// The shortest IPv6 prefix that a narrow rule may name: a subnet's.
@@ -23,74 +21,24 @@ pub(super) struct Cloud {
     target_groups: Vec<TargetGroup>,
     /// Interfaces' ids with their names.
     interfaces: Vec<(String, String)>,
-    /// Kinds with the names of what there is, those inside a VPC after its name and a slash.
-    there: BTreeSet<(&'static str, String)>,
+    /// What there is, by name.
+    pub(super) there: There,
 }
 
 impl Cloud {
     /// Asks the lab's controller.
     pub(super) async fn load(dir: &LabDir) -> Result<Self, ApiError> {
         let api = Api::connect(dir).await?;
-        let vpcs = api.list_vpcs().await?;
-        let vpcs: Vec<(String, String)> = vpcs
-            .iter()
-            .map(|vpc| (vpc.id.clone(), name_of(vpc.meta.as_ref()).to_owned()))
-            .collect();
-        let of = |id: &str| {
-            let found = vpcs.iter().find(|(vpc, _)| vpc == id);
-            found.map_or(String::new(), |(_, name)| name.clone())
-        };
-        let mut there = BTreeSet::new();
-        let mut note = |kind, vpc: &str, name: &str| {
-            let name = match vpc {
-                "" => name.to_owned(),
-                vpc => format!("{}/{name}", of(vpc)),
-            };
-            there.insert((kind, name));
-        };
-        for (_, name) in &vpcs {
-            note("VPC", "", name);
-        }
-        for subnet in api.list_subnets().await? {
-            note("subnet", &subnet.vpc, name_of(subnet.meta.as_ref()));
-        }
-        for acl in api.list_network_acls().await? {
-            note("network ACL", &acl.vpc, name_of(acl.meta.as_ref()));
-        }
-        for peering in api.list_peerings().await? {
-            note("peering", "", name_of(peering.meta.as_ref()));
-        }
-        for balancer in api.list_load_balancers().await? {
-            note("load balancer", "", name_of(balancer.meta.as_ref()));
-        }
-        for nat in api.list_nat_gateways().await? {
-            note("NAT gateway", &nat.vpc, name_of(nat.meta.as_ref()));
-        }
-        for log in api.list_flow_logs().await? {
-            note("flow log", "", name_of(log.meta.as_ref()));
-        }
-        let target_groups = api.list_target_groups().await?;
-        for group in &target_groups {
-            note("target group", "", name_of(group.meta.as_ref()));
-        }
-        let groups = api.list_security_groups().await?;
-        for group in &groups {
-            note("security group", &group.vpc, &group.group_name);
-        }
-        let interfaces = api.list_interfaces().await?;
-        let interfaces: Vec<(String, String)> = interfaces
-            .iter()
-            .map(|i| (i.id.clone(), name_of(i.meta.as_ref()).to_owned()))
-            .collect();
-        for (_, name) in &interfaces {
-            note("workload", "", name);
-        }
-        let groups = groups.into_iter().map(|group| (of(&group.vpc), group));
+        let there = There::load(&api).await?;
+        let groups = api.list_security_groups().await?.into_iter();
+        let groups = groups.map(|group| (there.vpc(&group.vpc).to_owned(), group));
+        let interfaces = api.list_interfaces().await?.into_iter();
+        let interfaces = interfaces.map(|i| (i.id, name_of(i.meta.as_ref()).to_owned()));
         Ok(Self {
             groups: groups.collect(),
             lists: api.list_prefix_lists().await?,
-            target_groups,
-            interfaces,
+            target_groups: api.list_target_groups().await?,
+            interfaces: interfaces.collect(),
             there,
         })
     }
@@ -187,24 +135,6 @@ impl Cloud {
             decided: None,
         }
     }
-
-    /// Whether everything that the topology names is there.
-    pub(super) fn intact(&self, topology: &Topology) -> Finding {
-        let missing: Vec<String> = wanted(topology)
-            .into_iter()
-            .filter(|wanted| !self.there.contains(wanted))
-            .map(|(kind, name)| format!("{kind} {name}"))
-            .collect();
-        Finding {
-            met: missing.is_empty(),
-            expected: "everything that the exercise began with is there".into(),
-            seen: match missing.is_empty() {
-                true => "so it is".into(),
-                false => format!("missing: {}", missing.join(", ")),
-            },
-            decided: None,
-        }
-    }
 }
 
 fn traffic(rule: &Rule) -> String {
@@ -213,31 +143,4 @@ fn traffic(rule: &Rule) -> String {
         Some(ports) => format!("{}/{}-{}", rule.protocol, ports.first, ports.last),
         None => rule.protocol.clone(),
     }
-}
-
-/// Kinds and names as the lab's own.
-fn wanted(topology: &Topology) -> Vec<(&'static str, String)> {
-    let mut all = Vec::new();
-    for vpc in &topology.vpcs {
-        let inside = |name: &ItemName| format!("{}/{name}", vpc.name.value);
-        all.push(("VPC", vpc.name.to_string()));
-        all.extend(vpc.subnets.iter().map(|s| ("subnet", inside(&s.name))));
-        let groups = vpc.groups.iter();
-        all.extend(groups.map(|g| ("security group", inside(&g.name))));
-        let acls = vpc.acls.iter();
-        all.extend(acls.map(|acl| ("network ACL", inside(&acl.name))));
-        let nats = vpc.nats.iter();
-        all.extend(nats.map(|nat| ("NAT gateway", inside(&nat.name))));
-    }
-    let workloads = topology.workloads.iter();
-    all.extend(workloads.map(|w| ("workload", w.name.to_string())));
-    let peerings = topology.peerings.iter();
-    all.extend(peerings.map(|p| ("peering", p.name.to_string())));
-    let balancers = topology.balancers.iter();
-    all.extend(balancers.map(|b| ("load balancer", b.name.to_string())));
-    let logs = topology.flow_logs.iter();
-    all.extend(logs.map(|log| ("flow log", log.name.to_string())));
-    let groups = topology.target_groups.iter();
-    all.extend(groups.map(|g| ("target group", g.name.to_string())));
-    all
 }

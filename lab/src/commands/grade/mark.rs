@@ -38,7 +38,7 @@ pub(super) fn criteria(
             }
             findings.extend(spec.rules.iter().flat_map(|rules| cloud.rules(rules)));
             findings.extend(spec.healthy.iter().map(|healthy| cloud.healthy(healthy)));
-            findings.extend(spec.intact.then(|| cloud.intact(topology)));
+            findings.extend(spec.intact.then(|| cloud.there.intact(topology)));
             all.push(marked(spec, findings));
         }
         Ok(all)
