@@ -5,9 +5,10 @@ CARGO ?= cargo
 # Labs and benches want the optimised binary; tests build their own.
 WEFT := target/release/weft
 
-# A long run of the oracle; `make oracle ORACLE_CLOUDS=100 ORACLE_PACKETS=1000` for another.
+# A long run of the oracle: a third of the packets have a sender that is away, and are none;
+# `make oracle ORACLE_CLOUDS=100 ORACLE_PACKETS=1000` for another.
 ORACLE_CLOUDS ?= 10000
-ORACLE_PACKETS ?= 150
+ORACLE_PACKETS ?= 160
 
 .PHONY: help demo test check fmt lint unit oracle sim labs deps deps-test bench fuzz deny clean
 
