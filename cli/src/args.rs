@@ -6,16 +6,31 @@ use crate::{
     api::{Endpoint, FOR_ALL},
     output::Format,
     resource::{
-        egress_gateway::EgressGatewayCommand, elastic_address::ElasticAddressCommand,
-        flow_log::FlowLogCommand, host::HostCommand, interface::InterfaceCommand,
-        internet_gateway::InternetGatewayCommand, listener::ListenerCommand,
-        load_balancer::LoadBalancerCommand, nat_gateway::NatGatewayCommand,
-        network_acl::NetworkAclCommand, peering::PeeringCommand, prefix_list::PrefixListCommand,
-        private_zone::PrivateZoneCommand, public_pool::PublicPoolCommand, region::RegionCommand,
-        route_table::RouteTableCommand, security_group::SecurityGroupCommand,
-        subnet::SubnetCommand, target_group::TargetGroupCommand,
-        transit_attachment::TransitAttachmentCommand, transit_gateway::TransitGatewayCommand,
-        transit_table::TransitTableCommand, vpc::VpcCommand, zone::ZoneCommand,
+        egress_gateway::EgressGatewayCommand,
+        elastic_address::ElasticAddressCommand,
+        flow_log::FlowLogCommand,
+        host::HostCommand,
+        interface::InterfaceCommand,
+        internet_gateway::InternetGatewayCommand,
+        listener::ListenerCommand,
+        load_balancer::LoadBalancerCommand,
+        mirror::{MirrorFilterCommand, MirrorSessionCommand},
+        nat_gateway::NatGatewayCommand,
+        network_acl::NetworkAclCommand,
+        peering::PeeringCommand,
+        prefix_list::PrefixListCommand,
+        private_zone::PrivateZoneCommand,
+        public_pool::PublicPoolCommand,
+        region::RegionCommand,
+        route_table::RouteTableCommand,
+        security_group::SecurityGroupCommand,
+        subnet::SubnetCommand,
+        target_group::TargetGroupCommand,
+        transit_attachment::TransitAttachmentCommand,
+        transit_gateway::TransitGatewayCommand,
+        transit_table::TransitTableCommand,
+        vpc::VpcCommand,
+        zone::ZoneCommand,
     },
     system::WaitArgs,
 };
@@ -139,6 +154,12 @@ pub(crate) enum ApiCommand {
     /// Flow logs: what passed and what was dropped, written down on the hosts.
     #[command(subcommand)]
     FlowLog(FlowLogCommand),
+    /// Mirror filters: which packets are copied.
+    #[command(subcommand)]
+    MirrorFilter(MirrorFilterCommand),
+    /// Mirror sessions: copies of an interface's packets, for another or for a file.
+    #[command(subcommand)]
+    MirrorSession(MirrorSessionCommand),
     /// Private zones: names that VPCs' resolvers answer for, and their records.
     #[command(subcommand)]
     PrivateZone(PrivateZoneCommand),

@@ -58,6 +58,8 @@ async fn run(api: &Api, command: ApiCommand) -> Result<(), CliError> {
         ApiCommand::InternetGateway(command) => resource::internet_gateway::run(api, command).await,
         ApiCommand::EgressGateway(command) => resource::egress_gateway::run(api, command).await,
         ApiCommand::FlowLog(command) => resource::flow_log::run(api, command).await,
+        ApiCommand::MirrorFilter(command) => resource::mirror::run_filter(api, command).await,
+        ApiCommand::MirrorSession(command) => resource::mirror::run(api, command).await,
         ApiCommand::PrivateZone(command) => resource::private_zone::run(api, command).await,
         ApiCommand::LoadBalancer(command) => resource::load_balancer::run(api, command).await,
         ApiCommand::Listener(command) => resource::listener::run(api, command).await,

@@ -150,6 +150,9 @@ limits! {
     ElasticAddressesPerRegion "elastic-addresses-per-region" elastic_addresses_per_region;
     InternetGateways "internet-gateways" internet_gateways;
     FlowLogsPerResource "flow-logs-per-resource" flow_logs_per_resource;
+    MirrorFiltersPerRegion "mirror-filters-per-region" mirror_filters_per_region;
+    RulesPerMirrorFilter "rules-per-mirror-filter" rules_per_mirror_filter;
+    MirrorSessionsPerSource "mirror-sessions-per-source" mirror_sessions_per_source;
     PrivateZones "private-zones" private_zones;
     VpcsPerPrivateZone "vpcs-per-private-zone" vpcs_per_private_zone;
     RecordsPerPrivateZone "records-per-private-zone" records_per_private_zone;

@@ -12,6 +12,7 @@ use weft_proto::v1::{
     flow_logs_client::FlowLogsClient, hosts_client::HostsClient,
     interfaces_client::InterfacesClient, internet_gateways_client::InternetGatewaysClient,
     listeners_client::ListenersClient, load_balancers_client::LoadBalancersClient,
+    mirror_filters_client::MirrorFiltersClient, mirror_sessions_client::MirrorSessionsClient,
     nat_gateways_client::NatGatewaysClient, network_acls_client::NetworkAclsClient,
     operations_client::OperationsClient, peerings_client::PeeringsClient,
     prefix_lists_client::PrefixListsClient, private_zones_client::PrivateZonesClient,
@@ -126,6 +127,8 @@ impl Api {
         prefix_lists, PrefixListsClient;
         interfaces, InterfacesClient;
         flow_logs, FlowLogsClient;
+        mirror_filters, MirrorFiltersClient;
+        mirror_sessions, MirrorSessionsClient;
         target_groups, TargetGroupsClient;
         load_balancers, LoadBalancersClient;
         listeners, ListenersClient;
@@ -159,6 +162,8 @@ impl Api {
         list_egress_gateways, egress_gateways, EgressGateway, egress_gateways;
         list_nat_gateways, nat_gateways, NatGateway, nat_gateways;
         list_flow_logs, flow_logs, FlowLog, flow_logs;
+        list_mirror_filters, mirror_filters, MirrorFilter, mirror_filters;
+        list_mirror_sessions, mirror_sessions, MirrorSession, mirror_sessions;
         list_target_groups, target_groups, TargetGroup, target_groups;
         list_load_balancers, load_balancers, LoadBalancer, load_balancers;
         list_listeners, listeners, Listener, listeners;

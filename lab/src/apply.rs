@@ -4,6 +4,7 @@
 mod acls;
 mod balancing;
 mod groups;
+mod mirrors;
 mod nats;
 pub(crate) mod outside;
 mod peerings;
@@ -141,6 +142,7 @@ pub async fn apply(
     balancing::balancing(api, &view, topology, before).await?;
     zones::private_zones(api, &view, topology, before).await?;
     watch::flow_logs(api, &view, topology, before).await?;
+    mirrors::mirrors(api, &view, topology, before).await?;
     if let Some(before) = before {
         peerings::remove(api, &view, before, topology).await?;
         transit::remove(api, &view, before, topology).await?;

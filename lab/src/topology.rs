@@ -8,6 +8,7 @@ mod exercise;
 mod fault;
 mod host;
 mod link;
+mod mirror;
 mod name;
 mod nat;
 mod options;
@@ -43,8 +44,8 @@ pub use transit::{
 pub(crate) use vpc::all_egress;
 use weft_model::{
     AclEntry, Block4, Carried, DnsName, Family, HealthCheck, HostName, IdleTimeout, LogFormat,
-    LogInterval, LogTraffic, Mtu, PortMatch, PortOptions, Prefix, PublicBlock4, RecordSet, Scheme,
-    SubnetBlock6, VpcBlock6, VpcDns, ZoneName,
+    LogInterval, LogTraffic, MirrorLength, MirrorNumber, MirrorRule, Mtu, PortMatch, PortOptions,
+    Prefix, PublicBlock4, RecordSet, Scheme, SubnetBlock6, Vni, VpcBlock6, VpcDns, ZoneName,
 };
 
 /// The region that a lab's zones are part of.
@@ -84,6 +85,8 @@ pub struct Topology {
     pub private_zones: Vec<PrivateZoneSpec>,
     /// What is written down of their traffic.
     pub flow_logs: Vec<FlowLogSpec>,
+    /// Whose packets are copied.
+    pub mirrors: Vec<MirrorSpec>,
     /// The target groups.
     pub target_groups: Vec<TargetGroupSpec>,
     /// The load balancers.
@@ -419,6 +422,36 @@ pub struct FlowLogSpec {
     pub interval: LogInterval,
     /// How a line looks.
     pub format: LogFormat,
+}
+
+/// A mirror: a filter and a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorSpec {
+    /// Its name, unique in the file.
+    pub name: At<ItemName>,
+    /// Whose packets.
+    pub source: At<ItemName>,
+    /// Where the copies go.
+    pub target: MirrorTargetSpec,
+    /// Its place among the mirrors of its source.
+    pub number: MirrorNumber,
+    /// How much of each packet; all that fits where `None`.
+    pub packet_length: Option<MirrorLength>,
+    /// What the target tells sessions apart by; any where `None`.
+    pub vni: Option<Vni>,
+    /// For what the source gets.
+    pub ingress: Vec<MirrorRule>,
+    /// For what the source sends.
+    pub egress: Vec<MirrorRule>,
+}
+
+/// Where a mirror's copies go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MirrorTargetSpec {
+    /// To a workload.
+    Workload(At<ItemName>),
+    /// To a file on the source's host.
+    File,
 }
 
 /// Those that serve what listeners take.

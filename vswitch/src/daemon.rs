@@ -27,6 +27,7 @@ use crate::{
     host::Host,
     inspect::{self, Inspector},
     lock::{LockError, RunLock},
+    mirrors,
     options::{Options, UnderlayMtu},
     ports::{Ports, PortsOptions},
     resolver,
@@ -170,6 +171,12 @@ async fn serve(options: &Options, host: &Arc<Host>) -> Result<(), Error> {
     let counters = Arc::clone(&host.resolver);
     resolver::start(&host.datapath, asked, Handle::current(), counters)
         .map_err(system("starting the resolver's thread"))?;
+    let copies = host.datapath.mirrored();
+    let copies = copies.unwrap_or_else(|| mpsc::channel().1);
+    let epoch = host.datapath.epoch();
+    let counters = Arc::clone(&host.mirrors);
+    mirrors::start(options.mirror_dir(), epoch, copies, counters)
+        .map_err(system("starting the mirrors' thread"))?;
     let agent = Agent {
         name: options.host.clone(),
         controllers: options.controller.clone(),

@@ -8,7 +8,7 @@ use weft_engine::Config;
 use weft_proto::sync::v1 as wire;
 
 use crate::{
-    books::Books, edge::Edge, health::Findings, holdings::Holdings, ports::Ports, resolver,
+    books::Books, edge::Edge, health::Findings, holdings::Holdings, mirrors, ports::Ports, resolver,
 };
 
 /// How the stream from the controller is doing.
@@ -33,6 +33,8 @@ pub(crate) struct Host {
     books: Mutex<Books>,
     /// What became of questions to resolvers outside.
     pub(crate) resolver: Arc<resolver::Counters>,
+    /// What became of mirrored packets for files.
+    pub(crate) mirrors: Arc<mirrors::Counters>,
     edge: Option<Edge>,
 }
 
@@ -58,6 +60,7 @@ impl Host {
             findings,
             books: Mutex::new(books),
             resolver: Arc::default(),
+            mirrors: Arc::default(),
             edge,
         }
     }

@@ -250,6 +250,7 @@ fn worker((id, snapshot): (usize, &WorkerSnapshot)) -> wire::Worker {
 /// What the host counts beside its workers.
 fn totals(host: &Host) -> std::collections::HashMap<String, u64> {
     let named = host.resolver.named().into_iter();
+    let named = named.chain(host.mirrors.named());
     named.map(|(name, n)| (name.to_owned(), n)).collect()
 }
 
@@ -286,6 +287,10 @@ fn counters(snapshot: &WorkerSnapshot) -> std::collections::HashMap<String, u64>
         ("fragmented", engine.fragmented),
         ("balancer_pins", engine.pins),
         ("balancer_pins_refused", engine.pins_refused),
+        ("mirrored", engine.mirrored),
+        ("mirror_limited", engine.mirror_limited),
+        ("mirror_unreachable", engine.mirror_unreachable),
+        ("mirror_file_full", worker.mirror_file_full),
     ];
     named.map(|(name, n)| (name.to_owned(), n)).into()
 }

@@ -12,6 +12,7 @@ mod holdings;
 mod host;
 mod inspect;
 mod lock;
+mod mirrors;
 mod options;
 mod ports;
 mod resolver;

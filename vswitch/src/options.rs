@@ -37,6 +37,10 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub flow_log_dir: Option<PathBuf>,
 
+    /// Where mirror sessions write their files [default: mirrors in the run directory]
+    #[arg(long, value_name = "DIR")]
+    pub mirror_dir: Option<PathBuf>,
+
     /// Worker threads, 1 to 64 [default: one per core, at most 8]
     #[arg(long, value_name = "N", value_parser = workers)]
     pub workers: Option<usize>,
@@ -74,6 +78,11 @@ impl Options {
     pub(crate) fn flow_log_dir(&self) -> PathBuf {
         let dir = self.flow_log_dir.clone();
         dir.unwrap_or_else(|| self.run_dir().join("flow-logs"))
+    }
+
+    pub(crate) fn mirror_dir(&self) -> PathBuf {
+        let dir = self.mirror_dir.clone();
+        dir.unwrap_or_else(|| self.run_dir().join("mirrors"))
     }
 
     pub(crate) fn workers(&self) -> usize {

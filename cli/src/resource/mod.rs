@@ -9,6 +9,7 @@ pub(crate) mod interface;
 pub(crate) mod internet_gateway;
 pub(crate) mod listener;
 pub(crate) mod load_balancer;
+pub(crate) mod mirror;
 pub(crate) mod nat_gateway;
 pub(crate) mod network_acl;
 pub(crate) mod peering;
@@ -188,6 +189,20 @@ kind!(
     v1::flow_logs_client::FlowLogsClient<Channel>,
     flow_log,
     flow_logs
+);
+kind!(
+    MirrorFilter,
+    "mirror filter",
+    v1::mirror_filters_client::MirrorFiltersClient<Channel>,
+    mirror_filter,
+    mirror_filters
+);
+kind!(
+    MirrorSession,
+    "mirror session",
+    v1::mirror_sessions_client::MirrorSessionsClient<Channel>,
+    mirror_session,
+    mirror_sessions
 );
 kind!(
     PrivateZone,

@@ -20,12 +20,12 @@ use crate::{
     Attachment, Balancer, BalancerId, Change, Destination, EgressGateway, EgressGatewayId,
     ElasticAddress, ElasticAddressId, FlowLog, FlowLogId, Host, HostName, Interface, InterfaceId,
     InternetGateway, InternetGatewayId, Kind, LeaseKey, Listener, ListenerId, LogScope, Mac,
-    NatGateway, NatGatewayId, NetworkAcl, NetworkAclId, Peering, PeeringId, PortLease, Prefix,
-    PrefixList, PrefixListId, PrivateZone, PrivateZoneId, PublicPool, PublicPoolId, Region,
-    RegionName, Resource, ResourceKey, RouteTable, RouteTableId, SecurityGroup, SecurityGroupId,
-    Subnet, SubnetId, TargetGroup, TargetGroupId, TransitAttachment, TransitAttachmentId,
-    TransitGateway, TransitGatewayId, TransitTable, TransitTableId, Vni, Vpc, VpcId, Zone,
-    ZoneName,
+    MirrorFilter, MirrorFilterId, MirrorSession, MirrorSessionId, NatGateway, NatGatewayId,
+    NetworkAcl, NetworkAclId, Peering, PeeringId, PortLease, Prefix, PrefixList, PrefixListId,
+    PrivateZone, PrivateZoneId, PublicPool, PublicPoolId, Region, RegionName, Resource,
+    ResourceKey, RouteTable, RouteTableId, SecurityGroup, SecurityGroupId, Subnet, SubnetId,
+    TargetGroup, TargetGroupId, TransitAttachment, TransitAttachmentId, TransitGateway,
+    TransitGatewayId, TransitTable, TransitTableId, Vni, Vpc, VpcId, Zone, ZoneName,
 };
 
 macro_rules! tables {
@@ -127,6 +127,8 @@ tables! {
     Interface.id, InterfaceId, interfaces, interface(id: InterfaceId) = &id;
     ElasticAddress.id, ElasticAddressId, elastic_addresses, elastic_address(id: ElasticAddressId) = &id;
     FlowLog.id, FlowLogId, flow_logs, flow_log(id: FlowLogId) = &id;
+    MirrorFilter.id, MirrorFilterId, mirror_filters, mirror_filter(id: MirrorFilterId) = &id;
+    MirrorSession.id, MirrorSessionId, mirror_sessions, mirror_session(id: MirrorSessionId) = &id;
     PrivateZone.id, PrivateZoneId, private_zones, private_zone(id: PrivateZoneId) = &id;
     TargetGroup.id, TargetGroupId, target_groups, target_group(id: TargetGroupId) = &id;
     Balancer.id, BalancerId, balancers, balancer(id: BalancerId) = &id;
@@ -387,6 +389,42 @@ impl Cloud {
     pub fn flow_logs_in_vpc(&self, vpc: VpcId) -> impl Iterator<Item = &FlowLog> + use<'_> {
         let ids = self.indexes.logs_in_vpc.iter(&vpc);
         ids.filter_map(|&id| self.flow_log(id))
+    }
+
+    /// The region's mirror filters.
+    pub fn mirror_filters_in_region(
+        &self,
+        region: &RegionName,
+    ) -> impl Iterator<Item = &MirrorFilter> {
+        let ids = self.indexes.mirror_filters_in_region.iter(region);
+        ids.filter_map(|&id| self.mirror_filter(id))
+    }
+
+    /// The mirror sessions with the filter.
+    pub fn mirror_sessions_with(
+        &self,
+        filter: MirrorFilterId,
+    ) -> impl Iterator<Item = &MirrorSession> + use<'_> {
+        let ids = self.indexes.mirror_sessions_with.iter(&filter);
+        ids.filter_map(|&id| self.mirror_session(id))
+    }
+
+    /// The mirror sessions from and to the interface.
+    pub fn mirror_sessions_of(
+        &self,
+        interface: InterfaceId,
+    ) -> impl Iterator<Item = &MirrorSession> + use<'_> {
+        let ids = self.indexes.mirror_sessions_of.iter(&interface);
+        ids.filter_map(|&id| self.mirror_session(id))
+    }
+
+    /// The mirror sessions of the VPC's interfaces.
+    pub fn mirror_sessions_in_vpc(
+        &self,
+        vpc: VpcId,
+    ) -> impl Iterator<Item = &MirrorSession> + use<'_> {
+        let ids = self.indexes.mirror_sessions_in_vpc.iter(&vpc);
+        ids.filter_map(|&id| self.mirror_session(id))
     }
 
     /// The private zones that the VPC sees.

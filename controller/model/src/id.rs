@@ -154,6 +154,14 @@ id!(
     FlowLogId, "fl", "flow log"
 );
 id!(
+    /// A filter of traffic mirroring.
+    MirrorFilterId, "tmf", "mirror filter"
+);
+id!(
+    /// A session of traffic mirroring.
+    MirrorSessionId, "tms", "mirror session"
+);
+id!(
     /// A private zone of names.
     PrivateZoneId, "hz", "private zone"
 );

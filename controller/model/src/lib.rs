@@ -18,6 +18,7 @@ pub mod host;
 pub mod id;
 pub mod interface;
 pub mod meta;
+pub mod mirror;
 pub mod name;
 pub mod nat;
 pub mod net;
@@ -49,12 +50,15 @@ pub use group::{IcmpMatch, Peer, PortMatch, Rule, SecurityGroup};
 pub use host::{Host, Region, Zone};
 pub use id::{
     BalancerId, EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId,
-    ListenerId, NatGatewayId, NetworkAclId, PeeringId, PrefixListId, PrivateZoneId, PublicPoolId,
-    RouteTableId, RuleId, SecurityGroupId, SubnetId, TargetGroupId, TransitAttachmentId,
-    TransitGatewayId, TransitTableId, VpcId,
+    ListenerId, MirrorFilterId, MirrorSessionId, NatGatewayId, NetworkAclId, PeeringId,
+    PrefixListId, PrivateZoneId, PublicPoolId, RouteTableId, RuleId, SecurityGroupId, SubnetId,
+    TargetGroupId, TransitAttachmentId, TransitGatewayId, TransitTableId, VpcId,
 };
 pub use interface::{Attachment, Interface};
 pub use meta::{Meta, Revision};
+pub use mirror::{
+    MirrorAction, MirrorFilter, MirrorLength, MirrorNumber, MirrorRule, MirrorSession, MirrorTarget,
+};
 pub use name::{DeviceName, DnsLabel, HostName, HttpPath, Label, NetnsName, RegionName, ZoneName};
 pub use nat::{LeaseKey, NatGateway, PortLease};
 pub use net::{Mac, Mtu, PortRange, Protocol, Vni};

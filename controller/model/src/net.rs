@@ -111,6 +111,9 @@ impl Mac {
         }
         Some((u16::from_be_bytes([c, d]), u16::from_be_bytes([e, f])))
     }
+    /// The source of mirrored copies inside the cloud: where a frame has it, it is one. No interface
+    /// ever gets it, and no workload can send from it.
+    pub const MIRROR: Self = Self([0x0a, 0x57, 0x45, 0x46, 0x54, 0x03]);
 
     /// From the six bytes in wire order.
     pub const fn new(bytes: [u8; 6]) -> Self {

@@ -13,6 +13,7 @@ pub mod interface;
 pub mod internet_gateway;
 pub mod lease;
 pub mod listener;
+pub mod mirror;
 pub mod nat_gateway;
 pub mod network_acl;
 pub mod peering;

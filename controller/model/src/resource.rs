@@ -14,12 +14,13 @@ use crate::{
     host::{Host, Region, Zone},
     id::{
         BalancerId, EgressGatewayId, ElasticAddressId, FlowLogId, InterfaceId, InternetGatewayId,
-        ListenerId, NatGatewayId, NetworkAclId, PeeringId, PrefixListId, PrivateZoneId,
-        PublicPoolId, RouteTableId, SecurityGroupId, SubnetId, TargetGroupId, TransitAttachmentId,
-        TransitGatewayId, TransitTableId, VpcId,
+        ListenerId, MirrorFilterId, MirrorSessionId, NatGatewayId, NetworkAclId, PeeringId,
+        PrefixListId, PrivateZoneId, PublicPoolId, RouteTableId, SecurityGroupId, SubnetId,
+        TargetGroupId, TransitAttachmentId, TransitGatewayId, TransitTableId, VpcId,
     },
     interface::Interface,
     meta::{Meta, Revision},
+    mirror::{MirrorFilter, MirrorSession},
     name::{HostName, RegionName, ZoneName},
     nat::{LeaseKey, NatGateway, PortLease},
     peering::Peering,
@@ -124,6 +125,8 @@ resources! {
     NatGateway, NatGatewayId, id, "NAT gateway";
     PortLease, LeaseKey, key, "port lease";
     FlowLog, FlowLogId, id, "flow log";
+    MirrorFilter, MirrorFilterId, id, "mirror filter";
+    MirrorSession, MirrorSessionId, id, "mirror session";
     PrivateZone, PrivateZoneId, id, "private zone";
     TargetGroup, TargetGroupId, id, "target group";
     Balancer, BalancerId, id, "load balancer";

@@ -15,10 +15,11 @@ use crate::{
     flow_log::{AccountId, LogFormat, LogInterval, LogScope, LogTraffic},
     group::Rule,
     id::{
-        BalancerId, FlowLogId, InterfaceId, ListenerId, NatGatewayId, NetworkAclId, PeeringId,
-        RouteTableId, SecurityGroupId, SubnetId, TargetGroupId, TransitAttachmentId,
-        TransitGatewayId, TransitTableId, VpcId,
+        BalancerId, FlowLogId, InterfaceId, ListenerId, MirrorFilterId, MirrorSessionId,
+        NatGatewayId, NetworkAclId, PeeringId, RouteTableId, SecurityGroupId, SubnetId,
+        TargetGroupId, TransitAttachmentId, TransitGatewayId, TransitTableId, VpcId,
     },
+    mirror::{MirrorLength, MirrorNumber, MirrorRule, MirrorTarget},
     name::{DeviceName, DnsLabel, HostName, Label, NetnsName, RegionName, ZoneName},
     nat::LeaseKey,
     net::{Mac, Vni},
@@ -304,6 +305,31 @@ pub struct FlowLogState {
     pub format: LogFormat,
 }
 
+/// A mirror session as a host sees it, with its filter's rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MirrorState {
+    /// Its id.
+    pub id: MirrorSessionId,
+    /// The VPC of source and target.
+    pub vpc: VpcId,
+    /// Whose packets.
+    pub source: InterfaceId,
+    /// Where the copies go.
+    pub target: MirrorTarget,
+    /// The filter.
+    pub filter: MirrorFilterId,
+    /// Its rules for what the source gets, in the order of their numbers.
+    pub ingress: Vec<MirrorRule>,
+    /// Its rules for what the source sends, likewise.
+    pub egress: Vec<MirrorRule>,
+    /// Its place among the sessions of the source.
+    pub number: MirrorNumber,
+    /// How much of each packet.
+    pub packet_length: Option<MirrorLength>,
+    /// What the target tells sessions apart by.
+    pub vni: Vni,
+}
+
 /// A listener as a host sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListenerState {
@@ -486,6 +512,7 @@ states! {
     TransitAttachment(TransitAttachmentState), TransitAttachmentId, id, "transit-attachment";
     RouteTable(RouteTableState), RouteTableId, id, "route-table";
     FlowLog(FlowLogState), FlowLogId, id, "flow-log";
+    Mirror(MirrorState), MirrorSessionId, id, "mirror";
     TargetGroup(TargetGroupState), TargetGroupId, id, "target-group";
     Balancer(BalancerState), BalancerId, id, "balancer";
     Public(Public), IpAddr, address, "public";

@@ -32,6 +32,7 @@ use crate::{
 mod balancing;
 mod interfaces;
 mod lists;
+mod mirrors;
 mod nat;
 mod outside;
 mod reach;
@@ -84,6 +85,7 @@ pub struct Planner<B> {
     /// The VPCs that see each private zone.
     zones: BTreeMap<PrivateZoneId, BTreeSet<VpcId>>,
     flow_logs: BTreeMap<FlowLogId, VpcId>,
+    mirrors: mirrors::Mirrors,
     balancing: Balancing,
     /// Tables with a route to what may come and go: they change when it does.
     tables_to: BTreeMap<RouteTarget, BTreeSet<RouteTableId>>,
@@ -111,6 +113,7 @@ impl<B> Planner<B> {
             zones: BTreeMap::new(),
             tables_to: BTreeMap::new(),
             flow_logs: BTreeMap::new(),
+            mirrors: mirrors::Mirrors::default(),
             balancing: Balancing::default(),
             peerings: BTreeMap::new(),
             links: Links::default(),
@@ -220,6 +223,8 @@ impl<B> Planner<B> {
                 let state = State::FlowLog(derive::flow_log(log));
                 self.set(&state, &Audience::Vpc(log.vpc), plan);
             }
+            Resource::MirrorFilter(filter) => self.put_mirror_filter(filter, plan),
+            Resource::MirrorSession(session) => self.put_mirror(session, plan),
             Resource::PrivateZone(zone) => self.put_zone(zone, plan),
             Resource::TargetGroup(group) => self.put_targets(group, plan),
             Resource::Balancer(balancer) => self.put_balancer(balancer, plan),
@@ -254,6 +259,8 @@ impl<B> Planner<B> {
             ResourceKey::Subnet(id) => self.take_subnet(*id, plan),
             ResourceKey::Interface(id) => self.unplug(*id, plan),
             ResourceKey::FlowLog(id) => self.take_flow_log(*id, plan),
+            ResourceKey::MirrorFilter(id) => self.take_mirror_filter(*id),
+            ResourceKey::MirrorSession(id) => self.take_mirror(*id, plan),
             ResourceKey::PrivateZone(id) => self.take_zone(*id, plan),
             ResourceKey::TargetGroup(id) => self.take_targets(*id, plan),
             ResourceKey::Balancer(id) => self.take_balancer(*id, plan),

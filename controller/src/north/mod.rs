@@ -24,9 +24,9 @@ use self::{
     explain::Explain,
     kinds::{
         EgressGateways, ElasticAddresses, FlowLogs, Hosts, Interfaces, InternetGateways, Listeners,
-        LoadBalancers, NatGateways, NetworkAcls, Peerings, PrefixLists, PrivateZones, PublicPools,
-        Regions, RouteTables, SecurityGroups, Subnets, TargetGroups, TransitAttachments,
-        TransitGateways, TransitTables, Vpcs, Zones,
+        LoadBalancers, MirrorFilters, MirrorSessions, NatGateways, NetworkAcls, Peerings,
+        PrefixLists, PrivateZones, PublicPools, Regions, RouteTables, SecurityGroups, Subnets,
+        TargetGroups, TransitAttachments, TransitGateways, TransitTables, Vpcs, Zones,
     },
     metering::Meters,
     operations::Operations,
@@ -85,6 +85,8 @@ pub(crate) fn routes(core: Arc<Core>, hub: Hub) -> Routes {
         internet_gateways_server::InternetGatewaysServer(InternetGateways);
         egress_gateways_server::EgressGatewaysServer(EgressGateways);
         flow_logs_server::FlowLogsServer(FlowLogs);
+        mirror_filters_server::MirrorFiltersServer(MirrorFilters);
+        mirror_sessions_server::MirrorSessionsServer(MirrorSessions);
         private_zones_server::PrivateZonesServer(PrivateZones);
         load_balancers_server::LoadBalancersServer(LoadBalancers);
         listeners_server::ListenersServer(Listeners);

@@ -136,6 +136,12 @@ async fn beside_vpcs(api: &Api, names: &mut Names) -> Result<(), ApiError> {
     for table in api.list_transit_tables().await? {
         names.add("tgw_rtb", "", name_of(table.meta.as_ref()), &table.id);
     }
+    for filter in api.list_mirror_filters().await? {
+        names.add("tmf", "", name_of(filter.meta.as_ref()), &filter.id);
+    }
+    for session in api.list_mirror_sessions().await? {
+        names.add("tms", "", name_of(session.meta.as_ref()), &session.id);
+    }
     for log in api.list_flow_logs().await? {
         names.add("fl", "", name_of(log.meta.as_ref()), &log.id);
     }

@@ -8,7 +8,7 @@ use super::{
     MAIN_TABLE, PeerSpec, RouteSpec, SubnetSpec, TargetSpec, Topology, VpcSpec, WorkloadSpec,
     balancing,
     exercise::{self, CriterionDraft},
-    fault, nat, options, outside,
+    fault, mirror, nat, options, outside,
     parse::{Draft, Family},
     peering,
     read::{Reader, nearest},
@@ -54,6 +54,7 @@ pub(super) fn resolve(
     addresses(r, topology);
     options::check_zones(r, topology);
     watch::flow_logs(r, topology);
+    mirror::mirrors(r, topology);
     balancing::resolve(r, topology);
     fault::known_hosts(r, topology);
     for draft in drafts {

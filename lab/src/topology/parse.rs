@@ -6,7 +6,7 @@ use weft_model::Mtu;
 
 use super::{
     Check, Destination, HostSpec, InternetSpec, ItemName, LabName, Routing, Topology, Transport,
-    Underlay, WorkloadSpec, acl, balancing, exercise, fault, link, options, peering,
+    Underlay, WorkloadSpec, acl, balancing, exercise, fault, link, mirror, options, peering,
     read::{Fields, Reader},
     run,
     source::{At, Diagnostic, Span},
@@ -25,6 +25,7 @@ const KEYS: &[&str] = &[
     "workloads",
     "private_zones",
     "flow_logs",
+    "mirrors",
     "target_groups",
     "load_balancers",
     "faults",
@@ -67,6 +68,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
     let workloads = named(&mut r, &fields, "workloads", workload);
     let private_zones = named(&mut r, &fields, "private_zones", options::private_zone);
     let flow_logs = named(&mut r, &fields, "flow_logs", watch::flow_log);
+    let mirrors = named(&mut r, &fields, "mirrors", mirror::mirror);
     let target_groups = named(&mut r, &fields, "target_groups", balancing::target_group);
     let balancers = named(&mut r, &fields, "load_balancers", balancing::balancer);
     let faults = fault::faults(&mut r, fields.get("faults"));
@@ -88,6 +90,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         workloads,
         private_zones,
         flow_logs,
+        mirrors,
         target_groups,
         balancers,
         faults,

@@ -16,6 +16,7 @@ use crate::sync::v1 as wire;
 
 mod balancing;
 mod bodies;
+mod mirror;
 #[cfg(test)]
 mod tests;
 mod transit;
@@ -117,6 +118,7 @@ pub fn key_as_written(resource: &wire::Resource) -> wire::Key {
         Some(Body::Lease(body)) => (StateKind::Lease, &body.key),
         Some(Body::RouteTable(body)) => (StateKind::RouteTable, &body.id),
         Some(Body::FlowLog(body)) => (StateKind::FlowLog, &body.id),
+        Some(Body::Mirror(body)) => (StateKind::Mirror, &body.id),
         Some(Body::DnsZone(body)) => (StateKind::DnsZone, &body.id),
         Some(Body::TargetGroup(body)) => (StateKind::TargetGroup, &body.id),
         Some(Body::Balancer(body)) => (StateKind::Balancer, &body.id),

@@ -13,6 +13,7 @@ mod fronts;
 mod leaks;
 mod lessons;
 mod lifecycle;
+mod mirrors;
 mod nat;
 mod peerings;
 mod prose;

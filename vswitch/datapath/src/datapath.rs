@@ -26,8 +26,8 @@ use crate::{
     device::{Device, EdgeDevice},
     underlay::{self, UnderlayError, Vtep},
     worker::{
-        CapturedFrame, Command, FlowEvent, Parts, Points, Question, RecentDrops, Ring, Watch,
-        WatchFilter, WatchRing, Watcher, Worker, WorkerSnapshot,
+        CapturedFrame, Command, FlowEvent, MirroredFrame, Parts, Points, Question, RecentDrops,
+        Ring, Watch, WatchFilter, WatchRing, Watcher, Worker, WorkerSnapshot,
     },
 };
 
@@ -40,6 +40,9 @@ const COMMANDS: usize = 256;
 const FINDINGS: usize = 4096;
 /// Questions to resolvers outside that may wait to be sent.
 const QUESTIONS: usize = 1024;
+/// Mirrored packets that may wait to be written: a burst of small ones, or 24 MiB of full super frames'
+/// segments.
+const MIRRORED: usize = 16_384;
 /// A worker answers between two batches, which take milliseconds; past this it hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Events that wait for a reader, for each worker: of a flood it gets a sample.
@@ -94,6 +97,7 @@ pub struct Datapath {
     workers: Vec<Handle>,
     findings: Mutex<Option<Receiver<Finding>>>,
     questions: Mutex<Option<Receiver<Question>>>,
+    mirrored: Mutex<Option<Receiver<MirroredFrame>>>,
     epoch: u64,
 }
 
@@ -111,12 +115,14 @@ impl Datapath {
         let started = Instant::now();
         let (findings, found) = sync_channel(FINDINGS);
         let (questions, asked) = sync_channel(QUESTIONS);
+        let (mirrored, copies) = sync_channel(MIRRORED);
         let mut datapath = Self {
             config: Arc::clone(&config),
             rings: rings.into(),
             workers: Vec::with_capacity(count),
             findings: Mutex::new(Some(found)),
             questions: Mutex::new(Some(asked)),
+            mirrored: Mutex::new(Some(copies)),
             epoch: unix_nanoseconds(),
         };
         for (id, sockets) in sockets.into_iter().enumerate() {
@@ -134,6 +140,7 @@ impl Datapath {
                 commands: inbox,
                 findings: findings.clone(),
                 questions: questions.clone(),
+                mirrored: mirrored.clone(),
             })?;
             let name = format!("weft-worker-{id}");
             let thread = std::thread::Builder::new()
@@ -158,6 +165,12 @@ impl Datapath {
     pub fn questions(&self) -> Option<Receiver<Question>> {
         let mut questions = self.questions.lock();
         questions.as_deref_mut().ok()?.take()
+    }
+
+    /// Mirrored packets for files, from now on; for the first who asks. It ends with the workers.
+    pub fn mirrored(&self) -> Option<Receiver<MirroredFrame>> {
+        let mut mirrored = self.mirrored.lock();
+        mirrored.as_deref_mut().ok()?.take()
     }
 
     /// Gives a worker the answer to a question of its, or says that there is none; false where the

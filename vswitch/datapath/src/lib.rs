@@ -14,6 +14,6 @@ mod worker;
 pub use datapath::{Datapath, DatapathOptions, MAX_WORKERS, StartError, WorkerError};
 pub use underlay::{SendCounters, UnderlayError, Vtep};
 pub use worker::{
-    CapturedFrame, DropRecord, Ends, FlowEvent, Half, Point, Points, Question, RecentDrops, Seen,
-    Watch, WatchFilter, WorkerCounters, WorkerSnapshot,
+    CapturedFrame, DropRecord, Ends, FlowEvent, Half, MirroredFrame, Point, Points, Question,
+    RecentDrops, Seen, Watch, WatchFilter, WorkerCounters, WorkerSnapshot,
 };

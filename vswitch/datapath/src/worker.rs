@@ -36,7 +36,7 @@ pub use self::{
     command::WorkerSnapshot,
     counters::WorkerCounters,
     drops::{DropRecord, Ends, Half, RecentDrops},
-    lane::Question,
+    lane::{MirroredFrame, Question},
     watch::{CapturedFrame, FlowEvent, Point, Points, Seen, Watch, WatchFilter},
 };
 use self::{
@@ -77,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) commands: Receiver<Command>,
     pub(crate) findings: SyncSender<Finding>,
     pub(crate) questions: SyncSender<Question>,
+    pub(crate) mirrored: SyncSender<MirroredFrame>,
 }
 
 pub(crate) struct Worker {
@@ -119,7 +120,7 @@ impl Worker {
             receive: parts.sockets.receive,
             inbox: Inbox::new(),
             outbox: Outbox::new(parts.sockets.send, parts.port),
-            lane: Lane::new(parts.id, parts.rings, parts.questions),
+            lane: Lane::new(parts.id, parts.rings, parts.questions, parts.mirrored),
             findings: parts.findings,
             stopping: false,
         })

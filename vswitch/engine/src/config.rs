@@ -123,6 +123,11 @@ impl Config {
         }
     }
 
+    /// Whether it is there for an explanation.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
     /// This host.
     pub fn host(&self) -> &HostName {
         &self.host

@@ -93,6 +93,12 @@ pub struct Counters {
     pub answered: u64,
     /// DNS queries that went to an upstream resolver.
     pub dns_forwarded: u64,
+    /// Copies of mirrored packets.
+    pub mirrored: u64,
+    /// Copies that were more than an interface may cause.
+    pub mirror_limited: u64,
+    /// Copies whose target isn't plugged in.
+    pub mirror_unreachable: u64,
     /// Frames that were split into fragments.
     pub fragmented: u64,
     /// Connections from the internet to load balancers whose targets this engine picked, now.

@@ -43,4 +43,4 @@ pub use mutation::{Mutation, wake};
 pub use port::PortIndex;
 pub use service::{WallClock, dns};
 pub use time::Now;
-pub use verdict::{DnsQuestion, Encap, Sink, Verdict};
+pub use verdict::{DnsQuestion, Encap, MirrorCopy, Sink, Verdict};

@@ -9,6 +9,7 @@ mod fragments;
 mod ingress;
 mod judge;
 mod limits;
+mod mirror;
 mod nat;
 mod outside;
 mod pin;
@@ -65,6 +66,7 @@ pub(crate) struct Core {
     pub(crate) reserved: Services,
     meters: PerPort<Meter>,
     pub(crate) books: Books,
+    mirroring: mirror::Mirroring,
     /// ICMP errors that each port may still be sent.
     errors: Vec<Option<(PortIndex, TokenBucket)>>,
     limits: Limits,
@@ -128,6 +130,7 @@ impl Core {
             reserved: Services::new(seed),
             meters: PerPort::default(),
             books: Books::new(),
+            mirroring: mirror::Mirroring::default(),
             errors: Vec::new(),
             limits,
             scratch: Vec::new(),

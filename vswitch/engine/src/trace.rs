@@ -10,8 +10,9 @@ use std::{
 };
 
 use weft_model::{
-    AclNumber, HostName, InterfaceId, NatGatewayId, NetworkAclId, Prefix, RouteTableId,
-    RouteTarget, RuleId, SubnetId, TransitAttachmentId, TransitTableId,
+    AclNumber, HostName, InterfaceId, MirrorFilterId, MirrorNumber, MirrorSessionId, NatGatewayId,
+    NetworkAclId, Prefix, RouteTableId, RouteTarget, RuleId, SubnetId, TransitAttachmentId,
+    TransitTableId,
 };
 
 use crate::config::Direction;
@@ -85,6 +86,15 @@ pub enum Step {
         /// The subnet it stands in.
         subnet: SubnetId,
     },
+    /// It is copied.
+    Mirrored {
+        /// By which session.
+        session: MirrorSessionId,
+        /// With which filter.
+        filter: MirrorFilterId,
+        /// By which rule.
+        rule: MirrorNumber,
+    },
     /// From here on it looks otherwise.
     Translated {
         /// Source and destination before.
@@ -109,6 +119,7 @@ impl Step {
             Self::Transit { .. } => "transit-route",
             Self::Interface { .. } => "interface",
             Self::Nat { .. } => "nat-gateway",
+            Self::Mirrored { .. } => "mirror",
             Self::Translated { .. } => "translation",
         }
     }
@@ -131,6 +142,7 @@ impl Step {
             } => format!("{table} {destination}"),
             Self::Interface { interface, .. } => interface.to_string(),
             Self::Nat { nat, .. } => nat.to_string(),
+            Self::Mirrored { session, .. } => session.to_string(),
             Self::Translated { .. } => String::new(),
         }
     }
@@ -173,6 +185,11 @@ impl fmt::Display for Step {
             }
             Self::Interface { interface, host } => write!(f, "to {interface} on {host}"),
             Self::Nat { nat, subnet } => write!(f, "by {nat} in {subnet}"),
+            Self::Mirrored {
+                session,
+                filter,
+                rule,
+            } => write!(f, "copied by {session}, as rule {rule} of {filter} says"),
             Self::Translated { from, to } => {
                 let ends = |ends: &(End, End)| format!("{} > {}", end(ends.0), end(ends.1));
                 write!(f, "{} becomes {}", ends(from), ends(to))

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use weft_model::Vni;
+use weft_model::{MirrorSessionId, Vni};
 
-use crate::{drop::Drop, port::PortIndex, service::dns::Transport};
+use crate::{drop::Drop, port::PortIndex, service::dns::Transport, time::Now};
 
 /// Where a frame goes through the tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,19 @@ pub struct DnsQuestion {
     pub servers: Vec<IpAddr>,
 }
 
+/// A mirrored packet for a file.
+#[derive(Debug, Clone, Copy)]
+pub struct MirrorCopy<'a> {
+    /// When it passed.
+    pub at: Now,
+    /// The session.
+    pub session: MirrorSessionId,
+    /// Bytes that it had.
+    pub length: usize,
+    /// The first of them.
+    pub bytes: &'a [u8],
+}
+
 /// Takes the frames that the engine makes itself. Their checksums are complete and they need no
 /// segmentation.
 pub trait Sink {
@@ -61,6 +74,8 @@ pub trait Sink {
     fn to_local(&mut self, port: PortIndex, frame: &[u8]);
     /// Into the tunnel: a fragment.
     fn to_tunnel(&mut self, encap: Encap, frame: &[u8]);
+    /// Into a mirror session's file.
+    fn record(&mut self, _copy: MirrorCopy<'_>) {}
     /// Out to resolvers outside. Nothing has to come of it: the client asks again.
     fn ask(&mut self, _question: DnsQuestion) {}
 }

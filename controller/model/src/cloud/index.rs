@@ -9,12 +9,13 @@ use super::{public::PublicHolder, ranges::Ranges};
 use crate::{
     Association, Attachment, Balancer, BalancerId, Destination, EgressGateway, EgressGatewayId,
     ElasticAddress, ElasticAddressId, FlowLogId, Host, HostName, Interface, InterfaceId,
-    InternetGateway, InternetGatewayId, LeaseKey, Listener, ListenerId, LogScope, Mac, NatGateway,
-    NatGatewayId, NetworkAcl, NetworkAclId, Peer, Peering, PeeringId, PortLease, PrefixList,
-    PrefixListId, PrivateZone, PrivateZoneId, PublicPoolId, RegionName, Resource, RouteTable,
-    RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId, TargetGroup,
-    TargetGroupId, TransitAttachment, TransitAttachmentId, TransitGatewayId, TransitTable,
-    TransitTableId, Vni, Vpc, VpcBlock6, VpcId, Zone, ZoneName,
+    InternetGateway, InternetGatewayId, LeaseKey, Listener, ListenerId, LogScope, Mac,
+    MirrorFilterId, MirrorSession, MirrorSessionId, MirrorTarget, NatGateway, NatGatewayId,
+    NetworkAcl, NetworkAclId, Peer, Peering, PeeringId, PortLease, PrefixList, PrefixListId,
+    PrivateZone, PrivateZoneId, PublicPoolId, RegionName, Resource, RouteTable, RouteTableId,
+    RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId, TargetGroup, TargetGroupId,
+    TransitAttachment, TransitAttachmentId, TransitGatewayId, TransitTable, TransitTableId, Vni,
+    Vpc, VpcBlock6, VpcId, Zone, ZoneName,
 };
 
 /// Many values per key; a key without values is not there, so equal content is equal indexes.
@@ -88,6 +89,11 @@ pub(super) struct Indexes {
     pub(super) interfaces_on_host: Multi<HostName, InterfaceId>,
     pub(super) logs_of: Multi<LogScope, FlowLogId>,
     pub(super) logs_in_vpc: Multi<VpcId, FlowLogId>,
+    pub(super) mirror_filters_in_region: Multi<RegionName, MirrorFilterId>,
+    pub(super) mirror_sessions_with: Multi<MirrorFilterId, MirrorSessionId>,
+    /// By their sources and their targets.
+    pub(super) mirror_sessions_of: Multi<InterfaceId, MirrorSessionId>,
+    pub(super) mirror_sessions_in_vpc: Multi<VpcId, MirrorSessionId>,
     pub(super) private_zones_of_vpc: Multi<VpcId, PrivateZoneId>,
     pub(super) balancers_in_vpc: Multi<VpcId, BalancerId>,
     pub(super) balancers_in_subnet: Multi<SubnetId, BalancerId>,
@@ -159,6 +165,11 @@ impl Indexes {
                 self.logs_of.set(&log.scope, &log.id, present);
                 self.logs_in_vpc.set(&log.vpc, &log.id, present);
             }
+            Resource::MirrorFilter(filter) => {
+                self.mirror_filters_in_region
+                    .set(&filter.region, &filter.id, present);
+            }
+            Resource::MirrorSession(session) => self.set_mirror_session(session, present),
             Resource::PrivateZone(zone) => self.set_private_zone(zone, present),
             Resource::TargetGroup(group) => self.set_target_group(group, present),
             Resource::Balancer(balancer) => self.set_balancer(balancer, present),
@@ -376,6 +387,16 @@ impl Indexes {
             if let Some(public) = placement.public_ipv4 {
                 self.set_public(public, PublicHolder::Balancer(id), present);
             }
+        }
+    }
+
+    fn set_mirror_session(&mut self, session: &MirrorSession, present: bool) {
+        let id = &session.id;
+        self.mirror_sessions_with.set(&session.filter, id, present);
+        self.mirror_sessions_in_vpc.set(&session.vpc, id, present);
+        self.mirror_sessions_of.set(&session.source, id, present);
+        if let MirrorTarget::Interface(target) = &session.target {
+            self.mirror_sessions_of.set(target, id, present);
         }
     }
 

@@ -300,7 +300,7 @@ pub fn unassign(
 }
 
 /// Deletes an interface, unplugging it. Routes to it stay and drop what they match; elastic
-/// addresses on it come off.
+/// addresses on it come off; its flow logs and mirror sessions go.
 ///
 /// # Errors
 /// When it doesn't exist or has changed since the etag.
@@ -313,8 +313,10 @@ pub fn delete(
     check_etag(id, &interface.meta, etag)?;
     let gone = elastic_address::take_off(cloud, id, |_| false);
     let logs = super::flow_log::end_with(cloud, LogScope::Interface(id));
+    let mirrors = super::mirror::end_with(cloud, id);
     let change = Change::delete(interface.clone());
-    Ok(std::iter::once(change).chain(gone).chain(logs).collect())
+    let others = gone.into_iter().chain(logs).chain(mirrors);
+    Ok(std::iter::once(change).chain(others).collect())
 }
 
 /// Stable, because the id is: its last 40 bits.

@@ -56,6 +56,12 @@ pub struct Quotas {
     pub internet_gateways: usize,
     /// Flow logs of a VPC, of a subnet, of an interface: of each by itself.
     pub flow_logs_per_resource: usize,
+    /// Mirror filters of a region.
+    pub mirror_filters_per_region: usize,
+    /// Rules of a mirror filter per direction.
+    pub rules_per_mirror_filter: usize,
+    /// Mirror sessions of one source.
+    pub mirror_sessions_per_source: usize,
     /// Private zones of the cloud.
     pub private_zones: usize,
     /// VPCs that see a private zone.
@@ -101,6 +107,9 @@ impl Default for Quotas {
             elastic_addresses_per_region: 5,
             internet_gateways: 100,
             flow_logs_per_resource: 2,
+            mirror_filters_per_region: 100,
+            rules_per_mirror_filter: 10,
+            mirror_sessions_per_source: 3,
             balancers_per_region: 50,
             listeners_per_balancer: 50,
             private_zones: 500,
@@ -140,6 +149,9 @@ impl Quotas {
         elastic_addresses_per_region: usize::MAX,
         internet_gateways: usize::MAX,
         flow_logs_per_resource: usize::MAX,
+        mirror_filters_per_region: usize::MAX,
+        rules_per_mirror_filter: usize::MAX,
+        mirror_sessions_per_source: usize::MAX,
         balancers_per_region: usize::MAX,
         listeners_per_balancer: usize::MAX,
         private_zones: usize::MAX,

@@ -6,6 +6,7 @@ mod flow_logs;
 mod hosts;
 mod interfaces;
 mod lists;
+mod mirrors;
 mod nat;
 mod outside;
 mod peerings;

@@ -1,3 +1,4 @@
+mod mirrors;
 mod routes;
 
 use std::collections::BTreeMap;

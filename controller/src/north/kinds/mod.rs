@@ -8,6 +8,8 @@ mod interface;
 mod internet_gateway;
 mod listener;
 mod load_balancer;
+mod mirror_filter;
+mod mirror_session;
 mod nat_gateway;
 mod network_acl;
 mod peering;
@@ -28,12 +30,12 @@ mod zone;
 pub(super) use self::{
     egress_gateway::EgressGateways, elastic_address::ElasticAddresses, flow_log::FlowLogs,
     host::Hosts, interface::Interfaces, internet_gateway::InternetGateways, listener::Listeners,
-    load_balancer::LoadBalancers, nat_gateway::NatGateways, network_acl::NetworkAcls,
-    peering::Peerings, prefix_list::PrefixLists, private_zone::PrivateZones,
-    public_pool::PublicPools, region::Regions, route_table::RouteTables,
-    security_group::SecurityGroups, subnet::Subnets, target_group::TargetGroups,
-    transit_attachment::TransitAttachments, transit_gateway::TransitGateways,
-    transit_table::TransitTables, vpc::Vpcs, zone::Zones,
+    load_balancer::LoadBalancers, mirror_filter::MirrorFilters, mirror_session::MirrorSessions,
+    nat_gateway::NatGateways, network_acl::NetworkAcls, peering::Peerings,
+    prefix_list::PrefixLists, private_zone::PrivateZones, public_pool::PublicPools,
+    region::Regions, route_table::RouteTables, security_group::SecurityGroups, subnet::Subnets,
+    target_group::TargetGroups, transit_attachment::TransitAttachments,
+    transit_gateway::TransitGateways, transit_table::TransitTables, vpc::Vpcs, zone::Zones,
 };
 
 /// The names that every kind's implementation needs.

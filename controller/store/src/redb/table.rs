@@ -48,6 +48,8 @@ const fn letters(kind: Kind) -> &'static str {
         Kind::Interface => "h",
         Kind::ElasticAddress => "i",
         Kind::FlowLog => "x",
+        Kind::MirrorFilter => "xa",
+        Kind::MirrorSession => "xb",
         Kind::PrivateZone => "z",
         Kind::TargetGroup => "za",
         Kind::Balancer => "zb",

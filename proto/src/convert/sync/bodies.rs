@@ -11,7 +11,7 @@ use weft_model::{
 };
 
 use super::{
-    MOST_ITEMS, balancing, read_address, read_exact, read_mac, transit,
+    MOST_ITEMS, balancing, mirror, read_address, read_exact, read_mac, transit,
     wire::{self, resource::Body},
     write_address,
 };
@@ -55,16 +55,7 @@ pub(super) fn write(state: &State) -> Body {
         State::Served(served) => Body::Served(wire::Served {
             prefix: served.prefix.to_string(),
         }),
-        State::Vpc(vpc) => Body::Vpc(wire::Vpc {
-            id: vpc.id.to_string(),
-            vni: vpc.vni.get(),
-            ipv4: texts(&vpc.ipv4),
-            ipv6: texts(&vpc.ipv6),
-            region: vpc.region.to_string(),
-            dns_support: vpc.dns.support,
-            dns_hostnames: vpc.dns.hostnames,
-            dns_forwards: vpc.dns.forwards.iter().map(Into::into).collect(),
-        }),
+        State::Vpc(vpc) => Body::Vpc(write_vpc(vpc)),
         State::DnsZone(zone) => Body::DnsZone(wire::DnsZone {
             id: zone.id.to_string(),
             domain: zone.domain.to_string(),
@@ -100,8 +91,22 @@ pub(super) fn write(state: &State) -> Body {
             routes: table.routes.iter().map(Into::into).collect(),
         }),
         State::FlowLog(log) => Body::FlowLog(write_flow_log(log)),
+        State::Mirror(session) => Body::Mirror(mirror::write_mirror(session)),
         State::TargetGroup(group) => Body::TargetGroup(balancing::write_group(group)),
         State::Balancer(balancer) => Body::Balancer(balancing::write_balancer(balancer)),
+    }
+}
+
+fn write_vpc(vpc: &VpcState) -> wire::Vpc {
+    wire::Vpc {
+        id: vpc.id.to_string(),
+        vni: vpc.vni.get(),
+        ipv4: texts(&vpc.ipv4),
+        ipv6: texts(&vpc.ipv6),
+        region: vpc.region.to_string(),
+        dns_support: vpc.dns.support,
+        dns_hostnames: vpc.dns.hostnames,
+        dns_forwards: vpc.dns.forwards.iter().map(Into::into).collect(),
     }
 }
 
@@ -237,6 +242,7 @@ pub(super) fn read(fields: &mut Fields, body: Option<&Body>) -> Result<State, Re
         Body::Lease(lease) => read_lease(fields, lease).map(State::Lease),
         Body::RouteTable(table) => read_table(fields, table).map(State::RouteTable),
         Body::FlowLog(log) => read_flow_log(fields, log).map(State::FlowLog),
+        Body::Mirror(session) => mirror::read_mirror(fields, session).map(State::Mirror),
         Body::DnsZone(zone) => read_zone(fields, zone).map(State::DnsZone),
         Body::TargetGroup(group) => balancing::read_group(fields, group).map(State::TargetGroup),
         Body::Balancer(balancer) => balancing::read_balancer(fields, balancer).map(State::Balancer),

@@ -1,15 +1,17 @@
 use weft_model::{
     AccountId, AclAction, AclEntry, BalancerId, Carried, DnsForward, FlowLogId, Health,
     HealthCheck, IcmpMatch, IdleTimeout, IdleTimeouts, InterfaceId, ListenerId, LogFormat,
-    LogInterval, LogScope, LogTraffic, MetadataOptions, NatGatewayId, NetworkAclId, Peer,
-    PeeringId, PortMatch, PortOptions, PortRange, PrivateZoneId, Probe, RateLimits, RecordData,
-    RecordKind, RecordSet, RouteInTransit, RouteTableId, RouteTarget, Rule, RuleId,
-    SecurityGroupId, SubnetId, TargetGroupId, TransitAttachmentId, TransitGatewayId, TransitHop,
-    TransitTableId, Ttl, Vni, VpcDns, VpcId, VpcInTransit, Weight, ZoneInVpc,
+    LogInterval, LogScope, LogTraffic, MetadataOptions, MirrorAction, MirrorFilterId, MirrorRule,
+    MirrorSessionId, MirrorTarget, NatGatewayId, NetworkAclId, Peer, PeeringId, PortMatch,
+    PortOptions, PortRange, PrivateZoneId, Probe, Protocol, RateLimits, RecordData, RecordKind,
+    RecordSet, RouteInTransit, RouteTableId, RouteTarget, Rule, RuleId, SecurityGroupId, SubnetId,
+    TargetGroupId, TransitAttachmentId, TransitGatewayId, TransitHop, TransitTableId, Ttl, Vni,
+    VpcDns, VpcId, VpcInTransit, Weight, ZoneInVpc,
     state::{
         AclState, BalancerAddress, BalancerState, DnsZoneState, Edge, FlowLogState, Front,
-        FrontHost, GroupState, ListenerState, Mapping, PeeringState, Port, Public, RouteState,
-        RouteTableState, Served, SubnetState, TargetGroupState, TargetState, Tunnel, VpcState,
+        FrontHost, GroupState, ListenerState, Mapping, MirrorState, PeeringState, Port, Public,
+        RouteState, RouteTableState, Served, SubnetState, TargetGroupState, TargetState, Tunnel,
+        VpcState,
     },
     state::{LeaseState, NatState, TransitAttachmentState, TransitRouteState, TransitTargetState},
 };
@@ -187,6 +189,29 @@ fn a_finding_comes_back_as_it_went() {
     }
 }
 
+fn mirror() -> MirrorState {
+    MirrorState {
+        id: MirrorSessionId::from_bits(10),
+        vpc: VPC,
+        source: InterfaceId::from_bits(3),
+        target: MirrorTarget::File,
+        filter: MirrorFilterId::from_bits(11),
+        ingress: vec![MirrorRule {
+            number: 5.try_into().unwrap(),
+            action: MirrorAction::Reject,
+            protocol: Some(Protocol::TCP),
+            source: "10.0.0.0/8".parse().unwrap(),
+            destination: "0.0.0.0/0".parse().unwrap(),
+            source_ports: PortRange::ALL,
+            destination_ports: PortRange::one(22),
+        }],
+        egress: vec![],
+        number: 7.try_into().unwrap(),
+        packet_length: Some(64.try_into().unwrap()),
+        vni: Vni::try_from(4711).unwrap(),
+    }
+}
+
 fn flow_log() -> FlowLogState {
     FlowLogState {
         id: FlowLogId::from_bits(9),
@@ -302,6 +327,7 @@ fn one_of_each() -> Vec<State> {
         }),
         State::RouteTable(table()),
         State::FlowLog(flow_log()),
+        State::Mirror(mirror()),
         State::TargetGroup(targets()),
         State::Balancer(balancer()),
         State::Edge(Edge {

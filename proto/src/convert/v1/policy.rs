@@ -58,19 +58,23 @@ pub(super) fn read_traffic(
     }
     Ok(match protocol {
         None => PortMatch::All,
-        Some(Protocol::TCP) => PortMatch::Tcp(read_ports(fields, ports)?),
-        Some(Protocol::UDP) => PortMatch::Udp(read_ports(fields, ports)?),
+        Some(Protocol::TCP) => PortMatch::Tcp(read_ports(fields, "ports", ports)?),
+        Some(Protocol::UDP) => PortMatch::Udp(read_ports(fields, "ports", ports)?),
         Some(Protocol::ICMP) => PortMatch::Icmp(read_icmp(fields, icmp)?),
         Some(Protocol::ICMPV6) => PortMatch::Icmpv6(read_icmp(fields, icmp)?),
         Some(other) => PortMatch::Protocol(other),
     })
 }
 
-fn read_ports(fields: &mut Fields, ports: Option<&wire::PortRange>) -> Result<PortRange, Reported> {
+pub(super) fn read_ports(
+    fields: &mut Fields,
+    field: &str,
+    ports: Option<&wire::PortRange>,
+) -> Result<PortRange, Reported> {
     let Some(ports) = ports else {
         return Ok(PortRange::ALL);
     };
-    fields.within("ports", |fields| {
+    fields.within(field, |fields| {
         let first = fields.narrow("first", ports.first, u16::MAX);
         let last = fields.narrow("last", ports.last, u16::MAX);
         PortRange::new(first?, last?).map_err(|error| fields.refuse("", error))
@@ -229,7 +233,7 @@ pub(super) fn traffic(traffic: PortMatch) -> WireTraffic {
 }
 
 /// Every port is written by leaving the range out.
-fn ports(range: PortRange) -> Option<wire::PortRange> {
+pub(super) fn ports(range: PortRange) -> Option<wire::PortRange> {
     (range != PortRange::ALL).then(|| wire::PortRange {
         first: range.first().into(),
         last: range.last().into(),

@@ -5,6 +5,7 @@
 mod ask;
 mod balance;
 mod beat;
+mod copies;
 mod dhcp;
 mod echo;
 mod flood;
@@ -41,6 +42,7 @@ weft-peer dhcp DEVICE                      what the DHCP server offers and ackno
 weft-peer dns SERVER NAME TYPE [tcp]       what a resolver says: code and addresses
 weft-peer resolver ADDRESS                 a resolver; what it was asked, line by line
 weft-peer https PORT STATUS                a server that says the status to whatever is asked
+weft-peer copies                           what mirror sessions copied for it, line by line
 weft-peer http METHOD SERVER PATH [HEADER...]
 weft-peer time SERVER                      whether an NTP server and this kernel agree
 weft-peer burst ADDRESS PORT COUNT         so many datagrams, as fast as they go
@@ -83,6 +85,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["dhcp", device] => dhcp::run(device),
         ["dns", server, name, kind] => ask::dns(server, name, kind, false),
         ["dns", server, name, kind, "tcp"] => ask::dns(server, name, kind, true),
+        ["copies"] => copies::run(),
         ["resolver", address] => resolver::run(address),
         ["http", method, server, path, headers @ ..] => ask::http(method, server, path, headers),
         ["https", port, status] => https::run(port, status),

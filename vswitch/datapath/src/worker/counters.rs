@@ -33,6 +33,8 @@ pub struct WorkerCounters {
     pub made_full: u64,
     /// Findings of health checks that nobody took in time.
     pub findings_lost: u64,
+    /// Mirrored packets for files that came faster than they were written.
+    pub mirror_file_full: u64,
     /// Questions to resolvers outside that nobody took in time.
     pub questions_lost: u64,
 }

@@ -6,7 +6,8 @@ use std::{
     sync::{Arc, mpsc::SyncSender},
 };
 
-use weft_engine::{DnsQuestion, Encap, PortIndex, Sink};
+use weft_engine::{DnsQuestion, Encap, MirrorCopy, Now, PortIndex, Sink};
+use weft_model::MirrorSessionId;
 use weft_packet::offload::Offload;
 
 use super::{
@@ -18,13 +19,26 @@ use super::{
 };
 use crate::underlay::{MAX_FRAME, Outbox};
 
-/// Fragments of one frame, at the least MTU that there is.
-const MADE_FRAMES: usize = 64;
-/// Their bytes: a whole super frame's with each fragment's own headers.
-const MADE_BYTES: usize = 2 * MAX_FRAME;
+/// Fragments of one frame at the least MTU that there is, or mirrored copies of its segments.
+const MADE_FRAMES: usize = 256;
+/// Their bytes: a whole super frame's with each one's own headers.
+const MADE_BYTES: usize = 3 * MAX_FRAME;
 
 /// A question to resolvers outside, and the worker that waits for the answer.
 pub type Question = (usize, DnsQuestion);
+
+/// A mirrored packet on its way to a file.
+#[derive(Debug, Clone)]
+pub struct MirroredFrame {
+    /// When it passed.
+    pub at: Now,
+    /// The session.
+    pub session: MirrorSessionId,
+    /// Bytes that it had.
+    pub length: usize,
+    /// The first of them.
+    pub bytes: Vec<u8>,
+}
 
 pub(super) struct Lane {
     pub(super) taps: Taps,
@@ -34,6 +48,7 @@ pub(super) struct Lane {
     pub(super) drops: Drops,
     pub(super) watch: Watchers,
     questions: SyncSender<Question>,
+    mirrored: SyncSender<MirroredFrame>,
     made: Made,
 }
 
@@ -44,7 +59,12 @@ struct Made {
 }
 
 impl Lane {
-    pub(super) fn new(id: usize, rings: Arc<[Ring]>, questions: SyncSender<Question>) -> Self {
+    pub(super) fn new(
+        id: usize,
+        rings: Arc<[Ring]>,
+        questions: SyncSender<Question>,
+        mirrored: SyncSender<MirroredFrame>,
+    ) -> Self {
         Self {
             taps: Taps::default(),
             uplink: Uplink::default(),
@@ -53,6 +73,7 @@ impl Lane {
             drops: Drops::new(),
             watch: Watchers::default(),
             questions,
+            mirrored,
             made: Made {
                 bytes: Vec::with_capacity(MADE_BYTES),
                 frames: Vec::with_capacity(MADE_FRAMES),
@@ -119,6 +140,18 @@ impl Sink for Lane {
         };
         let worker = usize::from(byte) % self.rings.workers();
         self.hand_over(worker, Origin::Local { port }, Offload::NONE, frame);
+    }
+
+    fn record(&mut self, copy: MirrorCopy<'_>) {
+        let frame = MirroredFrame {
+            at: copy.at,
+            session: copy.session,
+            length: copy.length,
+            bytes: copy.bytes.to_vec(),
+        };
+        if self.mirrored.try_send(frame).is_err() {
+            self.counters.mirror_file_full += 1;
+        }
     }
 
     fn ask(&mut self, question: DnsQuestion) {

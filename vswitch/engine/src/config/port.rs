@@ -7,7 +7,7 @@ use std::{
 
 use weft_model::{
     DeviceName, InterfaceId, Label, Mac, Mtu, NetnsName, PortOptions, RouteTarget, SecurityGroupId,
-    SubnetId, VpcId,
+    SubnetId, VpcId, state::MirrorState,
 };
 
 use super::{Config, MappingEntry, Policy, SubnetConfig, VpcConfig, VpcSlot};
@@ -52,6 +52,8 @@ pub struct PortConfig {
     pub options: Arc<PortOptions>,
     /// Whether its packets or new connections are counted against a limit.
     pub(crate) is_metered: bool,
+    /// The sessions that mirror it, in the order of their numbers; nearly always none.
+    pub mirrors: Arc<[Arc<MirrorState>]>,
     /// The largest IP packet it may send or get, in bytes.
     pub mtu: Mtu,
     /// What its groups allow; shared by ports with the same groups.

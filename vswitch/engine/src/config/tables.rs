@@ -1,5 +1,6 @@
 //! The working copy of the configuration: takes deltas, publishes snapshots.
 
+mod mirrors;
 mod nats;
 mod peerings;
 mod ports;
@@ -11,11 +12,11 @@ mod vpcs;
 use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use weft_model::{
-    BalancerId, HostName, InterfaceId, Mtu, NatGatewayId, NetworkAclId, PeeringId, Prefix,
-    RouteTableId, SecurityGroupId, SubnetId, TargetGroupId, Vni, VpcId, ZoneInVpc,
+    BalancerId, HostName, InterfaceId, MirrorSessionId, Mtu, NatGatewayId, NetworkAclId, PeeringId,
+    Prefix, RouteTableId, SecurityGroupId, SubnetId, TargetGroupId, Vni, VpcId, ZoneInVpc,
     state::{
-        AclState, Delta, DnsZoneState, GroupState, Mapping, PeeringState, Port, RouteTableState,
-        State, StateKey, SubnetState, Tunnel,
+        AclState, Delta, DnsZoneState, GroupState, Mapping, MirrorState, PeeringState, Port,
+        RouteTableState, State, StateKey, SubnetState, Tunnel,
     },
 };
 
@@ -70,6 +71,7 @@ pub struct Tables {
     pub(super) homes: Homes,
     ports: Map<InterfaceId, Port>,
     peerings: Map<PeeringId, PeeringState>,
+    mirrors: Map<MirrorSessionId, Arc<MirrorState>>,
     policies: PolicyCache,
     transit: Transit,
     /// How often each port slot was given out.
@@ -92,6 +94,7 @@ impl Tables {
             homes: Homes::default(),
             ports: Map::default(),
             peerings: Map::default(),
+            mirrors: Map::default(),
             policies: PolicyCache::default(),
             transit: Transit::default(),
             generations: Vec::new(),
@@ -138,6 +141,7 @@ impl Tables {
             Delta::Upsert(State::FlowLog(log)) => {
                 Arc::make_mut(&mut self.config.flow_logs).insert(log.id, Arc::new(log));
             }
+            Delta::Upsert(State::Mirror(session)) => self.set_mirror(session),
             Delta::Upsert(State::TargetGroup(group)) => return self.upsert_targets(group),
             Delta::Upsert(State::Balancer(balancer)) => return self.upsert_balancer(balancer),
             Delta::Remove(key) => self.remove(&key),
@@ -185,6 +189,7 @@ impl Tables {
             StateKey::FlowLog(log) => {
                 Arc::make_mut(&mut self.config.flow_logs).remove(log);
             }
+            StateKey::Mirror(session) => self.clear_mirror(*session),
             StateKey::TargetGroup(group) => self.remove_targets(*group),
             StateKey::Balancer(balancer) => self.remove_balancer(*balancer),
         }

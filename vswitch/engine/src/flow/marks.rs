@@ -1,6 +1,7 @@
 //! What was told of each flow already, so that the next look tells only what is new. It lies beside
 //! the flows: their packets don't touch it but for a connection's first and last ones.
 
+use weft_model::Mac;
 use weft_packet::headers::tcp_flags::{ACK, FIN, RST, SYN};
 
 use super::{class::Tick, entry::Flow, entry::NextHop, key::FlowKey};
@@ -46,6 +47,8 @@ pub(crate) struct Piece {
     pub(crate) fresh: bool,
     pub(crate) next: NextHop,
     pub(crate) origin: Option<HostSlot>,
+    /// Whether it is of mirrored copies.
+    pub(crate) copies: bool,
 }
 
 /// The marks by the flow's place in the table.
@@ -110,6 +113,7 @@ impl Marks {
             fresh: before.fresh,
             next: flow.next(),
             origin: flow.origin().map(|(host, _)| host),
+            copies: flow.origin().is_some_and(|(_, mac)| mac == Mac::MIRROR),
         })
     }
 

@@ -42,9 +42,11 @@ impl Packet<'_> {
     }
 
     /// Whether the subnet's ACL lets the packet in, where it comes from outside the subnet: then,
-    /// and only then, the router shows its own MAC.
+    /// and only then, the router shows its own MAC. A mirrored copy shows neither's.
     pub(super) fn check_entry(&self) -> Result<(), Drop> {
-        if self.headers.src == Mac::ROUTER {
+        let copied = || self.headers.src == Mac::MIRROR;
+        let crosses = || !self.view.subnet().contains(self.wire.src);
+        if self.headers.src == Mac::ROUTER || copied() && crosses() {
             return self.check_boundary(Direction::Ingress);
         }
         Ok(())

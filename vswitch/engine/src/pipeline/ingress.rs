@@ -77,13 +77,17 @@ impl Core {
         let result = match (config.view(port), &Headers::parse(frame.bytes)) {
             (None, _) => Err(DropReason::PortUnknown.into()),
             (_, Err(error)) => Err(malformed(*error)),
-            (Some(view), Ok(headers)) => match unpin(headers, frame.bytes) {
-                Some((headers, chosen)) => {
-                    let entrance = Entrance::Pinned(None, chosen);
-                    self.ingress_pinned((now, view, entrance), &headers, &mut frame, sink)
-                }
-                None => self.ingress(now, view, headers, Entrance::Here, &mut frame),
-            },
+            (Some(view), Ok(headers)) => {
+                let result = match unpin(headers, frame.bytes) {
+                    Some((headers, chosen)) => {
+                        let entrance = Entrance::Pinned(None, chosen);
+                        self.ingress_pinned((now, view, entrance), &headers, &mut frame, sink)
+                    }
+                    None => self.ingress(now, view, headers, Entrance::Here, &mut frame),
+                };
+                self.mirror_in(now, &view, headers.src, (&result, &frame), sink);
+                result
+            }
         };
         self.arrived(config, Some(port), length, result)
     }
@@ -138,7 +142,23 @@ impl Core {
             },
             _ => self.ingress(now, view, headers, entrance, &mut frame),
         };
+        self.mirror_in(now, &view, headers.src, (&result, &frame), sink);
         self.arrived(config, Some(view.port.index), length, result)
+    }
+
+    /// A copy is never copied again.
+    #[inline]
+    fn mirror_in(
+        &mut self,
+        now: Now,
+        view: &PortView<'_>,
+        src: Mac,
+        (result, frame): (&Result<PortIndex, Drop>, &Frame<'_>),
+        sink: &mut impl Sink,
+    ) {
+        if !view.port.mirrors.is_empty() && result.is_ok() && src != Mac::MIRROR {
+            self.mirror(now, view, IN, frame, sink);
+        }
     }
 
     #[inline]
@@ -505,7 +525,9 @@ fn vouch(
     let forwards = vpc.mappings.forwards(host);
     let entry = vpc.mapping(address);
     match entry.filter(|entry| entry.host_slot == host) {
-        Some(entry) if entry.mac == mac || mac == Mac::ROUTER || forwards => Ok(()),
+        Some(entry) if entry.mac == mac || mac == Mac::ROUTER || mac == Mac::MIRROR || forwards => {
+            Ok(())
+        }
         Some(_) => Err(Drop::because(DropReason::InnerMac, DropObject::Mac(mac))),
         None if forwards || crosses(config, vpc, host, (mac, address)) => Ok(()),
         None => {

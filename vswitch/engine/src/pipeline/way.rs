@@ -278,6 +278,10 @@ impl Core {
         }
         self.admit(packet, Direction::Egress, &frame)?;
         let verdict = self.target(packet, way)?;
+        // As the workload sent it: from here on it is another.
+        if !packet.view.port.mirrors.is_empty() {
+            self.mirror(packet.now, &packet.view, Direction::Egress, &frame, sink);
+        }
         match way.hop {
             Hop::Routed => rewrite::macs(frame.bytes, way.mac, Mac::ROUTER),
             Hop::Direct | Hop::Back => rewrite::dst_mac(frame.bytes, way.mac),

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use weft_model::{InterfaceId, LogInterval};
+use weft_model::{InterfaceId, LogInterval, Mac};
 use weft_packet::headers::{Body, Headers, Ip, L4, protocol};
 
 use super::{
@@ -162,6 +162,9 @@ impl Books {
 
     /// Enters what is new of a flow.
     fn post(&mut self, config: &Config, now: Now, abroad: &Abroad, piece: &Piece) {
+        if piece.copies {
+            return;
+        }
         let port = piece.key.port();
         let view = config.view(port);
         if let Some(view) = &view {
@@ -207,12 +210,14 @@ impl Books {
             return;
         };
         let Ok(Headers {
-            body: Body::Ip(ip), ..
+            body: Body::Ip(ip),
+            src,
+            ..
         }) = Headers::parse(frame)
         else {
             return;
         };
-        if is_exempt(&view, &ip, reason) {
+        if src == Mac::MIRROR || is_exempt(&view, &ip, reason) {
             return;
         }
         let (src, dst) = ports(&ip);

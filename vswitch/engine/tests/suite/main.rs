@@ -14,6 +14,7 @@ mod icmp;
 mod isolation;
 mod limits;
 mod malformed;
+mod mirrors;
 mod nat;
 mod paths;
 mod peerings;

@@ -147,6 +147,8 @@ fn delete(cloud: &Cloud, key: ResourceKey) -> Answer {
         // Nobody deletes one by name.
         ResourceKey::PortLease(_) => Err(OpError::NotFound(key)),
         ResourceKey::FlowLog(id) => super::super::flow_log::delete(cloud, id, None),
+        ResourceKey::MirrorFilter(id) => super::super::mirror::delete_filter(cloud, id, None),
+        ResourceKey::MirrorSession(id) => super::super::mirror::delete(cloud, id, None),
         ResourceKey::PrivateZone(id) => super::super::private_zone::delete(cloud, id, None),
         ResourceKey::TargetGroup(id) => super::super::target_group::delete(cloud, id, None),
         ResourceKey::Balancer(id) => super::super::balancer::delete(cloud, id, None),

@@ -61,7 +61,7 @@ impl Tables {
         let holder = self.config.endpoint(held.vni, mac);
         let holder = holder.and_then(|index| self.config.port(index));
         let taken = holder.is_some_and(|holder| holder.interface != interface);
-        if taken || mac.is_group() || mac == Mac::ROUTER || mac == Mac::EDGE {
+        if taken || mac.is_group() || [Mac::ROUTER, Mac::EDGE, Mac::MIRROR].contains(&mac) {
             return Err(ApplyError::PortMac { interface, vpc });
         }
         let known = self.ports.contains_key(&interface);
@@ -155,6 +155,7 @@ impl Tables {
             name: port.name,
             is_metered: is_metered(&port.options.limits),
             options: Arc::from(port.options),
+            mirrors: self.mirrors_of(interface),
             mtu: self.config.mtu,
             policy,
             vpc_slot: slot,
