@@ -247,6 +247,11 @@ impl Core {
                 outside::check_sender(packet)?;
             }
         }
+        if held.is_some_and(|held| self.nat.holds(&held)) {
+            // Its route leads elsewhere now, where nobody translates.
+            let object = DropObject::Address(packet.ip.dst);
+            return Err(Drop::because(DropReason::NatIdle, object));
+        }
         Ok(Plan {
             way,
             outside: held,

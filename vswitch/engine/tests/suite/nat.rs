@@ -16,7 +16,10 @@ use weft_model::{
         SubnetState,
     },
 };
-use weft_packet::headers::{Body, Headers, Ip, L4};
+use weft_packet::{
+    headers::{Body, Headers, Ip, L4, tcp_flags::RST},
+    vxlan,
+};
 
 const EDGE: usize = 2;
 const PUBLIC: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
@@ -345,6 +348,26 @@ fn a_gateway_that_is_gone_ends_its_connections() {
     assert_eq!(world.udp(0, (4000, 53)).dropped(), DropReason::Blackhole);
     let fate = world.of_server(world.back().udp((53, port), b"late"));
     assert_eq!(fate.dropped(), DropReason::NotPublic);
+}
+
+#[test]
+fn a_connection_whose_route_leads_elsewhere_ends_and_its_sender_is_told() {
+    let mut world = World::new(1);
+    let port = left(&world.tcp(0, (4000, 80), Seg::SYN)).ports().0;
+    let answer = world.back().tcp((80, port), Seg::SYN_ACK, b"");
+    assert!(world.of_server(answer).reached(&world.enis[0]));
+    world.enis[0].public = vec![(world.enis[0].ipv4(), Ipv4Addr::new(203, 0, 113, 77))];
+    world.net.update(&world.enis[0]);
+    let internet = RouteTarget::InternetGateway(InternetGatewayId::from_bits(1));
+    world.net.routes(world.tenant, &[("0.0.0.0/0", internet)]);
+    let fate = world.tcp(0, (4000, 80), Seg::ACK);
+    assert_eq!(fate.drops[0].reason, DropReason::NatIdle, "{fate:?}");
+    let reset = ip(fate.at(&world.enis[0])[0]);
+    assert!(matches!(reset.l4_kind, L4::Tcp { flags, .. } if flags & RST != 0));
+    // A new one has the interface's own address.
+    let fate = world.tcp(0, (4000, 80), Seg::SYN);
+    let seen = ip(&fate.wire[0].payload[vxlan::HEADER..]);
+    assert_eq!(seen.src, IpAddr::V4(Ipv4Addr::new(203, 0, 113, 77)));
 }
 
 #[test]
