@@ -27,6 +27,10 @@ fn text(value: &serde_json::Value) -> String {
 
 impl Balanced {
     fn up(servers: &[&str], delay: &str) -> Option<Self> {
+        Self::with(servers, delay, start)
+    }
+
+    fn with(servers: &[&str], delay: &str, start: impl Fn(&Lab, &str) -> Running) -> Option<Self> {
         let user = User::new(Mode::Root)?;
         let lab = Lab::up(user, include_str!("../../topologies/balanced.yaml"));
         let started = ["web-1", "web-2", "web-3", "web-4"];
@@ -220,6 +224,29 @@ fn a_target_that_stops_answering_is_left_and_its_connections_are_reset() {
     assert_eq!(spread.keys().collect::<Vec<_>>(), ["web-2"], "{spread:?}");
     let kept = format!("alive {} reset {} silent 0", with["web-2"], with["web-1"]);
     assert_eq!(held.ask("?"), kept);
+}
+
+#[test]
+fn devices_that_believe_in_more_than_the_path_has_learn_better_through_a_balancer() {
+    let serve = |lab: &Lab, name: &str| lab.serve(name, &[SERVED]);
+    let Some(world) = Balanced::with(&["web-1", "web-2"], "300", serve) else {
+        return;
+    };
+    let lab = &world.lab;
+    for workload in ["client", "web-1", "web-2"] {
+        let believe = ["ip", "link", "set", "eth0", "mtu", "1500"];
+        lab.exec(workload, &believe).ok();
+    }
+    let bytes = (1 << 20).to_string();
+    for address in [&world.ipv4, &world.ipv6] {
+        let said = lab.peer("client", &["reach", "udp", address, LISTENED, "1430"]);
+        assert_eq!(said, "reached", "{address}");
+        for _ in 0..4 {
+            let transfer = ["transfer", address, LISTENED, &bytes, &bytes];
+            let said = lab.peer("client", &transfer);
+            assert!(said.starts_with("ok "), "{address}: {said}");
+        }
+    }
 }
 
 #[test]

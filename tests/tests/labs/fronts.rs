@@ -33,12 +33,16 @@ fn counts(line: &str) -> BTreeMap<String, u64> {
 
 impl Faced {
     fn up(user: User) -> Self {
-        let lab = Lab::up(user, include_str!("../../topologies/fronts.yaml"));
-        let servers = SERVERS.map(|name| {
+        Self::with(user, |lab, name| {
             let server = lab.start_peer(name, &["named", name, SERVED]);
             server.expect("ready");
             server
-        });
+        })
+    }
+
+    fn with(user: User, serve: impl Fn(&Lab, &str) -> Running) -> Self {
+        let lab = Lab::up(user, include_str!("../../topologies/fronts.yaml"));
+        let servers = SERVERS.map(|name| serve(&lab, name));
         let balancer = lab.named("load-balancer", "entry");
         let place = &balancer["placements"][0];
         let faced = Self {
@@ -129,4 +133,39 @@ fn survive(user: User) {
         alive <= kept && kept - alive <= kept / 20,
         "{with:?}: {told}"
     );
+}
+
+both_modes!(a_smaller_path_is_found_through_a_balancer, path);
+
+fn path(user: User) {
+    let world = Faced::with(user, |lab, name| lab.serve(name, &[SERVED]));
+    let bytes = (1 << 20).to_string();
+    let both = || {
+        for address in [&world.ipv4, &world.ipv6] {
+            let transfer = ["transfer", address, LISTENED, &bytes, &bytes];
+            let said = world.lab.peer("internet", &transfer);
+            assert!(said.starts_with("ok"), "{address}: {said}");
+        }
+    };
+    both();
+    let mut kept = [&world.ipv4, &world.ipv6].map(|address| {
+        let chat = world
+            .lab
+            .start_peer("internet", &["chat", address, LISTENED]);
+        chat.expect("open");
+        chat
+    });
+    let links = [
+        ("host:e1", "uplink0"),
+        ("host:e2", "uplink0"),
+        ("internet", "isp0"),
+    ];
+    for (end, device) in links {
+        let shrink = ["ip", "link", "set", device, "mtu", "1300"];
+        world.lab.exec(end, &shrink).ok();
+    }
+    for chat in &mut kept {
+        assert_eq!(chat.ask(&"x".repeat(8000)), "echo");
+    }
+    both();
 }
