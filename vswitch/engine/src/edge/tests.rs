@@ -15,7 +15,7 @@ use weft_packet::{
 };
 
 use crate::{
-    DropReason,
+    DropReason, Limits,
     testing::{Eni, Family, Fate, Net, Seg, Tenant, everything, frames::Way},
 };
 
@@ -35,7 +35,10 @@ fn internet() -> RouteTarget {
 
 impl World {
     fn new() -> Self {
-        let mut net = Net::new(4);
+        Self::over(Net::new(4))
+    }
+
+    fn over(mut net: Net) -> Self {
         let tenant = net.tenant(1);
         net.routes(tenant, &[("0.0.0.0/0", internet()), ("::/0", internet())]);
         let all = net.group(tenant, 1, everything(), everything());
@@ -272,6 +275,31 @@ fn fragments_pass_both_ways() {
         ways.extend(fate.wire.iter().map(|wire| wire.entropy));
     }
     assert_eq!(ways.len(), 1, "none overtakes the first one");
+}
+
+#[test]
+fn the_internet_carries_1500_bytes_however_large_the_inside_is() {
+    let mut world = World::over(Net::with_mtu(4, &Limits::default(), 8950));
+    for family in Family::BOTH {
+        let headers = if family == Family::V4 { 28 } else { 48 };
+        let way = world.net.way_out(&world.enis[0], World::server(family));
+        for (size, leaves) in [(1500, true), (1501, false)] {
+            let frame = way.udp((4000, 53), &vec![7; size - headers]);
+            let fate = world.net.send(&world.enis[0], frame);
+            assert_eq!(fate.outside.len(), usize::from(leaves), "{family:?} {size}");
+            if !leaves {
+                assert_eq!(fate.drops[0].reason, DropReason::TooBig);
+                let told = ip(fate.at(&world.enis[0])[0]);
+                assert!(weft_packet::icmp::is_error(&told), "{told:?}");
+            }
+        }
+        // Inside, all of it passes.
+        let frame = world.net.way(&world.enis[0], &world.enis[1], family);
+        let fate = world
+            .net
+            .send(&world.enis[0], frame.udp((4000, 53), &[7; 8000]));
+        assert!(fate.reached(&world.enis[1]), "{fate:?}");
+    }
 }
 
 #[test]

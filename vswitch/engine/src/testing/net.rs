@@ -110,8 +110,13 @@ impl Net {
     }
 
     pub fn with_limits(hosts: usize, limits: &Limits) -> Self {
+        Self::with_mtu(hosts, limits, Self::MTU)
+    }
+
+    /// Over an underlay that has so many bytes for the inside.
+    pub fn with_mtu(hosts: usize, limits: &Limits, mtu: usize) -> Self {
         let mut net = Self {
-            hosts: (0..hosts).map(|n| Host::new(n, limits)).collect(),
+            hosts: (0..hosts).map(|n| Host::new(n, limits, mtu)).collect(),
             now: Now::from_secs(1000),
         };
         for n in 0..hosts {
@@ -356,13 +361,13 @@ impl Net {
 }
 
 impl Host {
-    fn new(n: usize, limits: &Limits) -> Self {
+    fn new(n: usize, limits: &Limits, mtu: usize) -> Self {
         let name: HostName = format!("h{n}").parse().unwrap();
         let vtep = IpAddr::V4(Ipv4Addr::new(192, 0, 2, n as u8 + 1));
         let options = TablesOptions {
             host: name.clone(),
             vtep,
-            mtu: Mtu::try_from(Net::MTU as u32).unwrap(),
+            mtu: Mtu::try_from(mtu as u32).unwrap(),
         };
         Self {
             name,
