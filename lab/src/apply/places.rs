@@ -48,6 +48,7 @@ impl Places {
         for gateway in &topology.transit_gateways {
             places.add_transit(view, gateway);
         }
+        places.add_balancing(view, topology);
         places
     }
 
@@ -113,6 +114,19 @@ impl Places {
             let id = view.transit_table_id(name, DEFAULT_TRANSIT_TABLE);
             let called = format!("{name}/{DEFAULT_TRANSIT_TABLE}");
             self.add(id, called, gateway.name.span);
+        }
+    }
+
+    fn add_balancing(&mut self, view: &View, topology: &Topology) {
+        for spec in &topology.balancers {
+            if let Some(balancer) = view.balancers.get(spec.name.as_str()) {
+                self.add(balancer.id.clone(), spec.name.to_string(), spec.name.span);
+            }
+        }
+        for spec in &topology.target_groups {
+            if let Some(group) = view.target_groups.get(spec.name.as_str()) {
+                self.add(group.id.clone(), spec.name.to_string(), spec.name.span);
+            }
         }
     }
 

@@ -40,6 +40,8 @@ pub struct View {
     pub(super) interfaces: HashMap<String, wire::Interface>,
     pub(super) peerings: HashMap<String, wire::Peering>,
     pub(super) nats: HashMap<Where, wire::NatGateway>,
+    pub(super) balancers: HashMap<String, wire::LoadBalancer>,
+    pub(super) target_groups: HashMap<String, wire::TargetGroup>,
     pub(super) transit_gateways: HashMap<String, wire::TransitGateway>,
     /// By gateway and table.
     pub(super) transit_tables: HashMap<Where, wire::TransitTable>,
@@ -61,6 +63,12 @@ impl View {
             }),
             peerings: by(api.list_peerings().await?, |p| {
                 name_of(p.meta.as_ref()).to_owned()
+            }),
+            balancers: by(api.list_load_balancers().await?, |b| {
+                name_of(b.meta.as_ref()).to_owned()
+            }),
+            target_groups: by(api.list_target_groups().await?, |g| {
+                name_of(g.meta.as_ref()).to_owned()
             }),
             interfaces: by(api.list_interfaces().await?, |i| {
                 name_of(i.meta.as_ref()).to_owned()

@@ -99,6 +99,12 @@ fn spread(user: User) {
         assert_eq!(spread.len(), 3, "{protocol} {address}: {spread:?}");
         assert_eq!(spread.values().sum::<u64>(), 300, "{spread:?}");
     }
+    let question = ["explain", "198.51.100.1", &world.ipv4, "--port", LISTENED];
+    let told = world.lab.weft(&question);
+    assert_eq!(told.code(), 0, "{told:?}");
+    for word in ["entry (line ", "web ingress (line ", "reaches"] {
+        assert!(told.stdout.contains(word), "{word}: {}", told.stdout);
+    }
 }
 
 both_modes!(

@@ -10,9 +10,9 @@ use std::{
 };
 
 use weft_model::{
-    AclNumber, HostName, InterfaceId, MirrorFilterId, MirrorNumber, MirrorSessionId, NatGatewayId,
-    NetworkAclId, Prefix, RouteTableId, RouteTarget, RuleId, SubnetId, TransitAttachmentId,
-    TransitTableId,
+    AclNumber, BalancerId, HostName, InterfaceId, MirrorFilterId, MirrorNumber, MirrorSessionId,
+    NatGatewayId, NetworkAclId, Prefix, RouteTableId, RouteTarget, RuleId, SubnetId,
+    TransitAttachmentId, TransitTableId,
 };
 
 use crate::config::Direction;
@@ -79,6 +79,8 @@ pub enum Step {
         /// Where it is.
         host: HostName,
     },
+    /// The load balancer whose address the packet is for, and which has a target for it.
+    Balancer(BalancerId),
     /// The NAT gateway that the packet passes.
     Nat {
         /// The gateway.
@@ -118,6 +120,7 @@ impl Step {
             Self::Route { .. } => "route",
             Self::Transit { .. } => "transit-route",
             Self::Interface { .. } => "interface",
+            Self::Balancer(_) => "load-balancer",
             Self::Nat { .. } => "nat-gateway",
             Self::Mirrored { .. } => "mirror",
             Self::Translated { .. } => "translation",
@@ -141,6 +144,7 @@ impl Step {
                 table, destination, ..
             } => format!("{table} {destination}"),
             Self::Interface { interface, .. } => interface.to_string(),
+            Self::Balancer(id) => id.to_string(),
             Self::Nat { nat, .. } => nat.to_string(),
             Self::Mirrored { session, .. } => session.to_string(),
             Self::Translated { .. } => String::new(),
@@ -184,6 +188,7 @@ impl fmt::Display for Step {
                 write!(f, "by {attachment}, route {destination} of {table} to {to}")
             }
             Self::Interface { interface, host } => write!(f, "to {interface} on {host}"),
+            Self::Balancer(id) => write!(f, "{id} has a target for it"),
             Self::Nat { nat, subnet } => write!(f, "by {nat} in {subnet}"),
             Self::Mirrored {
                 session,

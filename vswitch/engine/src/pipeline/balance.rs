@@ -25,6 +25,7 @@ use crate::{
     flow::{FlowKey, is_opening},
     mutation::{Mutation, is_awake},
     time::Now,
+    trace::Step,
     verdict::Sink,
 };
 
@@ -112,6 +113,7 @@ impl Core {
             }
             _ => self.pick(&asked, packet, key, held)?,
         };
+        packet.view.config.note(|| Step::Balancer(balancer.id));
         let ends = (packet.ip.src, outside.remote());
         let way = Way::resolve(&packet.view, ends, &mut self.abroad)?;
         let mut ip = *packet.ip;

@@ -188,6 +188,7 @@ impl Core {
             self.reset_outside(config, &headers, frame.bytes, sink);
         }
         let pick = picked?;
+        config.note(|| Step::Balancer(front.balancer.id));
         let entropy = spread(ip, frame.bytes);
         to_target(config, front.vpc, &pick, entropy, frame)
     }
