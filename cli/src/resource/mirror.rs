@@ -15,7 +15,7 @@ use crate::{api::Api, error::CliError, output::Row};
 pub(crate) enum MirrorFilterCommand {
     /// Make a filter: which packets are copied.
     #[command(
-        after_help = "Rules are NUMBER:ACTION:PROTOCOL[:SOURCE_PORTS:DESTINATION_PORTS]@SOURCE>DESTINATION; the\nlowest number that matches decides, what none matches isn't copied. `*` is any protocol or port.\n\nExample:\n  weft mirror-filter create --region r1 --ingress 10:reject:tcp:*:22@0.0.0.0/0>0.0.0.0/0 --ingress 20:accept:*@0.0.0.0/0>0.0.0.0/0"
+        after_help = "Rules are NUMBER:ACTION:PROTOCOL[:SOURCE_PORTS:DESTINATION_PORTS]@SOURCE,DESTINATION; the\nlowest number that matches decides, what none matches isn't copied. `*` is any protocol or port.\n\nExample:\n  weft mirror-filter create --region r1 --ingress 10:reject:tcp:*:22@0.0.0.0/0,0.0.0.0/0\n  weft mirror-filter create --region r1 --ingress 20:accept:*@0.0.0.0/0,0.0.0.0/0"
     )]
     Create(FilterCreateArgs),
     /// Show one.
@@ -24,7 +24,7 @@ pub(crate) enum MirrorFilterCommand {
     List(ListArgs),
     /// Change its name, or replace its rules; sessions follow at once.
     #[command(
-        after_help = "Example:\n  weft mirror-filter update tmf-0... --egress 10:accept:udp@::/0>::/0"
+        after_help = "Example:\n  weft mirror-filter update tmf-0... --egress 10:accept:udp@::/0,::/0"
     )]
     Update(FilterUpdateArgs),
     /// Delete one that no session uses.
@@ -146,14 +146,14 @@ pub(crate) struct UpdateArgs {
     write: WriteArgs,
 }
 
-/// `NUMBER:ACTION:PROTOCOL[:PORTS:PORTS]@SOURCE>DESTINATION`.
+/// `NUMBER:ACTION:PROTOCOL[:PORTS:PORTS]@SOURCE,DESTINATION`.
 fn rule(text: &str) -> Result<MirrorRule, String> {
     let wanted = || {
-        "NUMBER:ACTION:PROTOCOL[:SOURCE_PORTS:DESTINATION_PORTS]@SOURCE>DESTINATION is wanted"
+        "NUMBER:ACTION:PROTOCOL[:SOURCE_PORTS:DESTINATION_PORTS]@SOURCE,DESTINATION is wanted"
             .to_owned()
     };
     let (what, ends) = text.split_once('@').ok_or_else(wanted)?;
-    let (source, destination) = ends.split_once('>').ok_or_else(wanted)?;
+    let (source, destination) = ends.split_once(',').ok_or_else(wanted)?;
     let words: Vec<&str> = what.split(':').collect();
     let (words, from, to) = match words.as_slice() {
         [number, action, protocol] => ([*number, *action, *protocol], "*", "*"),
@@ -206,7 +206,7 @@ fn shown(rules: &[MirrorRule]) -> String {
             destination_cidr,
             ..
         } = rule;
-        format!("{number}:{action}:{protocol}{ports}@{source_cidr}>{destination_cidr}")
+        format!("{number}:{action}:{protocol}{ports}@{source_cidr},{destination_cidr}")
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -362,9 +362,9 @@ mod tests {
     #[test]
     fn a_rule_is_shown_as_it_is_written() {
         for text in [
-            "10:reject:tcp:*:22-22@0.0.0.0/0>10.0.0.0/8",
-            "20:accept:udp:53-53:*@::/0>fd00::/8",
-            "30:accept:icmp@0.0.0.0/0>0.0.0.0/0",
+            "10:reject:tcp:*:22-22@0.0.0.0/0,10.0.0.0/8",
+            "20:accept:udp:53-53:*@::/0,fd00::/8",
+            "30:accept:icmp@0.0.0.0/0,0.0.0.0/0",
         ] {
             assert_eq!(shown(&[rule(text).unwrap()]), text);
         }
@@ -372,8 +372,8 @@ mod tests {
             "",
             "10",
             "10:accept:tcp",
-            "x:accept:tcp@a>b",
-            "1:a:tcp:1:99999@a>b",
+            "x:accept:tcp@a,b",
+            "1:a:tcp:1:99999@a,b",
         ] {
             assert!(rule(wrong).is_err(), "{wrong}");
         }
