@@ -7,6 +7,7 @@
 
 mod datapath;
 pub mod device;
+pub mod kernel;
 pub mod netns;
 mod underlay;
 mod worker;

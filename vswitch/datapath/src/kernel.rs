@@ -1,0 +1,238 @@
+//! The kernel datapath: connections that the engine has judged, carried on by eBPF programs.
+//!
+//! A port has a veth whose other end is in the workload's namespace, and beside it, in the vswitch's
+//! own, a TAP that its worker serves as it would a port's TAP. What the workload sends is looked up
+//! at its arrival at the veth; a packet of no known connection, or an odd one, is put into the TAP as
+//! it came, and what the worker writes to the TAP is delivered to the workload. So the engine sees
+//! what it always saw, and stays the only policy. What comes out of the tunnel is looked up on the
+//! underlay's device, before the host's stack sees it; the rest goes to the workers.
+
+mod error;
+mod layout;
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use aya::{
+    Ebpf, EbpfLoader, include_bytes_aligned,
+    maps::{HashMap as BpfHash, Map, MapData},
+    programs::{
+        LinkOrder, SchedClassifier, TcAttachType, tc::SchedClassifierLink, tc::TcAttachOptions,
+    },
+};
+use weft_engine::PortIndex;
+use weft_model::Mac;
+
+pub use self::error::KernelError;
+use self::layout::{DevicePeer, octets};
+use crate::Vtep;
+
+/// The compiled programs; empty where there was no clang.
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weft.bpf.o"));
+/// Why they are not there.
+const MISSING: &str = include_str!(concat!(env!("OUT_DIR"), "/weft.bpf.missing"));
+
+/// Slots of ports: as many as a host has devices for.
+const MOST_PORTS: u32 = 1 << 16;
+/// Slots of other hosts; what is sent to one beyond goes through the engine.
+const MOST_HOSTS: u32 = 1 << 13;
+
+/// How the kernel datapath is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct KernelOptions {
+    /// Where this host's tunnel is.
+    pub vtep: Vtep,
+    /// Worker threads, as [`crate::DatapathOptions::workers`].
+    pub workers: usize,
+    /// The most halves of connections that are kept in the kernel, of each family: beyond it packets
+    /// go through the engine. Memory follows use.
+    pub flows: u32,
+}
+
+/// The two devices of a port that are in the vswitch's own namespace. Neither may have addresses or
+/// speak IPv6 by itself: what the host's kernel says on them would reach the workload.
+#[derive(Debug, Clone, Copy)]
+pub struct Wires<'a> {
+    /// The host's end of the workload's veth.
+    pub veth: &'a str,
+    /// The TAP that the worker serves.
+    pub tap: &'a str,
+}
+
+/// The loaded programs and maps. Dropping it detaches the programs.
+pub struct Kernel(Mutex<State>);
+
+struct State {
+    programs: Ebpf,
+    devices: BpfHash<MapData, u32, DevicePeer>,
+    ports: HashMap<PortIndex, Wired>,
+    underlay: HashMap<String, SchedClassifierLink>,
+}
+
+/// A port's programs, attached.
+struct Wired {
+    veth: u32,
+    tap: u32,
+    _links: [SchedClassifierLink; 2],
+}
+
+/// Whether the kernel datapath can be had here: loads it and lets it go.
+///
+/// # Errors
+/// What is missing, and what to do.
+pub fn probe() -> Result<(), KernelError> {
+    let vtep = Vtep {
+        address: IpAddr::from([0, 0, 0, 0]),
+        port: 4789,
+    };
+    let options = KernelOptions {
+        vtep,
+        workers: 1,
+        flows: 1,
+    };
+    Kernel::load(&options).map(drop)
+}
+
+impl Kernel {
+    /// Loads the programs; nothing passes them before something is attached.
+    ///
+    /// # Errors
+    /// They weren't built, or this kernel or user can't have them.
+    pub fn load(options: &KernelOptions) -> Result<Self, KernelError> {
+        if OBJECT.is_empty() {
+            return Err(KernelError::NotBuilt(MISSING));
+        }
+        let mut programs = open(options)?;
+        for name in ["from_port", "from_engine", "from_underlay"] {
+            let program = classifier(&mut programs, name)?;
+            let loaded = program.load();
+            loaded.map_err(|error| KernelError::program(name, error))?;
+        }
+        Ok(Self(Mutex::new(State {
+            devices: take(&mut programs, "devices")?,
+            ports: HashMap::new(),
+            underlay: HashMap::new(),
+            programs,
+        })))
+    }
+
+    /// Lets packets pass between the port's two devices. Both are there, and up or down.
+    ///
+    /// # Errors
+    /// A device is missing, or the programs can't be attached to it.
+    pub fn attach_port(&self, port: PortIndex, wires: &Wires<'_>) -> Result<(), KernelError> {
+        let mut state = self.state();
+        let (veth, tap) = (index_of(wires.veth)?, index_of(wires.tap)?);
+        state.connect(veth, tap, false)?;
+        state.connect(tap, veth, true)?;
+        let links = [
+            state.attach("from_port", wires.veth)?,
+            state.attach("from_engine", wires.tap)?,
+        ];
+        let wired = Wired {
+            veth,
+            tap,
+            _links: links,
+        };
+        state.ports.insert(port, wired);
+        Ok(())
+    }
+
+    /// Lets nothing pass any more.
+    pub fn detach_port(&self, port: PortIndex) {
+        let mut state = self.state();
+        if let Some(wired) = state.ports.remove(&port) {
+            // What is gone already is as good.
+            let _ = state.devices.remove(&wired.veth);
+            let _ = state.devices.remove(&wired.tap);
+        }
+    }
+
+    /// Looks at what comes to this device of the underlay.
+    ///
+    /// # Errors
+    /// It is missing, or the program can't be attached to it.
+    pub fn attach_underlay(&self, device: &str) -> Result<(), KernelError> {
+        let mut state = self.state();
+        index_of(device)?;
+        let link = state.attach("from_underlay", device)?;
+        state.underlay.insert(device.to_owned(), link);
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each step leaves it whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn connect(&mut self, from: u32, peer: u32, engine: bool) -> Result<(), KernelError> {
+        let entry = DevicePeer {
+            peer,
+            engine: engine.into(),
+        };
+        let set = self.devices.insert(from, entry, 0);
+        set.map_err(KernelError::map("devices"))
+    }
+
+    fn attach(
+        &mut self,
+        program: &'static str,
+        device: &str,
+    ) -> Result<SchedClassifierLink, KernelError> {
+        let program = classifier(&mut self.programs, program)?;
+        let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+        let attached = program.attach_with_options(device, TcAttachType::Ingress, options);
+        let link = attached.and_then(|id| program.take_link(id));
+        link.map_err(|error| KernelError::attach(device, error))
+    }
+}
+
+/// Makes the maps and readies the programs.
+fn open(options: &KernelOptions) -> Result<Ebpf, KernelError> {
+    let Vtep { address, port } = options.vtep;
+    let vtep = octets(address);
+    let is_v6 = u32::from(address.is_ipv6());
+    let port = u32::from(port.to_be());
+    let workers = options.workers.max(1) as u32;
+    let mut router = [0; 8];
+    router[..6].copy_from_slice(&Mac::ROUTER.octets());
+    EbpfLoader::new()
+        .override_global("vtep", &vtep, true)
+        .override_global("vtep_is_v6", &is_v6, true)
+        .override_global("vxlan_port", &port, true)
+        .override_global("workers", &workers, true)
+        .override_global("router", &router, true)
+        .map_max_entries("flows4", options.flows.max(1))
+        .map_max_entries("flows6", options.flows.max(1))
+        .map_max_entries("ports", MOST_PORTS)
+        .map_max_entries("devices", 2 * MOST_PORTS)
+        .map_max_entries("hosts", MOST_HOSTS)
+        .load(OBJECT)
+        .map_err(KernelError::load)
+}
+
+fn classifier<'a>(
+    programs: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut SchedClassifier, KernelError> {
+    let program = programs.program_mut(name);
+    let program = program.and_then(|program| program.try_into().ok());
+    program.ok_or(KernelError::Lacks(name))
+}
+
+fn take<T: TryFrom<Map, Error = aya::maps::MapError>>(
+    programs: &mut Ebpf,
+    name: &'static str,
+) -> Result<T, KernelError> {
+    let map = programs.take_map(name).ok_or(KernelError::Lacks(name))?;
+    T::try_from(map).map_err(KernelError::map(name))
+}
+
+fn index_of(device: &str) -> Result<u32, KernelError> {
+    nix::net::if_::if_nametoindex(device).map_err(|_| KernelError::NoDevice(device.to_owned()))
+}
