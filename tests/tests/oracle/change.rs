@@ -49,6 +49,10 @@ pub(crate) enum Kind {
     Deregister,
     Listen,
     CrossZone,
+    Attach,
+    Reassociate,
+    PutTransitRoute,
+    DeleteTransitRoute,
 }
 
 /// The likelier ones several times.
@@ -128,6 +132,11 @@ impl Alter {
                     self.alter_outside(town, random);
                 }
             }
+            Kind::Attach | Kind::Reassociate | Kind::PutTransitRoute | Kind::DeleteTransitRoute => {
+                if !town.transits.is_empty() {
+                    self.alter_transit(town, random);
+                }
+            }
             Kind::AddInterface => town.add_interface(random),
             Kind::AddSubnet => {
                 let vpc = town.vpcs[self.whom % town.vpcs.len()];
@@ -156,6 +165,15 @@ impl Alter {
             Kind::Deregister => town.deregister(random),
             Kind::Listen => town.flip_listener(random),
             _ => town.flip_cross_zone(random),
+        }
+    }
+
+    fn alter_transit(self, town: &mut Town, random: &mut Random) {
+        match self.kind {
+            Kind::Attach => town.flip_attachment(random),
+            Kind::Reassociate => town.reassociate(random),
+            Kind::PutTransitRoute => town.put_transit_route(random),
+            _ => town.delete_transit_route(random),
         }
     }
 

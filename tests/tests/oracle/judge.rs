@@ -8,6 +8,7 @@ pub(crate) mod connection;
 mod known;
 pub(crate) mod outside;
 pub(crate) mod policy;
+pub(crate) mod transit;
 mod translate;
 
 use std::{

@@ -18,6 +18,8 @@ pub(crate) enum Path {
     /// By a route to somebody who forwards.
     Middlebox,
     Peering,
+    /// By a transit gateway to another VPC.
+    Transit,
     Balancer,
     /// By the other's public address.
     Public,
@@ -56,11 +58,12 @@ pub(crate) struct Case {
     pub(crate) missing: Missing,
 }
 
-const PATHS: [Path; 9] = [
+const PATHS: [Path; 10] = [
     Path::Subnet,
     Path::Hairpin,
     Path::Middlebox,
     Path::Peering,
+    Path::Transit,
     Path::Balancer,
     Path::Public,
     Path::Outward,

@@ -17,7 +17,7 @@ use weft_model::{Cloud, InterfaceId, VpcId, state::State};
 use weft_planner::queue::Update;
 
 use crate::{
-    judge::Judge,
+    judge::{Judge, transit},
     random::Random,
     send::Session,
     theme::Theme,
@@ -166,15 +166,14 @@ impl Simulation {
     }
 }
 
-/// Between two interfaces that are likely to be of one VPC or of peered ones: else nothing ever
-/// arrives.
+/// Between two interfaces that are likely to be of one VPC or of joined ones: else nothing ever arrives.
 fn session(random: &mut Random, town: &Town) -> Session {
     let cloud = &town.controller.cloud;
     let vpc = |n: usize| cloud.interface(town.interfaces[n]).map(|i| i.vpc);
     let mut session = Session::random(random, town.interfaces.len(), Theme::Peered);
     for _ in 0..64 {
         if let (Some(a), Some(b)) = (vpc(session.a), vpc(session.b))
-            && meet(cloud, a, b)
+            && (may_send(cloud, a, b) || may_send(cloud, b, a))
         {
             break;
         }
@@ -183,8 +182,10 @@ fn session(random: &mut Random, town: &Town) -> Session {
     session
 }
 
-/// Whether interfaces of the one VPC and of the other may have anything to do with each other.
-fn meet(cloud: &Cloud, a: VpcId, b: VpcId) -> bool {
-    let mut active = cloud.peerings_of_vpc(a).filter(|p| p.is_active());
-    a == b || active.any(|peering| peering.other(a) == Some(b))
+/// Whether interfaces of the one VPC may send to those of the other.
+fn may_send(cloud: &Cloud, from: VpcId, to: VpcId) -> bool {
+    let mut active = cloud.peerings_of_vpc(from).filter(|p| p.is_active());
+    from == to
+        || active.any(|peering| peering.other(from) == Some(to))
+        || transit::reached(cloud, from).contains(&to)
 }

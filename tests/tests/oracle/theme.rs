@@ -7,6 +7,8 @@ pub(crate) enum Theme {
     /// VPCs for themselves.
     Inside,
     Peered,
+    /// Joined by transit gateways.
+    Transit,
     Outside,
     Balanced,
     Everything,
@@ -14,6 +16,16 @@ pub(crate) enum Theme {
 
 const INSIDE: [Kind; 2] = [Kind::Replace, Kind::PassAddress];
 const PEERED: [Kind; 4] = [Kind::Peer, Kind::Peer, Kind::Unpeer, Kind::Regroup];
+const TRANSIT: [Kind; 8] = [
+    Kind::Attach,
+    Kind::Attach,
+    Kind::Reassociate,
+    Kind::Reassociate,
+    Kind::PutTransitRoute,
+    Kind::PutTransitRoute,
+    Kind::DeleteTransitRoute,
+    Kind::PutRoute,
+];
 const OUTSIDE: [Kind; 8] = [
     Kind::Elastic,
     Kind::Elastic,
@@ -42,6 +54,7 @@ impl Theme {
         let all = [
             Self::Inside,
             Self::Peered,
+            Self::Transit,
             Self::Outside,
             Self::Balanced,
             Self::Everything,
@@ -57,7 +70,7 @@ impl Theme {
         match self {
             Self::Balanced => 1,
             Self::Inside | Self::Outside => random.between(1, 2),
-            Self::Peered => random.between(2, 3),
+            Self::Peered | Self::Transit => random.between(2, 3),
             Self::Everything => random.between(1, 3),
         }
     }
@@ -75,12 +88,14 @@ impl Theme {
         let kinds: &[Kind] = match self {
             Self::Inside => &INSIDE,
             Self::Peered => &PEERED,
+            Self::Transit => &TRANSIT,
             Self::Outside => &OUTSIDE,
             Self::Balanced => &BALANCED,
-            Self::Everything => match random.below(4) {
+            Self::Everything => match random.below(5) {
                 0 => &INSIDE,
                 1 => &PEERED,
                 2 => &OUTSIDE,
+                3 => &TRANSIT,
                 _ => &BALANCED,
             },
         };
@@ -91,7 +106,7 @@ impl Theme {
     pub(crate) fn via(self, random: &mut Random) -> Via {
         let balancer = Via::Balancer(random.below(16));
         let some: &[Via] = match self {
-            Self::Inside | Self::Peered => &[Via::Itself],
+            Self::Inside | Self::Peered | Self::Transit => &[Via::Itself],
             Self::Outside => &[Via::Itself, Via::Public, Via::Internet, Via::Internet],
             Self::Balanced => &[Via::Itself, balancer, balancer],
             Self::Everything => &[Via::Itself, Via::Public, Via::Internet, balancer],

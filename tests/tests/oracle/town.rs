@@ -4,6 +4,7 @@ mod balancing;
 mod beyond;
 mod outside;
 mod policy;
+mod transit;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -11,7 +12,7 @@ use weft_engine::Now;
 use weft_model::{
     Attachment, BalancerId, Change, Destination, EgressGatewayId, ElasticAddressId, InterfaceId,
     InternetGatewayId, Label, NetworkAclId, PeeringId, PrefixListId, RouteTableId, RouteTarget,
-    SecurityGroupId, SubnetBlock6, SubnetId, TargetGroupId, VpcId,
+    SecurityGroupId, SubnetBlock6, SubnetId, TargetGroupId, TransitGatewayId, VpcId,
     ops::{
         OpError, Quotas, Settings, host, interface, region, route_table, security_group, subnet,
         vpc, zone,
@@ -49,6 +50,7 @@ pub(crate) struct Town {
     pub(crate) elastics: Vec<ElasticAddressId>,
     pub(crate) balancers: Vec<BalancerId>,
     pub(crate) targets: Vec<TargetGroupId>,
+    pub(crate) transits: Vec<TransitGatewayId>,
     zones: usize,
     pub(crate) settings: Settings,
     /// Where ids come from.
@@ -72,6 +74,8 @@ pub(crate) struct Size {
     pub(crate) interfaces: usize,
     /// Whether VPCs may be peered: then they have addresses of their own.
     pub(crate) peered: bool,
+    /// Whether transit gateways join VPCs: then some have the addresses of others.
+    pub(crate) transit: bool,
     /// Whether there is an internet, and edges to it.
     pub(crate) outside: bool,
     /// Whether there are load balancers.
@@ -89,6 +93,7 @@ impl Size {
             vpcs,
             interfaces: vpcs * theme.interfaces(&mut random),
             peered: theme.has(Theme::Peered),
+            transit: theme.has(Theme::Transit),
             outside: theme.has(Theme::Outside),
             balancers: theme.has(Theme::Balanced),
         }
@@ -113,8 +118,8 @@ impl Town {
         }
         let twins = random.percent(30);
         for n in 0..size.vpcs {
-            // Two that a third is peered with may be alike.
-            let number = match size.peered {
+            // Two that a third is joined to may be alike.
+            let number = match size.peered || size.transit {
                 true if twins => n.min(1),
                 true => n,
                 false => 0,
@@ -123,6 +128,9 @@ impl Town {
         }
         if size.peered {
             town.build_peerings(&mut random);
+        }
+        if size.transit {
+            town.build_transit(&mut random);
         }
         if size.outside {
             town.build_outside(&mut random);
@@ -164,6 +172,7 @@ impl Town {
             elastics: Vec::new(),
             balancers: Vec::new(),
             targets: Vec::new(),
+            transits: Vec::new(),
             zones: 1,
             settings: Settings {
                 quotas: Quotas::UNLIMITED,
@@ -391,6 +400,9 @@ impl Town {
             0 => RouteTarget::Blackhole,
             1 => RouteTarget::Local,
             4 if !self.gateways.is_empty() => self.some_gateway(random),
+            5 if !self.transits.is_empty() => {
+                RouteTarget::TransitGateway(*random.pick(&self.transits))
+            }
             2 | 3 if !self.peerings.is_empty() => {
                 RouteTarget::Peering(*random.pick(&self.peerings))
             }
@@ -468,6 +480,7 @@ impl Town {
                 Some(Resource::ElasticAddress(e)) => self.elastics.push(e.id),
                 Some(Resource::Balancer(b)) => self.balancers.push(b.id),
                 Some(Resource::TargetGroup(t)) => self.targets.push(t.id),
+                Some(Resource::TransitGateway(g)) => self.transits.push(g.id),
                 Some(Resource::RouteTable(t)) if !self.tables.contains(&t.id) => {
                     self.tables.push(t.id);
                 }

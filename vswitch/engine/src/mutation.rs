@@ -31,6 +31,10 @@ pub enum Mutation {
     AnyWayBack,
     /// What comes from no address of the VPC's own crosses a peering.
     AnySourceAcross,
+    /// A transit gateway leads to a VPC that has the sender's address as its own.
+    OverlapAcross,
+    /// A transit gateway's route that leads nowhere makes room for a shorter one.
+    BlackholeFallsThrough,
     /// A balancer's connection gets a target anew with every change.
     Unpinned,
     /// A balancer's connection stays with a target that is unhealthy.
@@ -51,6 +55,8 @@ impl Mutation {
         Self::FragmentNotTranslated,
         Self::AnyWayBack,
         Self::AnySourceAcross,
+        Self::OverlapAcross,
+        Self::BlackholeFallsThrough,
         Self::Unpinned,
         Self::UnhealthyStays,
     ];

@@ -8,7 +8,7 @@ use weft_model::{
 };
 use weft_packet::headers::{Ip, L4};
 
-use super::{Next, Refusal, Way};
+use super::{Next, Refusal, Way, transit};
 
 /// Which way a packet goes, as the interface sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,9 +108,15 @@ pub(crate) fn held(cloud: &Cloud, vpc: VpcId, address: IpAddr) -> Option<Interfa
     holder.filter(|i| i.attachment.is_some()).cloned()
 }
 
-/// Who holds the address, in the interface's own VPC or one that it is peered with: where several
-/// have the address, the one that the route leads to, or else that of the first peering.
+/// Who holds the address, wherever the interface's packets may come from or go.
 pub(crate) fn holder(cloud: &Cloud, near: &Interface, address: IpAddr) -> Option<Interface> {
+    known(cloud, near, address).or_else(|| transit::holder(cloud, near, address))
+}
+
+/// Who holds the address, in the interface's own VPC or one that it is peered with: where several
+/// have the address, the one that the route leads to, or else that of the first peering. Groups are
+/// known so far and no further.
+fn known(cloud: &Cloud, near: &Interface, address: IpAddr) -> Option<Interface> {
     let subnet = cloud.subnet(near.subnet).unwrap();
     let led = match table_route(cloud, subnet, address)
         .1
@@ -150,7 +156,7 @@ pub(crate) fn allows(
     peer: IpAddr,
     traffic: Traffic,
 ) -> bool {
-    let behind = holder(cloud, interface, peer);
+    let behind = known(cloud, interface, peer);
     let is_peer = |rule: &Rule| match rule.peer {
         Peer::Cidr(prefix) => prefix.contains_addr(peer),
         Peer::Group(group) => behind.as_ref().is_some_and(|i| i.groups.contains(&group)),
@@ -308,6 +314,10 @@ pub(crate) fn way(
             let other = held(cloud, there, dst);
             let other = other.ok_or_else(|| Refusal::because("peer_no_mapping", id))?;
             Next::Interface(Box::new(other))
+        }
+        RouteTarget::TransitGateway(id) => {
+            let there = transit::lead(cloud, from.vpc, id, (src, dst));
+            Next::Interface(Box::new(there.ok_or_else(dead)??))
         }
         _ => return Err(dead()),
     };

@@ -13,6 +13,7 @@ use weft_model::{
         public_pool,
         security_group::{self, RuleDraft},
         target_group::{self, TargetDraft},
+        transit_attachment, transit_gateway,
     },
 };
 
@@ -42,7 +43,7 @@ impl World {
         let sender = attach(&mut town, (0, 0));
         let receiver = match case.path {
             Path::Hairpin => sender,
-            Path::Peering | Path::Public => attach(&mut town, (1, far)),
+            Path::Peering | Path::Transit | Path::Public => attach(&mut town, (1, far)),
             _ => attach(&mut town, (0, far)),
         };
         let mut world = Self {
@@ -94,6 +95,7 @@ impl World {
                 self.route(0, everywhere, RouteTarget::Interface(id));
             }
             Path::Peering => self.peer(),
+            Path::Transit => self.join(),
             Path::Balancer => self.balance(),
             Path::EgressOnly => {
                 let draft = egress_gateway::Draft {
@@ -133,13 +135,44 @@ impl World {
         let id = *town.peerings.last().unwrap();
         let run = town.run(|w, _| peering::accept(&w.controller.cloud, &w.settings, id, None));
         run.unwrap();
+        self.route_across(RouteTarget::Peering(id));
+    }
+
+    fn join(&mut self) {
+        let draft = transit_gateway::Draft {
+            associate: true,
+            propagate: true,
+            label: None,
+        };
+        let town = &mut self.town;
+        let run =
+            town.run(|w, e| transit_gateway::create(&w.controller.cloud, &w.settings, draft, e));
+        run.unwrap();
+        let gateway = *town.transits.last().unwrap();
+        for vpc in town.vpcs.clone() {
+            let draft = transit_attachment::Draft {
+                gateway,
+                vpc,
+                table: None,
+                propagations: [].into(),
+                label: None,
+            };
+            let run = town
+                .run(|w, e| transit_attachment::create(&w.controller.cloud, &w.settings, draft, e));
+            run.unwrap();
+        }
+        self.route_across(RouteTarget::TransitGateway(gateway));
+    }
+
+    /// Both VPCs' tables lead to the other.
+    fn route_across(&mut self, target: RouteTarget) {
         let blocks = [
             ["10.1.0.0/16", "fd00:0:0:200::/56"],
             ["10.0.0.0/16", "fd00:0:0:100::/56"],
         ];
         for (table, blocks) in blocks.into_iter().enumerate() {
             for block in blocks {
-                self.route(table, block, RouteTarget::Peering(id));
+                self.route(table, block, target);
             }
         }
         self.to = self.address(self.ends.1);

@@ -37,7 +37,8 @@ impl Simulation {
 
     /// As in a story, but for a cloud that doesn't shrink: an interface goes where two came.
     fn alteration(&mut self) -> Alter {
-        let alter = Alter::random(&mut self.random, Theme::Peered);
+        let theme = *self.random.pick(&[Theme::Peered, Theme::Transit]);
+        let alter = Alter::random(&mut self.random, theme);
         let kind = match alter.kind {
             Kind::DeleteInterface if self.random.percent(50) => Kind::AddInterface,
             Kind::Unplug => Kind::Move,

@@ -6,7 +6,7 @@ use weft_engine::{Drop, PortIndex, Verdict};
 use weft_model::{Cloud, Interface, InterfaceId, Vni};
 use weft_packet::{headers::Headers, vxlan};
 
-use super::{Event, MILLISECOND, SECOND, Simulation, Tunnel, meet};
+use super::{Event, MILLISECOND, SECOND, Simulation, Tunnel, may_send};
 use crate::{
     judge::{Next, Outcome, Refusal, Way},
     send::{Origin, Send},
@@ -212,7 +212,7 @@ impl Simulation {
         let to = to.unwrap_or_else(|| panic!("{now}: {from} reached h{host}: {verdict:?}"));
         let sender = sent.interface(from).map(|from| from.vpc).unwrap();
         // By what the sender held: a host that forwards for the VPC may be believed for long.
-        let together = meet(sent, sender, to.vpc);
+        let together = may_send(sent, sender, to.vpc);
         assert!(together, "{now}: {from} reached {} of another VPC", to.id);
         let judged = self.stations[host].judge.arrival(&view, now, &to, &frame);
         let expected = judged.map(|_| ());

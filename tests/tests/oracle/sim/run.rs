@@ -93,6 +93,7 @@ fn nothing_forbidden_passes_and_nothing_tracked_breaks_while_everything_fails() 
             vpcs: hosts.div_ceil(8),
             interfaces: hosts * 2,
             peered: true,
+            transit: true,
             outside: false,
             balancers: false,
         };

@@ -7,7 +7,10 @@ use weft_model::{
 };
 
 use super::{Config, MappingEntry, PortView, VpcConfig, VpcSlot, prefix_map::PrefixMap};
-use crate::hash::Map;
+use crate::{
+    hash::Map,
+    mutation::{Mutation, is_awake},
+};
 
 /// A route of a transit gateway's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +43,9 @@ impl TransitRoutes {
 
     /// The route with the longest prefix that holds the address.
     pub(crate) fn longest(&self, address: IpAddr) -> Option<&TransitEntry> {
-        self.by_prefix.matches(address).next()
+        let falls = is_awake(Mutation::BlackholeFallsThrough);
+        let mut matches = self.by_prefix.matches(address);
+        matches.find(|entry| !falls || entry.hop.is_some())
     }
 }
 

@@ -143,10 +143,14 @@ impl Way {
         let dead = Drop::because(DropReason::Blackhole, DropObject::TransitRoute(id));
         let hop = route.hop.ok_or(dead)?;
         let blame = |reason| blame(hop.attachment, reason);
-        let there = view.vpc.neighbours.receiver(hop.vpc);
-        let there = there.and_then(|slot| view.config.vpc(slot));
+        let there = match view.vpc.neighbours.receiver(hop.vpc) {
+            // Back to where it comes from: what it may never be, as any VPC with the source's block.
+            None if hop.vpc == view.vpc.id => Some(view.vpc),
+            slot => slot.and_then(|slot| view.config.vpc(slot)),
+        };
         let there = there.ok_or_else(|| blame(DropReason::TransitNoMapping))?;
-        if there.prefixes().any(|block| block.contains_addr(from)) {
+        let overlaps = there.prefixes().any(|block| block.contains_addr(from));
+        if overlaps && !is_awake(Mutation::OverlapAcross) {
             return Err(blame(DropReason::TransitOverlap));
         }
         let entry = there.mapping(to);

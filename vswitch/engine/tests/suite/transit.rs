@@ -340,3 +340,12 @@ fn a_source_that_the_other_vpc_has_as_its_own_does_not_cross() {
         assert_eq!(world.ask(Seg::SYN).dropped(), DropReason::TransitOverlap);
     }
 }
+
+#[test]
+fn a_route_back_to_the_sender_s_own_vpc_is_an_overlap_like_any_other() {
+    for mut world in worlds() {
+        let (one, block) = (world.one, world.block(world.two));
+        lead(&mut world.net, one, &block, Some(one));
+        assert_eq!(world.ask(Seg::SYN).dropped(), DropReason::TransitOverlap);
+    }
+}
