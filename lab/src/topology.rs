@@ -471,6 +471,8 @@ pub struct TargetGroupSpec {
     pub check: HealthCheck,
     /// Seconds that a deregistered target keeps its connections.
     pub delay: u16,
+    /// Whether they see the client's address, or the balancer's.
+    pub preserve_client: bool,
 }
 
 /// A load balancer.

@@ -125,6 +125,9 @@ pub(crate) struct CreateArgs {
     /// Seconds that a deregistered target keeps its connections: 0 to 3600.
     #[arg(long, value_name = "SECONDS")]
     deregistration_delay: Option<u32>,
+    /// Whether targets see the client's address, or the balancer's; off with tcp alone.
+    #[arg(long, value_name = "BOOL")]
+    preserve_client_address: Option<bool>,
     /// A name for people.
     #[arg(long)]
     name: Option<String>,
@@ -142,6 +145,9 @@ pub(crate) struct UpdateArgs {
     /// Seconds that a deregistered target keeps its connections: 0 to 3600.
     #[arg(long, value_name = "SECONDS")]
     deregistration_delay: Option<u32>,
+    /// Whether targets see the client's address, or the balancer's; off with tcp alone.
+    #[arg(long, value_name = "BOOL")]
+    preserve_client_address: Option<bool>,
     /// A name for people; empty takes it away.
     #[arg(long)]
     name: Option<String>,
@@ -245,6 +251,7 @@ async fn create(api: &Api, args: CreateArgs) -> Result<(), CliError> {
         target_type: args.target_type,
         health_check: Some(args.check.over(HealthCheck::default())),
         deregistration_delay: args.deregistration_delay,
+        preserve_client_address: args.preserve_client_address,
         meta: super::named(args.name),
         ..TargetGroup::default()
     };
@@ -262,6 +269,10 @@ async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
         ("meta.name", args.name.is_some()),
         ("health_check", args.check.is_given()),
         ("deregistration_delay", args.deregistration_delay.is_some()),
+        (
+            "preserve_client_address",
+            args.preserve_client_address.is_some(),
+        ),
     ]);
     let get = GetRequest {
         id: args.id.clone(),
@@ -272,6 +283,7 @@ async fn update(api: &Api, args: UpdateArgs) -> Result<(), CliError> {
         id: args.id,
         health_check: Some(check),
         deregistration_delay: args.deregistration_delay,
+        preserve_client_address: args.preserve_client_address,
         meta: super::named(args.name),
         ..TargetGroup::default()
     };

@@ -111,6 +111,27 @@ impl Mac {
         }
         Some((u16::from_be_bytes([c, d]), u16::from_be_bytes([e, f])))
     }
+
+    /// What [`Self::hiding`] begins with: no interface has it.
+    const HIDING: [u8; 2] = [0x12, 0x57];
+
+    /// From whom a packet comes whose target is to see the load balancer in the client's place: what
+    /// stands for the balancer's address.
+    pub const fn hiding(address: u32) -> Self {
+        let [a, b] = Self::HIDING;
+        let [c, d, e, f] = address.to_be_bytes();
+        Self([a, b, c, d, e, f])
+    }
+
+    /// What stands for the balancer's address, where this says so.
+    pub const fn as_hiding(self) -> Option<u32> {
+        let [a, b, c, d, e, f] = self.0;
+        if a != Self::HIDING[0] || b != Self::HIDING[1] {
+            return None;
+        }
+        Some(u32::from_be_bytes([c, d, e, f]))
+    }
+
     /// The source of mirrored copies inside the cloud: where a frame has it, it is one. No interface
     /// ever gets it, and no workload can send from it.
     pub const MIRROR: Self = Self([0x0a, 0x57, 0x45, 0x46, 0x54, 0x03]);

@@ -399,6 +399,8 @@ pub struct TargetGroupState {
     pub vpc: VpcId,
     /// How their health is found out.
     pub health_check: HealthCheck,
+    /// Whether targets see the client's address, or the balancer's.
+    pub preserve_client_address: bool,
     /// The targets that are plugged in.
     pub targets: Vec<TargetState>,
 }

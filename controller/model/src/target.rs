@@ -316,10 +316,18 @@ pub struct TargetGroup {
     pub health_check: HealthCheck,
     /// Seconds that a deregistered target keeps its connections: 0 to 3600.
     pub deregistration_delay: u16,
+    /// Whether targets see the client's address; else the balancer's, which TCP alone can have.
+    #[serde(default = "preserved")]
+    pub preserve_client_address: bool,
     /// The targets.
     pub targets: Vec<Target>,
     /// Bookkeeping.
     pub meta: Meta,
+}
+
+/// What groups have that were stored before there was a choice.
+const fn preserved() -> bool {
+    true
 }
 
 /// What a check has found of a target.

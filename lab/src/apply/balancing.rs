@@ -183,6 +183,7 @@ async fn group(
         port: spec.port.into(),
         health_check: Some((&spec.check).into()),
         deregistration_delay: Some(spec.delay.into()),
+        preserve_client_address: Some(spec.preserve_client),
         meta: named(name),
         ..Default::default()
     };
@@ -195,7 +196,8 @@ async fn group(
         return Ok(made.into_inner().target_group.unwrap_or_default());
     };
     let same = old.health_check == wanted.health_check
-        && old.deregistration_delay == wanted.deregistration_delay;
+        && old.deregistration_delay == wanted.deregistration_delay
+        && old.preserve_client_address == wanted.preserve_client_address;
     if same {
         return Ok(old.clone());
     }
@@ -205,9 +207,13 @@ async fn group(
             ..wanted
         }),
         update_mask: Some(prost_types::FieldMask {
-            paths: ["health_check", "deregistration_delay"]
-                .map(str::to_owned)
-                .into(),
+            paths: [
+                "health_check",
+                "deregistration_delay",
+                "preserve_client_address",
+            ]
+            .map(str::to_owned)
+            .into(),
         }),
         etag: String::new(),
         request_id: request_id(),

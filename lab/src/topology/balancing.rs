@@ -12,7 +12,7 @@ use super::{
     yaml::Node,
 };
 
-const GROUP_KEYS: [&str; 12] = [
+const GROUP_KEYS: [&str; 13] = [
     "vpc",
     "protocol",
     "port",
@@ -25,6 +25,7 @@ const GROUP_KEYS: [&str; 12] = [
     "healthy",
     "unhealthy",
     "deregistration_delay",
+    "preserve_client_address",
 ];
 const BALANCER_KEYS: [&str; 6] = [
     "vpc",
@@ -85,6 +86,11 @@ pub(super) fn target_group(
         .collect();
     let check = check(r, &fields, protocol);
     let delay = number(r, &fields, "deregistration_delay", 300, 0..=3600);
+    let preserve_client = r.flag(&fields, "preserve_client_address", true);
+    if !preserve_client && protocol.is_some_and(|protocol| protocol != Carried::Tcp) {
+        let message = "`preserve_client_address` can be off for tcp alone";
+        r.error(fields.key_span("preserve_client_address"), message);
+    }
     Some(TargetGroupSpec {
         name: name?,
         vpc: vpc?,
@@ -93,6 +99,7 @@ pub(super) fn target_group(
         targets,
         check: check?,
         delay: delay?,
+        preserve_client,
     })
 }
 

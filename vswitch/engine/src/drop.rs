@@ -147,6 +147,8 @@ reasons! {
     BalancerTargetGone = "balancer_target_gone",
     /// Of a load balancer's connection whose target is unhealthy.
     BalancerTargetUnhealthy = "balancer_target_unhealthy",
+    /// To a target that is to see its load balancer's address, none of whose ports is free there.
+    BalancerExhausted = "balancer_exhausted",
     /// In the outside's VNI, from an underlay address that is no edge's.
     EdgeUnknown = "edge_unknown",
     /// From the outside, to an address that isn't public, or that nobody has.

@@ -6,6 +6,7 @@ mod acl;
 mod balance;
 mod egress;
 mod fragments;
+mod hidden;
 mod ingress;
 mod judge;
 mod limits;
@@ -84,6 +85,8 @@ struct Packet<'a> {
     ip: &'a Ip,
     /// As it came.
     wire: &'a Ip,
+    /// Its port is not to see who sent it, but the load balancer: nor does who judges it.
+    hidden: bool,
     /// The connection that it would be part of.
     key: Option<&'a FlowKey>,
     /// The key's hash.

@@ -23,6 +23,8 @@ pub struct Draft {
     pub health_check: HealthCheck,
     /// Seconds that a deregistered target keeps its connections.
     pub deregistration_delay: u16,
+    /// Whether targets see the client's address.
+    pub preserve_client_address: bool,
     /// The name that people see.
     pub label: Option<Label>,
 }
@@ -34,6 +36,8 @@ pub struct Update {
     pub health_check: Option<HealthCheck>,
     /// Seconds that a deregistered target keeps its connections.
     pub deregistration_delay: Option<u16>,
+    /// Whether targets see the client's address. Connections that are there stay as they are.
+    pub preserve_client_address: Option<bool>,
     /// The name that people see, or none.
     pub label: Option<Option<Label>>,
 }
@@ -75,6 +79,7 @@ pub fn create(
         target_type: draft.target_type,
         health_check: draft.health_check,
         deregistration_delay: draft.deregistration_delay,
+        preserve_client_address: draft.preserve_client_address,
         targets: Vec::new(),
         meta: Meta::named(draft.label),
     };
@@ -99,6 +104,9 @@ pub fn update(
     after.deregistration_delay = update
         .deregistration_delay
         .unwrap_or(after.deregistration_delay);
+    after.preserve_client_address = update
+        .preserve_client_address
+        .unwrap_or(after.preserve_client_address);
     after.meta.rename(update.label);
     refuse(check(&after))?;
     Ok(vec![Change::update(before.clone(), after)])
@@ -295,6 +303,14 @@ fn check(group: &TargetGroup) -> Vec<Violation> {
     if group.protocol == Carried::Udp && check.port.is_none() {
         let reason = "is required for UDP targets: checks ask over TCP";
         violations.push(Violation::new("target_group.health_check.port", reason));
+    }
+    if group.protocol != Carried::Tcp && !group.preserve_client_address {
+        let reason = format!(
+            "can be off for tcp alone, and the group's protocol is {}",
+            group.protocol
+        );
+        let field = "target_group.preserve_client_address";
+        violations.push(Violation::new(field, reason));
     }
     violations
 }

@@ -298,6 +298,7 @@ impl<B> Planner<B> {
             id,
             vpc,
             health_check: group.health_check.clone(),
+            preserve_client_address: group.preserve_client_address,
             targets: targets
                 .filter_map(|target| self.target(group, target))
                 .collect(),

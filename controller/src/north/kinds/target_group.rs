@@ -23,7 +23,12 @@ impl Exposed for TargetGroups {
     const FIELD: &'static str = "target_group";
     const KEY: &'static str = "id";
     const PATHS: Paths = Paths {
-        mutable: &["health_check", "deregistration_delay", "meta.name"],
+        mutable: &[
+            "health_check",
+            "deregistration_delay",
+            "preserve_client_address",
+            "meta.name",
+        ],
         fixed: &[
             "id",
             "vpc",
@@ -111,6 +116,7 @@ impl Exposed for TargetGroups {
             target_type: target_type?,
             health_check: check?,
             deregistration_delay: delay?,
+            preserve_client_address: group.preserve_client_address.unwrap_or(true),
             label: label?,
         })
     }
@@ -126,10 +132,14 @@ impl Exposed for TargetGroups {
         let delay = mask.pick("deregistration_delay", || {
             read_delay(fields, group.deregistration_delay)
         });
+        let preserve = mask.pick("preserve_client_address", || {
+            Ok(group.preserve_client_address.unwrap_or(true))
+        });
         let label = mask.pick("meta.name", || label(fields, group.meta.as_ref()));
         Ok(Update {
             health_check: check?,
             deregistration_delay: delay?,
+            preserve_client_address: preserve?,
             label: label?,
         })
     }

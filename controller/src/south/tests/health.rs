@@ -52,6 +52,7 @@ async fn world() -> World {
             ..HealthCheck::new(Probe::Tcp)
         },
         deregistration_delay: 300,
+        preserve_client_address: true,
         targets: vec![Target {
             name: TargetName::Interface(eni(1)),
             port: 80,

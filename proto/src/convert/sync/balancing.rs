@@ -20,6 +20,7 @@ pub(super) fn write_group(group: &TargetGroupState) -> wire::TargetGroup {
         vpc: group.vpc.to_string(),
         health_check: Some((&group.health_check).into()),
         targets: group.targets.iter().map(write_target).collect(),
+        hide_client_address: !group.preserve_client_address,
     }
 }
 
@@ -77,6 +78,7 @@ pub(super) fn read_group(
         id: id?,
         vpc: vpc?,
         health_check: health_check?,
+        preserve_client_address: !group.hide_client_address,
         targets: targets?,
     })
 }

@@ -148,6 +148,7 @@ fn targets() -> TargetGroupState {
         id: TARGETS,
         vpc: VPC,
         health_check: HealthCheck::new(Probe::Http),
+        preserve_client_address: false,
         targets: vec![TargetState {
             interface: ENI,
             zone: "a".parse().unwrap(),

@@ -73,6 +73,7 @@ impl From<&TargetGroup> for wire::TargetGroup {
             target_type: group.target_type.to_string(),
             health_check: Some((&group.health_check).into()),
             deregistration_delay: Some(group.deregistration_delay.into()),
+            preserve_client_address: Some(group.preserve_client_address),
             targets: group.targets.iter().map(Into::into).collect(),
             meta: Some((&group.meta).into()),
         }

@@ -203,6 +203,7 @@ impl World {
             target_type: TargetType::Ip,
             health_check: HealthCheck::new(Probe::Tcp),
             deregistration_delay: 0,
+            preserve_client_address: true,
             label: None,
         };
         let town = &mut self.town;

@@ -78,6 +78,7 @@ impl Town {
                 ..HealthCheck::new(Probe::Tcp)
             },
             deregistration_delay: *random.pick(&[0, 300]),
+            preserve_client_address: true,
             label: None,
         };
         let made =

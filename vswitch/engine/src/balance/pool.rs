@@ -173,6 +173,7 @@ mod tests {
             id: TargetGroupId::from_bits(1),
             vpc: VpcId::from_bits(1),
             health_check: HealthCheck::new(Probe::Tcp),
+            preserve_client_address: true,
             targets,
         };
         Pool::new(state, None)

@@ -15,6 +15,8 @@ use crate::{balance::pool::Pool, hash::Map};
 pub(crate) struct Balancers {
     by_id: Map<BalancerId, Arc<BalancerState>>,
     by_address: Map<IpAddr, (SubnetId, Arc<BalancerState>)>,
+    /// The IPv6 ones by their marks.
+    by_mark6: Map<u32, IpAddr>,
     /// By the addresses that the outside knows.
     fronts: Map<IpAddr, (SubnetId, Arc<BalancerState>)>,
     pools: Map<TargetGroupId, Arc<Pool>>,
@@ -30,6 +32,16 @@ impl Balancers {
         self.by_address
             .get(&address)
             .map(|(_, state)| state.as_ref())
+    }
+
+    /// The balancers' address that a mark stands for.
+    #[inline]
+    pub(crate) fn by_mark(&self, mark: u32, v4: bool) -> Option<IpAddr> {
+        let address = match v4 {
+            true => IpAddr::V4(mark.into()),
+            false => *self.by_mark6.get(&mark)?,
+        };
+        self.by_address.contains_key(&address).then_some(address)
     }
 
     /// Whether a balancer has the address, in that subnet.
@@ -64,6 +76,9 @@ impl Balancers {
             if let Some(public) = at.public {
                 self.fronts.insert(public, entry.clone());
             }
+            if at.address.is_ipv6() {
+                self.by_mark6.insert(mark(at.address), at.address);
+            }
             self.by_address.insert(at.address, entry);
         }
         self.by_id.insert(state.id, state);
@@ -72,7 +87,22 @@ impl Balancers {
     fn take(&mut self, id: BalancerId) {
         self.by_id.remove(&id);
         self.by_address.retain(|_, (_, state)| state.id != id);
+        let left = &self.by_address;
+        self.by_mark6
+            .retain(|_, address| left.contains_key(address));
         self.fronts.retain(|_, (_, state)| state.id != id);
+    }
+}
+
+/// What stands for a balancer's address where there is room for 32 bits: an IPv4 address itself; an
+/// IPv6 one folded, for those of several subnets often end alike.
+pub(crate) fn mark(address: IpAddr) -> u32 {
+    match address {
+        IpAddr::V4(a) => a.to_bits(),
+        IpAddr::V6(a) => {
+            let bits = a.to_bits();
+            (bits ^ bits >> 32 ^ bits >> 64 ^ bits >> 96) as u32
+        }
     }
 }
 

@@ -163,7 +163,8 @@ pub(crate) struct Flow {
 
 const _: () = assert!(size_of::<Flow>() == 128, "two cache lines");
 
-/// The kind of next hop in the low bits, the [`Hop`] above: one byte for both.
+/// The kind of next hop in the low bits, the [`Hop`] above, and whether the client is to be hidden: one
+/// byte for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PackedWay(u8);
 
@@ -174,9 +175,14 @@ impl PackedWay {
     const ABROAD: u8 = 3;
     const OUTSIDE: u8 = 4;
     const HOP_SHIFT: u32 = 4;
+    const HIDING: u8 = 1 << 7;
 
     const fn new(kind: u8, hop: Hop) -> Self {
         Self(kind | (hop as u8) << Self::HOP_SHIFT)
+    }
+
+    const fn hiding(self, hides: bool) -> Self {
+        Self(self.0 | if hides { Self::HIDING } else { 0 })
     }
 
     #[inline]
@@ -186,7 +192,7 @@ impl PackedWay {
 
     #[inline]
     const fn hop(self) -> Hop {
-        match self.0 >> Self::HOP_SHIFT {
+        match (self.0 & !Self::HIDING) >> Self::HOP_SHIFT {
             0 => Hop::Direct,
             1 => Hop::Back,
             _ => Hop::Routed,
@@ -271,7 +277,13 @@ impl Flow {
         self.way.hop()
     }
 
-    pub(crate) fn set_next(&mut self, next: NextHop, mac: Mac, hop: Hop) {
+    /// Whether the target's host is told to show the target the load balancer in the client's place.
+    #[inline]
+    pub(crate) fn hides_client(&self) -> bool {
+        self.way.0 & PackedWay::HIDING != 0
+    }
+
+    pub(crate) fn set_next(&mut self, next: NextHop, mac: Mac, hop: Hop, hides_client: bool) {
         let (kind, number) = match next {
             NextHop::Unknown => (PackedWay::UNKNOWN, 0),
             NextHop::Local(port) => (PackedWay::LOCAL, port.0),
@@ -279,7 +291,7 @@ impl Flow {
             NextHop::Abroad(number) => (PackedWay::ABROAD, number),
             NextHop::Outside => (PackedWay::OUTSIDE, 0),
         };
-        (self.way, self.next) = (PackedWay::new(kind, hop), number);
+        (self.way, self.next) = (PackedWay::new(kind, hop).hiding(hides_client), number);
         self.next_mac = mac;
     }
 

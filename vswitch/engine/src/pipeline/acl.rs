@@ -44,6 +44,10 @@ impl Packet<'_> {
     /// Whether the subnet's ACL lets the packet in, where it comes from outside the subnet: then,
     /// and only then, the router shows its own MAC. A mirrored copy shows neither's.
     pub(super) fn check_entry(&self) -> Result<(), Drop> {
+        let (home, balancers) = (self.view.port.subnet_id, &self.view.vpc.balancers);
+        if self.hidden && balancers.is_in(home, self.ip.src) {
+            return Ok(());
+        }
         let copied = || self.headers.src == Mac::MIRROR;
         let crosses = || !self.view.subnet().contains(self.wire.src);
         if self.headers.src == Mac::ROUTER || copied() && crosses() {
@@ -53,9 +57,10 @@ impl Packet<'_> {
     }
 
     fn check_boundary(&self, direction: Direction) -> Result<(), Drop> {
-        // What a balancer stands for is judged, not the balancer.
+        // What a balancer stands for is judged, not the balancer; unless its target sees that.
         let peer = match direction {
-            Direction::Ingress => self.wire.src,
+            Direction::Ingress if !self.hidden => self.wire.src,
+            Direction::Ingress => self.ip.src,
             Direction::Egress => self.peer(direction),
         };
         check_subnet(self, direction, (self.view.port.subnet_id, peer), self.ip)

@@ -51,6 +51,10 @@ impl Asked<'_> {
         }
     }
 
+    fn hides_client(&self) -> bool {
+        !self.pool.state().preserve_client_address
+    }
+
     fn drop(&self, reason: DropReason) -> Drop {
         Drop::because(reason, DropObject::TargetGroup(self.listener.target_group))
     }
@@ -115,7 +119,8 @@ impl Core {
         };
         packet.view.config.note(|| Step::Balancer(balancer.id));
         let ends = (packet.ip.src, outside.remote());
-        let way = Way::resolve(&packet.view, ends, &mut self.abroad)?;
+        let mut way = Way::resolve(&packet.view, ends, &mut self.abroad)?;
+        way.hides_client = asked.hides_client();
         let mut ip = *packet.ip;
         ip.dst = outside.remote();
         if let L4::Tcp { dst, .. } | L4::Udp { dst, .. } = &mut ip.l4_kind {
@@ -149,8 +154,8 @@ impl Core {
             let target = asked.pool.pick(zone, v6, mix(mix(seed) ^ attempt));
             let target = target.and_then(|target| Some((address(target, v6)?, target.port)));
             let target = target.ok_or_else(|| asked.drop(DropReason::BalancerNoTarget))?;
-            if packet.view.port.owns(target.0) {
-                // Its own answer would never come by here.
+            if packet.view.port.owns(target.0) && !asked.hides_client() {
+                // It would answer itself, and not by here.
                 return Err(asked.drop(DropReason::BalancerHairpin));
             }
             let outside = key.with_remote(target);

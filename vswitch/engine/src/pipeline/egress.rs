@@ -74,6 +74,7 @@ impl Core {
             headers,
             ip,
             wire: ip,
+            hidden: false,
             key: key.as_ref(),
             hash: self.hash(key.as_ref()),
         };
@@ -232,9 +233,11 @@ impl Core {
             return self.send_alone(packet, frame, sink);
         };
         let held = self.flows.outside(at).copied();
-        let directed = self
-            .plan(packet, held)
-            .and_then(|plan| self.direct(packet, at, &plan));
+        let plan = match self.hidden_client(packet, at) {
+            Some(held) => self.answer_hidden(packet, held),
+            None => self.plan(packet, held),
+        };
+        let directed = plan.and_then(|plan| self.direct(packet, at, &plan));
         if let Err(drop) = directed {
             // An ACL speaks of this packet alone: it ends no connection.
             if drop.reason != DropReason::AclEgress {
@@ -273,8 +276,20 @@ impl Core {
         if flow.generation(OUT) == packet.generation() {
             return Ok(Way::of(flow));
         }
-        let remote = self.flows.outside(at).unwrap_or(&flow.key).remote();
-        Way::resolve(&packet.view, (packet.ip.src, remote), &mut self.abroad)
+        let hides_client = flow.hides_client();
+        let wire = self.flows.outside(at).unwrap_or(&flow.key);
+        if packet.view.vpc.balancers.front(wire.local()).is_some() {
+            return Ok(Way::OUTSIDE);
+        }
+        let way = Way::resolve(
+            &packet.view,
+            (packet.ip.src, wire.remote()),
+            &mut self.abroad,
+        )?;
+        Ok(Way {
+            hides_client,
+            ..way
+        })
     }
 
     /// A packet that no connection is made of.
@@ -315,6 +330,10 @@ impl Core {
     }
 
     fn direct(&mut self, packet: &Packet<'_>, at: usize, plan: &Plan) -> Result<(), Drop> {
+        // A connection stays as it began: what its target sees of the client, too.
+        let begins = packet.tcp_flags().is_none_or(is_opening);
+        let stays =
+            !begins && plan.outside.is_some() && self.flows.outside(at) == plan.outside.as_ref();
         if let Some(outside) = plan.outside {
             let bound = self.flows.bind(packet.now, at, outside);
             if let Err(full) = bound {
@@ -327,7 +346,12 @@ impl Core {
         }
         let way = plan.way;
         let flow = self.flows.get_mut(at);
-        flow.set_next(way.next, way.mac, way.hop);
+        let hides_client = if stays {
+            flow.hides_client()
+        } else {
+            way.hides_client
+        };
+        flow.set_next(way.next, way.mac, way.hop, hides_client);
         flow.egress_generation = packet.generation();
         Ok(())
     }

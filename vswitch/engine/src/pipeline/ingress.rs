@@ -10,7 +10,9 @@ use weft_packet::{
 };
 
 use super::{
-    Core, Packet, is_for_many, malformed, outside, pin,
+    Core, Packet,
+    hidden::{self, Hidden},
+    is_for_many, malformed, outside, pin,
     pinned::{self, Chosen},
     translate, unknown,
 };
@@ -44,6 +46,8 @@ pub(super) enum Entrance {
     Here,
     /// The underlay address of a tunnel packet.
     Tunnel(IpAddr),
+    /// The same as one of these two, of a connection whose client the target is not to see.
+    Hidden(Hidden),
     /// The underlay address of a tunnel packet in the outside's VNI.
     Outside(IpAddr),
     /// The same, to a NAT gateway's address.
@@ -83,7 +87,13 @@ impl Core {
                         let entrance = Entrance::Pinned(None, chosen);
                         self.ingress_pinned((now, view, entrance), &headers, &mut frame, sink)
                     }
-                    None => self.ingress(now, view, headers, Entrance::Here, &mut frame),
+                    None => match hidden::unmark(&view, headers, None, frame.bytes) {
+                        Some((headers, hidden)) => {
+                            let here = (now, view, hidden);
+                            self.ingress_hidden(here, &headers, &mut frame, sink)
+                        }
+                        None => self.ingress(now, view, headers, Entrance::Here, &mut frame),
+                    },
                 };
                 self.mirror_in(now, &view, headers.src, (&result, &frame), sink);
                 result
@@ -140,6 +150,14 @@ impl Core {
                 }
                 None => self.ingress(now, view, headers, entrance, &mut frame),
             },
+            Entrance::Tunnel(_) => {
+                match hidden::unmark(&view, headers, Some(source), frame.bytes) {
+                    Some((headers, hidden)) => {
+                        self.ingress_hidden((now, view, hidden), &headers, &mut frame, sink)
+                    }
+                    None => self.ingress(now, view, headers, entrance, &mut frame),
+                }
+            }
             _ => self.ingress(now, view, headers, entrance, &mut frame),
         };
         self.mirror_in(now, &view, headers.src, (&result, &frame), sink);
@@ -196,7 +214,7 @@ impl Core {
     }
 
     #[inline]
-    fn ingress(
+    pub(super) fn ingress(
         &mut self,
         now: Now,
         view: PortView<'_>,
@@ -219,7 +237,11 @@ impl Core {
                 inside = outside::to_private(view.port, frame.bytes, ip, state)?;
                 &inside
             }
-            Entrance::Here | Entrance::Tunnel(_) | Entrance::Nat(_) | Entrance::Pinned(..) => ip,
+            Entrance::Here
+            | Entrance::Tunnel(_)
+            | Entrance::Hidden(_)
+            | Entrance::Nat(_)
+            | Entrance::Pinned(..) => ip,
         };
         let key = FlowKey::of(view.port.index, IN, ip);
         let packet = Packet {
@@ -228,6 +250,7 @@ impl Core {
             headers,
             ip,
             wire,
+            hidden: false,
             key: key.as_ref(),
             hash: self.hash(key.as_ref()),
         };
@@ -239,13 +262,17 @@ impl Core {
             Entrance::Pinned(_, chosen) => {
                 met.filter(|met| !self.is_repicked(*met, &packet, chosen))
             }
-            _ => met,
+            Entrance::Hidden(_) | Entrance::Here | Entrance::Tunnel(_) => {
+                self.meet_as_shown(met, &packet, entrance)?
+            }
+            Entrance::Outside(_) | Entrance::Nat(_) => met,
         };
         match (met, entrance) {
             (Some(Met::Flow(at) | Met::About(at)), _) if self.flows.outside(at).is_some() => {
                 self.enter_translated(&packet, at, entrance, frame)
             }
             (_, Entrance::Pinned(_, chosen)) => self.begin_pinned(&packet, chosen, entrance, frame),
+            (None, Entrance::Hidden(hidden)) => self.begin_hidden(&packet, hidden, frame),
             _ => self.enter(&packet, met, entrance, frame),
         }
     }
@@ -304,6 +331,7 @@ impl Core {
         let ip = translate::apply(frame.bytes, packet.ip, IN, &own, state);
         let packet = Packet {
             ip: &ip,
+            hidden: self.hidden_client(packet, at).is_some(),
             key: Some(&own),
             hash: self.flows.hash(&own),
             ..*packet
@@ -350,6 +378,13 @@ impl Core {
             Entrance::Here => host == HostSlot::OWN && mac == packet.headers.src,
             Entrance::Tunnel(source) => {
                 mac == packet.headers.src && packet.view.config.tunnels().vtep(host) == Some(source)
+            }
+            Entrance::Hidden(hidden) => {
+                let tunnels = packet.view.config.tunnels();
+                let there = hidden.source.map_or(host == HostSlot::OWN, |source| {
+                    tunnels.vtep(host) == Some(source)
+                });
+                there && mac == packet.headers.src
             }
             // Any edge may bring any packet.
             Entrance::Outside(source) | Entrance::Nat(source) => {
@@ -484,6 +519,7 @@ pub(super) fn check_origin(packet: &Packet<'_>, entrance: Entrance) -> Result<Ho
     let source = match entrance {
         Entrance::Here => return Ok(HostSlot::OWN),
         Entrance::Pinned(source, _) => return pinned::check_picker(packet, source),
+        Entrance::Hidden(hidden) => return hidden::check_origin(packet, hidden),
         Entrance::Outside(source) | Entrance::Nat(source) => return check_outside(packet, source),
         Entrance::Tunnel(source) => source,
     };
@@ -515,7 +551,7 @@ fn check_outside(packet: &Packet<'_>, source: IpAddr) -> Result<HostSlot, Drop> 
 }
 
 /// Whether a packet with this inner source may come from the host.
-fn vouch(
+pub(super) fn vouch(
     config: &Config,
     vpc: &VpcConfig,
     host: HostSlot,

@@ -3,7 +3,10 @@
 
 use std::net::IpAddr;
 
-use weft_model::{Protocol, state::ListenerState};
+use weft_model::{
+    Protocol,
+    state::{BalancerState, ListenerState},
+};
 use weft_packet::headers::L4;
 
 use super::{
@@ -30,6 +33,7 @@ pub(super) type Chosen = (u16, u16);
 
 /// What a packet asks of the balancer.
 struct Asked<'a> {
+    balancer: &'a BalancerState,
     listener: &'a ListenerState,
 }
 
@@ -46,7 +50,17 @@ impl<'a> Asked<'a> {
         };
         let protocol = Protocol(packet.wire.protocol);
         let listener = listener(balancer, protocol, dst).ok_or(unserved)?;
-        Ok(Self { listener })
+        Ok(Self { balancer, listener })
+    }
+
+    /// The address that the target is to see in the client's place.
+    fn hides_behind(&self, packet: &Packet<'_>) -> Option<IpAddr> {
+        let pool = packet.view.vpc.balancers.pool(self.listener.target_group);
+        let hides = pool.is_some_and(|pool| !pool.state().preserve_client_address);
+        let to = packet.wire.dst;
+        let mut addresses = self.balancer.addresses.iter();
+        let at = addresses.find(|at| at.public == Some(to) || at.address == to)?;
+        hides.then_some(at.address)
     }
 
     fn drop(&self, reason: DropReason) -> Drop {
@@ -124,7 +138,13 @@ impl Core {
             return Err(asked.drop(DropReason::BalancerNoConnection));
         }
         check_way_back(packet)?;
-        let own = key.with_local(asked.target(packet, chosen)?);
+        let host = check_origin(packet, entrance)?;
+        let mut own = key.with_local(asked.target(packet, chosen)?);
+        let behind = asked.hides_behind(packet);
+        if let Some(address) = behind {
+            let hidden = self.hide(packet, own, (address, asked.balancer));
+            own = hidden.ok_or_else(|| asked.drop(DropReason::BalancerExhausted))?;
+        }
         let hash = self.flows.hash(&own);
         if self.flows.vacate(packet.now, &own, hash).is_err() {
             // The client speaks to the target from this port already, by another way.
@@ -134,11 +154,12 @@ impl Core {
         let ip = translate::apply(frame.bytes, packet.ip, IN, &own, frame.offload.checksum);
         let inside = Packet {
             ip: &ip,
+            hidden: behind.is_some(),
             key: Some(&own),
             hash,
             ..*packet
         };
-        let opened = self.open_pinned(&inside, key, (&asked, entrance), length);
+        let opened = self.open_pinned(&inside, key, (&asked, host), length);
         self.settle_fragment(&inside, IN, opened)?;
         self.admit(&inside, IN, frame)?;
         self.counters.flows = self.flows.counters;
@@ -149,10 +170,9 @@ impl Core {
         &mut self,
         packet: &Packet<'_>,
         outside: &FlowKey,
-        (asked, entrance): (&Asked<'_>, Entrance),
+        (asked, host): (&Asked<'_>, HostSlot),
         length: usize,
     ) -> Result<(), Drop> {
-        let host = check_origin(packet, entrance)?;
         check_receiver(&packet.view, packet.headers, packet.ip)?;
         packet.check_entry()?;
         let rule = packet.allowed(IN)?;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use weft_model::{Mac, Mtu, RouteInTransit, RouteTarget, Vni};
 use weft_packet::{build::IcmpError, checksum, fragment::fragment, headers::L4, rewrite};
 
-use super::{Core, Packet, balance::balancer_at, malformed, nat, outside, translate};
+use super::{Core, Packet, balance::balancer_at, hidden, malformed, nat, outside, translate};
 use crate::{
     config::{Direction, HostSlot, MappingEntry, PortView, VpcConfig, transit::Attached},
     drop::{Drop, DropObject, DropReason},
@@ -24,6 +24,8 @@ pub(super) struct Way {
     pub(super) mac: Mac,
     /// What stands between.
     pub(super) hop: Hop,
+    /// The target's host is to show the target the load balancer in the client's place.
+    pub(super) hides_client: bool,
 }
 
 /// What becomes of a connection's packets out of the port.
@@ -38,10 +40,11 @@ pub(super) struct Plan {
 
 impl Way {
     /// By an edge.
-    const OUTSIDE: Self = Self {
+    pub(super) const OUTSIDE: Self = Self {
         next: NextHop::Outside,
         mac: Mac::EDGE,
         hop: Hop::Routed,
+        hides_client: false,
     };
 
     #[inline]
@@ -50,6 +53,7 @@ impl Way {
             next: flow.next(),
             mac: flow.next_mac,
             hop: flow.hop(),
+            hides_client: flow.hides_client(),
         }
     }
 
@@ -206,6 +210,7 @@ impl Way {
             next,
             mac: entry.mac,
             hop,
+            hides_client: false,
         })
     }
 }
@@ -292,6 +297,9 @@ impl Core {
             self.mirror(packet.now, &packet.view, Direction::Egress, &frame, sink);
         }
         match way.hop {
+            _ if way.hides_client => {
+                rewrite::macs(frame.bytes, way.mac, hidden::mark(packet.ip.dst));
+            }
             Hop::Routed => rewrite::macs(frame.bytes, way.mac, Mac::ROUTER),
             Hop::Direct | Hop::Back => rewrite::dst_mac(frame.bytes, way.mac),
         }

@@ -20,18 +20,20 @@ use weft_packet::headers::{Body, Headers, L4, tcp_flags};
 const ADDRESS4: &str = "10.0.1.200";
 const ADDRESS6: &str = "fd00:0:0:101::c8";
 const GROUP: TargetGroupId = TargetGroupId::from_bits(7);
-const LISTENED: u16 = 80;
+pub(crate) const LISTENED: u16 = 80;
 pub(crate) const SERVED: u16 = 8080;
 
 /// A client on the first host and three targets, one on its host and two on another.
 pub(crate) struct World {
     pub(crate) net: Net,
-    tenant: Tenant,
-    client: Eni,
+    pub(crate) tenant: Tenant,
+    pub(crate) client: Eni,
     pub(crate) targets: Vec<Eni>,
     health: Vec<Health>,
     draining: Vec<bool>,
     pub(crate) probe: Probe,
+    /// Whether targets see their clients.
+    pub(crate) preserve: bool,
 }
 
 impl World {
@@ -50,6 +52,7 @@ impl World {
             health: vec![Health::Healthy; 3],
             draining: vec![false; 3],
             probe: Probe::Tcp,
+            preserve: true,
         };
         world.publish();
         world.listen(Carried::TcpUdp);
@@ -71,6 +74,7 @@ impl World {
             id: GROUP,
             vpc: self.tenant.vpc,
             health_check: HealthCheck::new(self.probe),
+            preserve_client_address: self.preserve,
             targets: targets.collect(),
         };
         self.net
@@ -99,7 +103,7 @@ impl World {
         self.net.everywhere(&Delta::Upsert(State::Balancer(state)));
     }
 
-    fn tcp(&mut self, family: Family, port: u16, seg: Seg) -> Fate {
+    pub(crate) fn tcp(&mut self, family: Family, port: u16, seg: Seg) -> Fate {
         let way = self.net.way_out(&self.client, balancer(family));
         let frame = way.tcp((port, LISTENED), seg, b"");
         self.net.send(&self.client.clone(), frame)
@@ -112,13 +116,13 @@ impl World {
     }
 
     /// The target that got the frame.
-    fn target(&self, fate: &Fate) -> usize {
+    pub(crate) fn target(&self, fate: &Fate) -> usize {
         let reached = |target: &Eni| fate.reached(target);
         let found = self.targets.iter().position(reached);
         found.unwrap_or_else(|| panic!("no target: {fate:?}"))
     }
 
-    fn answer(&mut self, from: usize, family: Family, port: u16, seg: Seg) -> Fate {
+    pub(crate) fn answer(&mut self, from: usize, family: Family, port: u16, seg: Seg) -> Fate {
         let target = self.targets[from].clone();
         let way = self.net.way(&target, &self.client, family);
         self.net.send(&target, way.tcp((SERVED, port), seg, b""))
@@ -136,7 +140,7 @@ impl World {
     }
 }
 
-fn balancer(family: Family) -> IpAddr {
+pub(crate) fn balancer(family: Family) -> IpAddr {
     match family {
         Family::V4 => ADDRESS4.parse().unwrap(),
         Family::V6 => ADDRESS6.parse().unwrap(),
@@ -154,7 +158,7 @@ pub(crate) fn ends(frame: &[u8]) -> (IpAddr, IpAddr, L4) {
 
 /// The client got exactly a reset, from the balancer.
 #[track_caller]
-fn is_reset(world: &World, fate: &Fate, reason: DropReason) {
+pub(crate) fn is_reset(world: &World, fate: &Fate, reason: DropReason) {
     let reasons: Vec<DropReason> = fate.drops.iter().map(|drop| drop.reason).collect();
     assert_eq!(reasons, [reason]);
     let (src, dst, kind) = ends(fate.at(&world.client)[0]);

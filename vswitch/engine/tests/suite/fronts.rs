@@ -39,6 +39,8 @@ struct World {
     draining: Vec<bool>,
     registered: usize,
     lost: BTreeSet<usize>,
+    /// Whether targets see their clients.
+    preserve: bool,
 }
 
 impl World {
@@ -75,6 +77,7 @@ impl World {
             registered: 4,
             targets,
             lost: BTreeSet::new(),
+            preserve: true,
         };
         world.publish();
         world.listen();
@@ -96,6 +99,7 @@ impl World {
             id: GROUP,
             vpc: self.tenant.vpc,
             health_check: HealthCheck::new(Probe::Tcp),
+            preserve_client_address: self.preserve,
             targets: targets.collect(),
         };
         self.net
@@ -490,4 +494,33 @@ fn nobody_speaks_as_the_balancer_but_its_targets_hosts() {
     let other_edge = world.net.vtep(EDGES[1]);
     let fate = world.net.inject(EDGES[0], other_edge, payload);
     assert_eq!(fate.dropped(), DropReason::SourceElsewhere);
+}
+
+#[test]
+fn a_target_that_may_not_see_the_internets_client_sees_the_balancer_and_answers_it() {
+    for family in Family::BOTH {
+        let mut world = World::new();
+        world.preserve = false;
+        world.publish();
+        for port in 5000..5016 {
+            let fate = world.tcp(EDGES[0], family, port, Seg::SYN);
+            let target = world.target(&fate);
+            let own = world.targets[target].clone();
+            let (src, dst, _) = ends(fate.at(&own)[0]);
+            let inside: IpAddr = match family {
+                Family::V4 => PRIVATE4.parse().unwrap(),
+                Family::V6 => ADDRESS6.parse().unwrap(),
+            };
+            assert_eq!(src.0, inside);
+            assert_eq!(dst, (own.address(family), SERVED));
+            let answer = world.net.way_out(&own, src.0);
+            let answer = answer.tcp((SERVED, src.1), Seg::SYN_ACK, b"");
+            let fate = world.net.send(&own, answer);
+            let (from, to, _) = ends(&fate.outside[0]);
+            assert_eq!(from, (public(family), LISTENED));
+            assert_eq!(to, (client(family), port));
+            let fate = world.tcp(EDGES[1], family, port, Seg::ACK);
+            assert_eq!(ends(fate.at(&own)[0]).0, src, "it keeps its port");
+        }
+    }
 }

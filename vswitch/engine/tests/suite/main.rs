@@ -9,6 +9,7 @@ mod flow_logs;
 mod fragments;
 mod fronts;
 mod groups;
+mod hidden;
 mod https;
 mod icmp;
 mod isolation;

@@ -277,6 +277,7 @@ fn balance(world: &mut World) -> std::net::IpAddr {
         id: group,
         vpc: world.two.vpc,
         health_check: HealthCheck::new(Probe::Tcp),
+        preserve_client_address: true,
         targets: vec![target],
     };
     let state = BalancerState {

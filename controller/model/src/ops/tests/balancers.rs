@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::{
-    Balancer, Scheme,
+    Balancer, Carried, HealthCheck, Probe, Scheme, TargetType,
     cloud::PublicHolder,
-    ops::balancer::{self, Draft, PlacementDraft},
+    ops::{
+        balancer::{self, Draft, PlacementDraft},
+        target_group,
+    },
 };
 
 fn draft(subnets: &[SubnetId], scheme: Scheme) -> Draft {
@@ -133,4 +136,31 @@ fn where_the_pools_have_too_few_addresses_none_is_taken() {
     let draft = draft(&subnets, Scheme::InternetFacing);
     let refused = world.err(|w, e| balancer::create(&w.cloud, &w.settings, draft, e));
     assert!(matches!(refused, OpError::Exhausted { .. }), "{refused:?}");
+}
+
+#[test]
+fn only_groups_of_tcp_may_hide_their_clients() {
+    let mut world = World::new();
+    let (vpc, _) = two_zones(&mut world);
+    for (protocol, fits) in [
+        (Carried::Tcp, true),
+        (Carried::Udp, false),
+        (Carried::TcpUdp, false),
+    ] {
+        let draft = target_group::Draft {
+            vpc,
+            protocol,
+            port: 80,
+            target_type: TargetType::Ip,
+            health_check: HealthCheck {
+                port: Some(80),
+                ..HealthCheck::new(Probe::Tcp)
+            },
+            deregistration_delay: 300,
+            preserve_client_address: false,
+            label: None,
+        };
+        let made = world.run(|w, e| target_group::create(&w.cloud, &w.settings, draft, e));
+        assert_eq!(made.is_ok(), fits, "{protocol}: {made:?}");
+    }
 }

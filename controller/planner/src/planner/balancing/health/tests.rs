@@ -30,6 +30,7 @@ fn group_of(n: u64, interval: u16, targets: &[u64]) -> TargetGroup {
             ..HealthCheck::new(Probe::Tcp)
         },
         deregistration_delay: 300,
+        preserve_client_address: true,
         targets: targets.collect(),
         meta: Default::default(),
     }
