@@ -10,6 +10,7 @@ mod explain;
 mod failures;
 mod faults;
 mod fronts;
+mod hidden;
 mod leaks;
 mod lessons;
 mod lifecycle;
