@@ -12,6 +12,7 @@ mod judge;
 mod limits;
 mod mirror;
 mod nat;
+mod origin;
 mod outside;
 mod pin;
 mod pinned;

@@ -19,8 +19,9 @@ use weft_packet::{
 
 use super::{
     Core, Packet,
-    ingress::{Entrance, Met, check_receiver, known, vouch},
+    ingress::{Entrance, Met, check_receiver},
     judge::refused,
+    origin::{known, vouch},
     pin::idle,
     translate,
     way::{Plan, Way},

@@ -18,7 +18,7 @@ use weft_packet::{
     icmp, rewrite, vxlan,
 };
 
-use super::{Core, balance::UDP_IDLE, ingress::check_edge, malformed};
+use super::{Core, balance::UDP_IDLE, malformed, origin::check_edge};
 use crate::{
     balance::{
         pin::{Pick, Visit, spread},

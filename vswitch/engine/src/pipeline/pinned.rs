@@ -11,9 +11,10 @@ use weft_packet::headers::L4;
 
 use super::{
     Core, Packet,
-    ingress::{Entrance, check_origin, check_receiver, known},
+    ingress::{Entrance, check_receiver},
     is_for_many,
     judge::refused,
+    origin::{check_origin, known},
     outside,
     pin::{idle, low_bits},
     translate,
