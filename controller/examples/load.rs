@@ -32,6 +32,7 @@ async fn main() -> Result<(), Failure> {
         ipv6_pool: "fd57:6566:7400::/40".parse()?,
         account: Default::default(),
         quota: vec!["unlimited".parse()?],
+        aws: Default::default(),
         log: "off".to_owned(),
     })?;
     let address = format!("http://{}", server.addresses()[0]);

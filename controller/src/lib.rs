@@ -2,6 +2,7 @@
 //! people and programs (north), and tells each host's vswitch what it needs to know (south).
 #![forbid(unsafe_code)]
 
+pub mod aws;
 pub mod core;
 mod drains;
 mod metering;

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
+use crate::aws;
 use clap::Args;
 use ipnet::Ipv6Net;
 use weft_model::{
@@ -32,6 +33,10 @@ pub struct Options {
     #[arg(long, value_name = "NAME=NUMBER")]
     pub quota: Vec<Quota>,
 
+    /// The AWS-compatible API.
+    #[command(flatten)]
+    pub aws: aws::Options,
+
     /// What to log: a level, or levels by module as weft=debug,h2=warn
     #[arg(long, value_name = "FILTER", env = "WEFT_LOG", default_value = "info")]
     pub log: String,
@@ -48,6 +53,7 @@ impl Options {
             quotas,
             ipv6_pool: Some(self.ipv6_pool),
             account: self.account.clone(),
+            default_vpcs: self.aws.listen.is_some(),
         }
     }
 }
@@ -157,6 +163,7 @@ limits! {
     VpcsPerPrivateZone "vpcs-per-private-zone" vpcs_per_private_zone;
     RecordsPerPrivateZone "records-per-private-zone" records_per_private_zone;
     NatGatewaysPerSubnet "nat-gateways-per-subnet" nat_gateways_per_subnet;
+    TagsPerResource "tags-per-resource" tags_per_resource;
 }
 
 impl FromStr for Quota {

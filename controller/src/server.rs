@@ -27,7 +27,7 @@ use weft_model::{Change, Revision};
 use weft_store::{RedbStore, StoreError};
 
 use crate::{
-    Options,
+    Options, aws,
     core::{Core, Downstream, load},
     drains,
     north::{self, CallLayer},
@@ -86,6 +86,9 @@ pub enum Error {
     /// The descriptors of the API can't be served.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The AWS-compatible API can't be served.
+    #[error(transparent)]
+    Aws(#[from] aws::Error),
     /// Serving ended by itself.
     #[error("serving: {0}")]
     Serve(#[from] tonic::transport::Error),
@@ -149,6 +152,7 @@ pub struct Server {
     core: Arc<Core>,
     hub: Hub,
     failure: oneshot::Receiver<StoreError>,
+    aws: Option<aws::Server>,
 }
 
 impl Server {
@@ -169,6 +173,7 @@ impl Server {
             .filter_map(|listener| listener.local_addr().ok())
             .collect();
         tracing::info!(?addresses, revision = %view.revision, "serving");
+        let aws = aws::Server::bind(options)?;
         let hub = Hub::new(&view.cloud, view.revision, Timings::default());
         hub.metering().keep_in(&options.data, &options.account);
         let (core, failure) = Core::start(
@@ -184,12 +189,18 @@ impl Server {
             core: Arc::new(core),
             hub,
             failure,
+            aws,
         })
     }
 
     /// The addresses bound, in the order of the options.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The address of the AWS-compatible API, where it is served.
+    pub fn aws_address(&self) -> Option<SocketAddr> {
+        self.aws.as_ref().map(aws::Server::address)
     }
 
     /// Serves until `stop`, then ends what runs and closes the store.
@@ -202,6 +213,7 @@ impl Server {
             core,
             hub,
             mut failure,
+            aws,
             ..
         } = self;
         let (health, health_service) = health_reporter();
@@ -214,6 +226,7 @@ impl Server {
             tokio::spawn(drains::end_when_due(Arc::clone(&core))),
         ];
         let saving = tokio::spawn(save_meters(hub.clone()));
+        let aws = aws.map(|aws| tokio::spawn(aws.serve(Arc::clone(&core), stopped.clone())));
         let mut serving = Box::pin(
             tonic::transport::Server::builder()
                 .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
@@ -246,6 +259,11 @@ impl Server {
         stopping.send_replace(true);
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("calls that still ran after {GRACE:?} were cut off");
+        }
+        if let Some(aws) = aws
+            && tokio::time::timeout(GRACE, aws).await.is_err()
+        {
+            tracing::warn!("calls of the AWS-compatible API that still ran were cut off");
         }
         watching.iter().for_each(JoinHandle::abort);
         if let Some(leases) = leases {

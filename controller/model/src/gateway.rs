@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{EgressGatewayId, InternetGatewayId, VpcId},
     meta::Meta,
+    name::RegionName,
 };
 
 /// The way out of a VPC and into it for whoever has a public address: IPv4 addresses are translated
@@ -13,6 +14,9 @@ use crate::{
 pub struct InternetGateway {
     /// Its id.
     pub id: InternetGatewayId,
+    /// The region that it is for, where it was made for one: its VPC is of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<RegionName>,
     /// The VPC it is attached to; a VPC has at most one.
     pub vpc: Option<VpcId>,
     /// Bookkeeping.

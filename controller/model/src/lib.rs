@@ -55,11 +55,14 @@ pub use id::{
     TargetGroupId, TransitAttachmentId, TransitGatewayId, TransitTableId, VpcId,
 };
 pub use interface::{Attachment, Interface};
-pub use meta::{Meta, Revision};
+pub use meta::{Meta, Revision, Tags};
 pub use mirror::{
     MirrorAction, MirrorFilter, MirrorLength, MirrorNumber, MirrorRule, MirrorSession, MirrorTarget,
 };
-pub use name::{DeviceName, DnsLabel, HostName, HttpPath, Label, NetnsName, RegionName, ZoneName};
+pub use name::{
+    DeviceName, DnsLabel, HostName, HttpPath, Label, NetnsName, RegionName, TagKey, TagValue,
+    ZoneName,
+};
 pub use nat::{LeaseKey, NatGateway, PortLease};
 pub use net::{Mac, Mtu, PortRange, Protocol, Vni};
 pub use peering::{Peering, PeeringStatus};

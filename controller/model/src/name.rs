@@ -55,7 +55,18 @@ fn is_path(text: &str) -> bool {
 
 /// Free text for people: printable, no control characters (they would reach terminals and logs).
 fn is_label(text: &str) -> bool {
-    text.chars().count() <= 255 && !text.chars().any(char::is_control)
+    text.chars().count() <= 256 && !text.chars().any(char::is_control)
+}
+
+/// A tag's key; those of AWS's own begin with `aws:`.
+fn is_tag_key(text: &str) -> bool {
+    (1..=128).contains(&text.chars().count())
+        && !text.chars().any(char::is_control)
+        && !text.to_ascii_lowercase().starts_with("aws:")
+}
+
+fn is_tag_value(text: &str) -> bool {
+    text.chars().count() <= 256 && !text.chars().any(char::is_control)
 }
 
 macro_rules! name {
@@ -141,7 +152,17 @@ name!(
 name!(
     /// Free text for people: a resource's name, description or tag.
     Label, "label", is_label,
-    "at most 255 printable characters"
+    "at most 256 printable characters"
+);
+name!(
+    /// A tag's key.
+    TagKey, "tag key", is_tag_key,
+    "1 to 128 printable characters, not beginning with `aws:`"
+);
+name!(
+    /// A tag's value.
+    TagValue, "tag value", is_tag_value,
+    "at most 256 printable characters"
 );
 
 name!(
@@ -154,6 +175,13 @@ impl HttpPath {
     /// The whole site's.
     pub fn root() -> Self {
         Self("/".into())
+    }
+}
+
+impl From<TagValue> for Label {
+    /// Both are free text of the same length.
+    fn from(value: TagValue) -> Self {
+        Self(value.0)
     }
 }
 

@@ -5,6 +5,7 @@
 //! cloud, request and entropy give the same answer.
 
 pub mod balancer;
+pub mod default_vpc;
 pub mod egress_gateway;
 pub mod elastic_address;
 pub mod flow_log;
@@ -24,6 +25,7 @@ pub mod region;
 pub mod route_table;
 pub mod security_group;
 pub mod subnet;
+pub mod tags;
 pub mod target_group;
 pub mod transit_attachment;
 pub mod transit_gateway;

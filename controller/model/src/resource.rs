@@ -133,6 +133,40 @@ resources! {
     Listener, ListenerId, id, "listener";
 }
 
+impl ResourceKey {
+    /// What an id of this form names, whether or not it exists; `None` for what has a name instead.
+    pub fn of_id(text: &str) -> Option<Self> {
+        macro_rules! first {
+            ($($id:ty),*) => { None$(.or_else(|| text.parse::<$id>().ok().map(Self::from)))* };
+        }
+        first!(
+            VpcId,
+            SubnetId,
+            InterfaceId,
+            SecurityGroupId,
+            RouteTableId,
+            NetworkAclId,
+            PrefixListId,
+            PublicPoolId,
+            InternetGatewayId,
+            EgressGatewayId,
+            PeeringId,
+            TransitGatewayId,
+            TransitTableId,
+            TransitAttachmentId,
+            ElasticAddressId,
+            NatGatewayId,
+            FlowLogId,
+            MirrorFilterId,
+            MirrorSessionId,
+            PrivateZoneId,
+            TargetGroupId,
+            BalancerId,
+            ListenerId
+        )
+    }
+}
+
 /// One resource's change in a transaction: `before` is `None` for a creation, `after` for a
 /// deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]

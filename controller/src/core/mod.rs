@@ -52,7 +52,33 @@ type Operation =
     Box<dyn FnOnce(&Cloud, &Settings, &mut dyn Entropy) -> Result<Vec<Change>, OpError> + Send>;
 
 /// Encodes the answer to a write from what it led to.
-type Render = Box<dyn FnOnce(&View, &[Change]) -> Vec<u8> + Send>;
+pub(crate) type Render = Box<dyn FnOnce(&View, &[Change]) -> Vec<u8> + Send>;
+
+/// What a write leads to: changes, and how to answer once they are made.
+pub(crate) type Worked = (Vec<Change>, Render);
+
+/// A write, on the writer's thread.
+pub(crate) trait Work: Send {
+    /// Checks it against the cloud.
+    fn work(
+        self: Box<Self>,
+        cloud: &Cloud,
+        settings: &Settings,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Worked, WriteError>;
+}
+
+impl Work for Command {
+    fn work(
+        self: Box<Self>,
+        cloud: &Cloud,
+        settings: &Settings,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Worked, WriteError> {
+        let changes = (self.operation)(cloud, settings, entropy)?;
+        Ok((changes, self.render))
+    }
+}
 
 /// A write: what it does and what it answers.
 pub struct Command {
@@ -68,6 +94,9 @@ pub enum WriteError {
     /// The operation refused.
     #[error(transparent)]
     Refused(#[from] OpError),
+    /// A service of the AWS-compatible API refused, in its own words.
+    #[error(transparent)]
+    Service(#[from] weft_aws::Fault),
     /// Another request had this id.
     #[error(
         "request id `{0}` was used for another request: draw a new id for each new request, and \
@@ -136,10 +165,19 @@ impl Core {
         request: Option<Request>,
         command: Command,
     ) -> Result<Vec<u8>, WriteError> {
+        self.carry_out(request, Box::new(command)).await
+    }
+
+    /// The same of any work.
+    pub(crate) async fn carry_out(
+        &self,
+        request: Option<Request>,
+        work: Box<dyn Work>,
+    ) -> Result<Vec<u8>, WriteError> {
         let (reply, answer) = oneshot::channel();
         let write = Write {
             request,
-            command,
+            work,
             reply,
         };
         match self.queue.try_send(Message::Write(write)) {

@@ -13,7 +13,7 @@ use weft_model::{
 };
 use weft_store::{Receipt, Store, StoreError, Txn};
 
-use super::{Command, Downstream, Request, View, WriteError};
+use super::{Downstream, Request, View, Work, WriteError};
 
 /// Writes in one commit at most: enough to share a flush, few enough to keep the first from
 /// waiting for the last.
@@ -22,7 +22,7 @@ const GROUP: usize = 64;
 /// A write on its way, and where its answer goes.
 pub(super) struct Write {
     pub(super) request: Option<Request>,
-    pub(super) command: Command,
+    pub(super) work: Box<dyn Work>,
     pub(super) reply: Reply,
 }
 
@@ -113,7 +113,7 @@ impl Writer {
         }
         let outcome = match self.answered(write.request.as_ref(), group)? {
             Some(outcome) => outcome,
-            None => self.carry_out(write.request, write.command, group),
+            None => self.carry_out(write.request, write.work, group),
         };
         group.outcomes.push((write.reply, outcome));
         Ok(())
@@ -146,11 +146,11 @@ impl Writer {
     fn carry_out(
         &mut self,
         request: Option<Request>,
-        command: Command,
+        work: Box<dyn Work>,
         group: &mut Group,
     ) -> Outcome {
         let View { cloud, .. } = &self.staged;
-        let mut changes = (command.operation)(cloud, &self.settings, &mut self.entropy)?;
+        let (mut changes, render) = work.work(cloud, &self.settings, &mut self.entropy)?;
         let revision = Revision(self.staged.revision.0 + 1);
         stamp(&mut changes, revision);
         self.staged.cloud.apply(&changes);
@@ -159,7 +159,7 @@ impl Writer {
         self.staged.cloud.apply(&leases);
         changes.extend(leases);
         self.staged.revision = revision;
-        let answer = (command.render)(&self.staged, &changes);
+        let answer = render(&self.staged, &changes);
         group.txns.push(Txn {
             receipt: request.map(|request| receipt(&request, revision, &answer)),
             changes,

@@ -99,6 +99,8 @@ pub(super) fn unwritten(error: WriteError) -> Status {
     let message = error.to_string();
     match error {
         WriteError::Refused(error) => refused(error),
+        // Never of a call of this API.
+        WriteError::Service(_) => Status::internal(message),
         WriteError::RequestIdReused(_) => {
             let details = ErrorDetails::with_bad_request_violation("request_id", message.clone());
             status(Code::AlreadyExists, "REQUEST_ID_REUSED", message, details)

@@ -71,7 +71,7 @@ async fn names_that_are_too_long_or_hold_control_characters_are_refused() {
     }
     let request = wire::CreateRegionRequest {
         region: Some(wire::Region {
-            meta: named(&"n".repeat(256)),
+            meta: named(&"n".repeat(257)),
             ..region("here")
         }),
         request_id: String::new(),

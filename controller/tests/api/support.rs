@@ -54,6 +54,7 @@ pub(crate) fn options(data: &Path) -> Options {
         ipv6_pool: "fd57:6566:7400::/40".parse().unwrap(),
         account: Default::default(),
         quota: Vec::new(),
+        aws: Default::default(),
         log: "off".to_owned(),
     }
 }

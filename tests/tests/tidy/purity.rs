@@ -4,8 +4,9 @@ use std::fs;
 
 use crate::source;
 
-const PURE: [&str; 4] = [
+const PURE: [&str; 5] = [
     "controller/model",
+    "controller/aws",
     "controller/planner",
     "vswitch/packet",
     "vswitch/engine",

@@ -5,8 +5,9 @@ use std::fs;
 use crate::source;
 
 /// Each crate with its folder and tier.
-const TIERS: [(&str, &str, u8); 13] = [
+const TIERS: [(&str, &str, u8); 14] = [
     ("weft-model", "controller/model", 0),
+    ("weft-aws", "controller/aws", 1),
     ("weft-packet", "vswitch/packet", 1),
     ("weft-proto", "proto", 1),
     ("weft-store", "controller/store", 1),

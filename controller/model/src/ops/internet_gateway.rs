@@ -2,7 +2,8 @@
 
 use super::{Entropy, OpError, Settings, check_etag, check_quota, draw_id, found};
 use crate::{
-    Change, Cloud, InternetGateway, InternetGatewayId, Kind, Label, Meta, Revision, Scheme, VpcId,
+    Change, Cloud, InternetGateway, InternetGatewayId, Kind, Label, Meta, RegionName, Resource,
+    Revision, Scheme, VpcId,
 };
 
 /// What an internet gateway is made of.
@@ -39,9 +40,46 @@ pub fn create(
     check_vpc(cloud, draft.vpc)?;
     Ok(vec![Change::create(InternetGateway {
         id: draw_id(cloud, entropy, InternetGatewayId::from_bits)?,
+        region: None,
         vpc: draft.vpc,
         meta: Meta::named(draft.label),
     })])
+}
+
+/// The same for one region: it is attached to VPCs of it alone.
+///
+/// # Errors
+/// As [`create`], or when the VPC is of another region.
+pub fn create_in(
+    cloud: &Cloud,
+    settings: &Settings,
+    region: RegionName,
+    draft: Draft,
+    entropy: &mut dyn Entropy,
+) -> Result<Vec<Change>, OpError> {
+    check_region(cloud, Some(&region), draft.vpc)?;
+    let mut changes = create(cloud, settings, draft, entropy)?;
+    for change in &mut changes {
+        if let Some(Resource::InternetGateway(gateway)) = &mut change.after {
+            gateway.region = Some(region.clone());
+        }
+    }
+    Ok(changes)
+}
+
+fn check_region(
+    cloud: &Cloud,
+    region: Option<&RegionName>,
+    vpc: Option<VpcId>,
+) -> Result<(), OpError> {
+    let of_vpc = vpc.and_then(|id| cloud.vpc(id)).map(|vpc| &vpc.region);
+    match (region, of_vpc) {
+        (Some(own), Some(other)) if own != other => {
+            let reason = format!("the gateway is of region {own}, the VPC of {other}");
+            Err(OpError::invalid("internet_gateway.vpc", reason))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Attaches, detaches or names an internet gateway.
@@ -65,6 +103,7 @@ pub fn update(
         }
         check_leaves(cloud, before)?;
         check_vpc(cloud, vpc)?;
+        check_region(cloud, before.region.as_ref(), vpc)?;
         after.vpc = vpc;
     }
     after.meta.rename(update.label);

@@ -1,6 +1,6 @@
 //! Regions.
 
-use super::{OpError, check_etag, found};
+use super::{Entropy, OpError, Settings, check_etag, default_vpc, found};
 use crate::{Change, Cloud, Label, Meta, Region, RegionName, ResourceKey, Revision};
 
 /// What a region is made of.
@@ -31,6 +31,24 @@ pub fn create(cloud: &Cloud, draft: Draft) -> Result<Vec<Change>, OpError> {
         name: draft.name,
         meta: Meta::named(draft.label),
     })])
+}
+
+/// The same, with the region's default VPC where settings want one.
+///
+/// # Errors
+/// As [`create`], or when there can't be a default VPC.
+pub fn born(
+    cloud: &Cloud,
+    settings: &Settings,
+    draft: Draft,
+    entropy: &mut dyn Entropy,
+) -> Result<Vec<Change>, OpError> {
+    let name = draft.name.clone();
+    let mut changes = create(cloud, draft)?;
+    if settings.default_vpcs {
+        changes.extend(default_vpc::create(cloud, settings, &name, entropy)?);
+    }
+    Ok(changes)
 }
 
 /// Changes a region.

@@ -188,6 +188,72 @@ pub fn revoke(
     })
 }
 
+/// Puts rules in the place of others, which keep their ids and their order.
+///
+/// # Errors
+/// When the group doesn't exist or has no such rule, a rule can't be, or a quota is reached.
+pub fn rewrite(
+    cloud: &Cloud,
+    settings: &Settings,
+    id: SecurityGroupId,
+    rules: Vec<(RuleId, RuleDraft)>,
+    entropy: &mut dyn Entropy,
+) -> Result<Vec<Change>, OpError> {
+    change(cloud, id, None, |group| {
+        for (rule, draft) in rules {
+            rewrite_one(cloud, group, rule, draft, entropy)?;
+        }
+        check_quotas(cloud, group, settings)
+    })
+}
+
+fn rewrite_one(
+    cloud: &Cloud,
+    group: &mut SecurityGroup,
+    id: RuleId,
+    draft: RuleDraft,
+    entropy: &mut dyn Entropy,
+) -> Result<(), OpError> {
+    let place = |rules: &[Rule]| rules.iter().position(|rule| rule.id == id);
+    let (ingress, at) = match (place(&group.ingress), place(&group.egress)) {
+        (Some(at), _) => (true, at),
+        (None, Some(at)) => (false, at),
+        (None, None) => {
+            let reason = format!("group {} has no rule {id}", group.id);
+            return Err(OpError::invalid("rules", reason));
+        }
+    };
+    let side = |group: &mut SecurityGroup| match ingress {
+        true => std::mem::take(&mut group.ingress),
+        false => std::mem::take(&mut group.egress),
+    };
+    let mut rules = side(group);
+    rules.remove(at);
+    let one = vec![draft];
+    let (new_ingress, new_egress) = match ingress {
+        true => (one, Vec::new()),
+        false => (Vec::new(), one),
+    };
+    put_side(group, ingress, rules);
+    let new_ingress = Additions::new("ingress", new_ingress);
+    let new_egress = Additions::new("egress", new_egress);
+    refuse(add_rules(cloud, group, new_ingress, new_egress, entropy)?)?;
+    let mut rules = side(group);
+    if let Some(mut rule) = rules.pop() {
+        rule.id = id;
+        rules.insert(at, rule);
+    }
+    put_side(group, ingress, rules);
+    Ok(())
+}
+
+fn put_side(group: &mut SecurityGroup, ingress: bool, rules: Vec<Rule>) {
+    match ingress {
+        true => group.ingress = rules,
+        false => group.egress = rules,
+    }
+}
+
 /// The group that a VPC is made with: ingress from itself, all egress.
 pub(super) fn default_group(vpc: &Vpc, entropy: &mut dyn Entropy) -> SecurityGroup {
     let mut rule = |peer| Rule {

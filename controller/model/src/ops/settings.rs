@@ -78,6 +78,8 @@ pub struct Quotas {
     pub targets_per_group: usize,
     /// NAT gateways of a subnet.
     pub nat_gateways_per_subnet: usize,
+    /// Tags of a resource.
+    pub tags_per_resource: usize,
 }
 
 impl Default for Quotas {
@@ -118,6 +120,7 @@ impl Default for Quotas {
             targets_per_group: 500,
             vpcs_per_private_zone: 300,
             nat_gateways_per_subnet: 5,
+            tags_per_resource: 50,
         }
     }
 }
@@ -160,6 +163,7 @@ impl Quotas {
         targets_per_group: usize::MAX,
         vpcs_per_private_zone: usize::MAX,
         nat_gateways_per_subnet: usize::MAX,
+        tags_per_resource: usize::MAX,
     };
 }
 
@@ -172,4 +176,6 @@ pub struct Settings {
     pub ipv6_pool: Option<Ipv6Net>,
     /// Whose the cloud is.
     pub account: AccountId,
+    /// Whether each region is born with a default VPC, and each zone with its default subnet.
+    pub default_vpcs: bool,
 }

@@ -12,6 +12,7 @@ mod outside;
 mod peerings;
 mod private_zones;
 mod properties;
+mod regions;
 mod routes;
 mod rules;
 mod transit;
@@ -45,6 +46,7 @@ impl World {
                 quotas: Quotas::default(),
                 ipv6_pool: Some("fd57:6566:7400::/40".parse().unwrap()),
                 account: Default::default(),
+                default_vpcs: false,
             },
             drawn: 0,
             revision: 0,

@@ -67,6 +67,16 @@ pub fn create(
         let reason = format!("region {} doesn't exist; create it first", draft.region);
         return Err(OpError::invalid("vpc.region", reason));
     }
+    assemble(cloud, settings, draft, entropy)
+}
+
+/// The same in a region that is just being made.
+pub(super) fn assemble(
+    cloud: &Cloud,
+    settings: &Settings,
+    draft: Draft,
+    entropy: &mut dyn Entropy,
+) -> Result<Vec<Change>, OpError> {
     check_region_quotas(cloud, settings, &draft.region)?;
     let id = draw_id(cloud, entropy, VpcId::from_bits)?;
     let vpc = Vpc {

@@ -1,6 +1,6 @@
 //! Zones.
 
-use super::{OpError, check_etag, found};
+use super::{Entropy, OpError, Settings, check_etag, default_vpc, found};
 use crate::{Change, Cloud, Label, Meta, RegionName, ResourceKey, Revision, Zone, ZoneName};
 
 /// What a zone is made of.
@@ -38,6 +38,29 @@ pub fn create(cloud: &Cloud, draft: Draft) -> Result<Vec<Change>, OpError> {
         region: draft.region,
         meta: Meta::named(draft.label),
     })])
+}
+
+/// The same, with the zone's default subnet where settings want one and the region has its default
+/// VPC.
+///
+/// # Errors
+/// As [`create`], or when there is no room for the subnet.
+pub fn born(
+    cloud: &Cloud,
+    settings: &Settings,
+    draft: Draft,
+    entropy: &mut dyn Entropy,
+) -> Result<Vec<Change>, OpError> {
+    let mut changes = create(cloud, draft.clone())?;
+    if settings.default_vpcs && default_vpc::of(cloud, &draft.region).is_some() {
+        let zone = Zone {
+            name: draft.name,
+            region: draft.region,
+            meta: Meta::default(),
+        };
+        changes.extend(default_vpc::create_subnet(cloud, &zone, entropy)?);
+    }
+    Ok(changes)
 }
 
 /// Changes a zone.

@@ -463,6 +463,7 @@ fn change(cloud: &Cloud, step: &Step) -> Change {
             cloud,
             InternetGateway {
                 id: InternetGatewayId::from_bits(*v),
+                region: None,
                 vpc: attached.then(|| vpc_id(*v)),
                 meta: Default::default(),
             },

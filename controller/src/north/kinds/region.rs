@@ -69,8 +69,13 @@ impl Exposed for Regions {
         Ok(Update { label })
     }
 
-    fn create(cloud: &Cloud, _: &Settings, draft: Draft, _: &mut dyn Entropy) -> Changes {
-        ops::region::create(cloud, draft)
+    fn create(
+        cloud: &Cloud,
+        settings: &Settings,
+        draft: Draft,
+        entropy: &mut dyn Entropy,
+    ) -> Changes {
+        ops::region::born(cloud, settings, draft, entropy)
     }
 
     fn update(

@@ -71,8 +71,13 @@ impl Exposed for Zones {
         Ok(Update { label })
     }
 
-    fn create(cloud: &Cloud, _: &Settings, draft: Draft, _: &mut dyn Entropy) -> Changes {
-        ops::zone::create(cloud, draft)
+    fn create(
+        cloud: &Cloud,
+        settings: &Settings,
+        draft: Draft,
+        entropy: &mut dyn Entropy,
+    ) -> Changes {
+        ops::zone::born(cloud, settings, draft, entropy)
     }
 
     fn update(

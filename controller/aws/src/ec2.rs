@@ -1,0 +1,44 @@
+//! EC2: networks of instances.
+
+use weft_model::{Block4, Cloud, RegionName, Vpc, VpcId};
+
+use crate::{Action, Ask, Fault, fault};
+
+mod internet_gateway;
+mod region;
+mod subnet;
+mod tag;
+mod vpc;
+
+/// The actions, module by module.
+pub const ACTIONS: &[&[Action]] = &[
+    region::ACTIONS,
+    vpc::ACTIONS,
+    subnet::ACTIONS,
+    internet_gateway::ACTIONS,
+    tag::ACTIONS,
+];
+
+/// The VPC of this id in the region.
+fn vpc_of<'a>(cloud: &'a Cloud, region: &RegionName, id: VpcId) -> Result<&'a Vpc, Fault> {
+    let vpc = cloud.vpc(id).filter(|vpc| vpc.region == *region);
+    vpc.ok_or_else(|| fault::not_found(&id.into()))
+}
+
+/// The VPC that a required parameter names.
+fn vpc_named<'a>(ask: &Ask, cloud: &'a Cloud, name: &str) -> Result<&'a Vpc, Fault> {
+    vpc_of(cloud, &ask.region, ask.args().needed_id(name)?)
+}
+
+/// An IPv4 block of a VPC or a subnet: any prefix is one to AWS, and then some are too long or short.
+fn block4(parameter: &str, text: &str, range: &'static str) -> Result<Block4, Fault> {
+    let Ok(net) = text.parse::<ipnet::Ipv4Net>() else {
+        return Err(Fault::value(
+            parameter,
+            text,
+            "This is not a valid CIDR block.",
+        ));
+    };
+    let message = || format!("The CIDR '{text}' is invalid.");
+    Block4::new(net).map_err(|_| Fault::new(range, message()))
+}

@@ -1,0 +1,32 @@
+//! The AWS-compatible API as its clients see it: boto3, unmodified, at a real server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed test is the message"
+)]
+
+mod front;
+mod support;
+
+use support::Cloud;
+
+/// A test that is a script: it asserts by itself, in a world of its own.
+macro_rules! scripts {
+    ($($name:ident $script:literal;)*) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let Some(cloud) = Cloud::start().await else { return };
+            cloud.run(include_str!(concat!("scripts/", $script)), $script).await;
+            cloud.stop().await;
+        })*
+    };
+}
+
+scripts! {
+    a_caller_learns_who_it_is_and_where "identity.py";
+    wrong_keys_unknown_parameters_and_dry_runs_are_refused_as_by_aws "refusals.py";
+    vpcs_are_made_described_changed_and_deleted "vpcs.py";
+    subnets_fit_their_vpc_and_no_other "subnets.py";
+    gateways_are_attached_once_and_detached "gateways.py";
+    tags_are_put_found_and_taken_off "tags.py";
+}
