@@ -116,7 +116,6 @@ pub(super) struct Indexes {
     pub(super) egress_gateway_of_vpc: BTreeMap<VpcId, EgressGatewayId>,
     pub(super) nats_in_vpc: Multi<VpcId, NatGatewayId>,
     pub(super) nat_by_address: BTreeMap<(VpcId, Ipv4Addr), NatGatewayId>,
-    pub(super) tables_to_nat: Multi<NatGatewayId, RouteTableId>,
     pub(super) leases_of_nat: Multi<NatGatewayId, LeaseKey>,
     pub(super) leases_on_host: Multi<HostName, LeaseKey>,
     pub(super) vnis: Ranges,
@@ -281,9 +280,6 @@ impl Indexes {
             }
             if let Destination::List(list) = route.destination {
                 self.tables_naming_list.set(&list, &table.id, present);
-            }
-            if let RouteTarget::Nat(nat) = route.target {
-                self.tables_to_nat.set(&nat, &table.id, present);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::Cloud;
-use crate::{HostName, NatGateway, NatGatewayId, PortLease, RouteTable, VpcId};
+use crate::{HostName, NatGateway, NatGatewayId, PortLease, VpcId};
 
 impl Cloud {
     /// The VPC's NAT gateways, in the order of their ids.
@@ -28,14 +28,5 @@ impl Cloud {
     pub fn leases_on_host(&self, host: &HostName) -> impl Iterator<Item = &PortLease> {
         let keys = self.indexes.leases_on_host.iter(host);
         keys.filter_map(|key| self.port_lease(key))
-    }
-
-    /// The tables with a route to the gateway, whether or not that exists.
-    pub fn route_tables_to_nat(
-        &self,
-        nat: NatGatewayId,
-    ) -> impl Iterator<Item = &RouteTable> + use<'_> {
-        let ids = self.indexes.tables_to_nat.iter(&nat);
-        ids.filter_map(|&id| self.route_table(id))
     }
 }
