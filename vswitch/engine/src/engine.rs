@@ -47,7 +47,7 @@ impl Engine {
     /// Takes a newer configuration; flows are looked at again as their next packets come.
     pub fn set_config(&mut self, config: Arc<Config>) {
         self.core.configure(&config);
-        self.core.nat.update(&config.leases);
+        self.core.take_leases(&config.leases);
         self.config = Some(config);
         self.core.checker.stale = true;
     }

@@ -15,7 +15,7 @@ pub use self::report::{FlowReport, FlowStatus};
 pub(crate) use self::{
     class::since_tick,
     entry::{Abroad, Flags, Flow, Holder, Hop, NextHop, Opening},
-    key::{FlowKey, is_query_reply},
+    key::{FlowKey, is_echo, is_query_reply},
     marks::{Carried, Piece, logged_flags},
     table::{FlowTable, Full},
     tcp::is_opening,

@@ -39,6 +39,12 @@ pub enum Mutation {
     Unpinned,
     /// A balancer's connection stays with a target that is unhealthy.
     UnhealthyStays,
+    /// A NAT's port is given to many connections to one destination.
+    NatPortShared,
+    /// An ICMP error's quote stays as it came through a NAT.
+    NatErrorNotTranslated,
+    /// A connection goes on by a NAT's port though its route leads elsewhere.
+    NatKept,
 }
 
 #[cfg(feature = "mutations")]
@@ -59,6 +65,9 @@ impl Mutation {
         Self::BlackholeFallsThrough,
         Self::Unpinned,
         Self::UnhealthyStays,
+        Self::NatPortShared,
+        Self::NatErrorNotTranslated,
+        Self::NatKept,
     ];
 }
 

@@ -92,10 +92,11 @@ impl Nat {
         self.share = share;
     }
 
-    /// Takes newer leases.
-    pub(crate) fn update(&mut self, leases: &Arc<Leases>) {
+    /// Takes newer leases; the outside keys of connections that lost their ports with older ones.
+    pub(crate) fn update(&mut self, leases: &Arc<Leases>) -> Vec<FlowKey> {
+        let mut lost = Vec::new();
         if Arc::ptr_eq(&self.leases, leases) {
-            return;
+            return lost;
         }
         self.leases = Arc::clone(leases);
         let addresses: Vec<_> = self.ports.keys().copied().collect();
@@ -107,8 +108,9 @@ impl Nat {
                 self.ports.remove(&address);
                 self.pools
                     .retain(|key, _| key.local() != IpAddr::V4(address));
-                self.owners
-                    .retain(|key, _| key.local() != IpAddr::V4(address));
+                let is_gone = |key: &FlowKey| key.local() == IpAddr::V4(address);
+                let gone = self.owners.extract_if(|key, _| is_gone(key));
+                lost.extend(gone.map(|(key, port)| key.at(port)));
             }
         }
         for (address, of) in leases.addresses() {
@@ -132,8 +134,10 @@ impl Nat {
             }
             self.pools.retain(|_, pool| pool.live() > 0);
             let is_gone = |key: &FlowKey| key.local() == local && gone.is_gone(key.ports().0);
-            self.owners.retain(|key, _| !is_gone(key));
+            let gone = self.owners.extract_if(|key, _| is_gone(key));
+            lost.extend(gone.map(|(key, port)| key.at(port)));
         }
+        lost
     }
 
     /// How the connection looks on the wire from now on; `None` where no port is left for its

@@ -133,6 +133,13 @@ impl FlowKey {
         self
     }
 
+    /// The same ends, at this port.
+    #[must_use]
+    pub(crate) fn at(mut self, port: PortIndex) -> Self {
+        self.port = port.0;
+        self
+    }
+
     /// The same connection with another remote end.
     #[must_use]
     pub(crate) fn with_remote(mut self, (address, port): (IpAddr, u16)) -> Self {
@@ -248,6 +255,11 @@ impl Query {
     const fn remote_port(self, remote_asks: bool) -> u16 {
         (self as u16) << 1 | if remote_asks { REMOTE_ASKS } else { 0 }
     }
+}
+
+/// Whether this ICMP type is that of an echo request or reply.
+pub(crate) fn is_echo(kind: u8, v4: bool) -> bool {
+    matches!(Query::of(kind, v4), Some((Query::Echo, _)))
 }
 
 /// Whether this ICMP type answers a query: without the query's flow it is nobody's reply.

@@ -234,6 +234,16 @@ impl FlowTable {
         Ok(())
     }
 
+    /// Ends the flow that looks like this on the wire, if there is one.
+    pub(crate) fn end(&mut self, outside: &FlowKey) {
+        let hash = self.hash(outside);
+        let same =
+            |slot: &Slot| slot.hash == hash && slot.is_alias() && *self.key_of(*slot) == *outside;
+        if let Some(at) = self.slots.find(spread(hash), same).map(|slot| slot.at()) {
+            self.remove(at);
+        }
+    }
+
     fn forget(&mut self, slot: Slot) {
         let same = |other: &Slot| other.at == slot.at;
         if let Ok(entry) = self.slots.find_entry(spread(slot.hash), same) {

@@ -4,7 +4,10 @@ use std::{collections::VecDeque, net::Ipv4Addr, sync::Arc};
 
 use weft_model::LeaseKey;
 
-use crate::config::BlockUse;
+use crate::{
+    config::BlockUse,
+    mutation::{Mutation, is_awake},
+};
 
 /// Closed blocks' ports that one allocation passes over at most: a host closes a block at a time.
 const PASSED_OVER: usize = 2 * LeaseKey::PORTS as usize;
@@ -131,6 +134,9 @@ impl Pool {
 
     /// A port that was never taken, or else the one that is free the longest.
     pub(super) fn take(&mut self, ports: &Ports) -> Option<u16> {
+        if is_awake(Mutation::NatPortShared) {
+            return ports.ports.first().copied();
+        }
         for _ in 0..=PASSED_OVER {
             let port = match ports.ports.get(self.next as usize) {
                 Some(&port) => {

@@ -94,7 +94,9 @@ impl Workers {
             };
         }
         let leases = Arc::new(self.leases.clone());
-        self.nats.iter_mut().for_each(|nat| nat.update(&leases));
+        self.nats.iter_mut().for_each(|nat| {
+            nat.update(&leases);
+        });
     }
 }
 

@@ -9,11 +9,11 @@ use std::net::IpAddr;
 use weft_model::{Mac, SubnetId};
 use weft_packet::headers::{Ip, L4};
 
-use super::{Packet, judge::traffic, way::Way};
+use super::{Packet, judge::traffic, nat, way::Way};
 use crate::{
     config::{AclVerdict, Direction},
     drop::{Drop, DropObject, DropReason},
-    flow::{Abroad, Hop},
+    flow::{Abroad, Hop, NextHop},
     trace::Step,
 };
 
@@ -35,7 +35,13 @@ impl Packet<'_> {
         // Only the hop is asked for: a place abroad found on the way there is numbered when it is taken.
         let ends = (self.ip.src, self.ip.dst);
         match Way::resolve(&self.view, ends, &mut Abroad::default()) {
-            Ok(way) => self.check_exit(way.hop),
+            Ok(way) => {
+                self.check_exit(way.hop)?;
+                match nat::leads_to(&self.view, self.ip.dst) {
+                    Ok(Some(nat)) if way.next == NextHop::Outside => self.check_nat_subnet(nat),
+                    _ => Ok(()),
+                }
+            }
             // What else is wrong, and what it ends, is found where the way is taken.
             Err(_) => Ok(()),
         }

@@ -218,6 +218,9 @@ impl Core {
         let at = at.ok_or(DropReason::FragmentOrphan)?;
         let way = self.way_now(packet, at)?;
         let outside = self.flows.outside(at).copied();
+        if let Some(outside) = &outside {
+            self.check_nat_way(packet, way, (&key, outside))?;
+        }
         self.send(packet, way, outside.as_ref(), frame, sink)
     }
 
@@ -230,6 +233,11 @@ impl Core {
         sink: &mut impl Sink,
     ) -> Result<Verdict, Drop> {
         let Some(at) = self.revise(packet, at, OUT)? else {
+            // No flow is going to have what it would be translated to, so nothing may be.
+            let packet = &Packet {
+                key: None,
+                ..*packet
+            };
             return self.send_alone(packet, frame, sink);
         };
         let held = self.flows.outside(at).copied();
@@ -239,8 +247,9 @@ impl Core {
         };
         let directed = plan.and_then(|plan| self.direct(packet, at, &plan));
         if let Err(drop) = directed {
-            // An ACL speaks of this packet alone: it ends no connection.
-            if drop.reason != DropReason::AclEgress {
+            // An ACL speaks of this packet alone, that of a NAT gateway's subnet too: it ends no
+            // connection.
+            if !matches!(drop.reason, DropReason::AclEgress | DropReason::AclIngress) {
                 self.flows.remove(at);
             }
             return Err(drop);
@@ -312,7 +321,10 @@ impl Core {
         if ip.dst == own.remote() {
             ip.dst = outside.remote();
         }
-        Packet { ip: &ip, ..*packet }.check_exit(way.hop)?;
+        let leaving = Packet { ip: &ip, ..*packet };
+        leaving.check_exit(way.hop)?;
+        self.check_nat_way(packet, way, (&own, &outside))?;
+        leaving.check_nat_of(&outside)?;
         // The way of the connection, not of the address that only its port knows.
         translate::apply_to_error(frame.bytes, packet.ip, OUT, (&own, &outside));
         self.send(packet, way, None, frame, sink)

@@ -414,7 +414,7 @@ impl Core {
             return self.follow_in(packet, frame);
         }
         if let Entrance::Nat(_) = entrance {
-            self.check_nat_entry(packet, met.is_some())?;
+            self.check_nat_entry(packet, met)?;
         }
         check_receiver(&packet.view, packet.headers, packet.ip)?;
         packet.check_entry()?;

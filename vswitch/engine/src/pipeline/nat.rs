@@ -1,22 +1,23 @@
 //! Through a NAT gateway: which way leads there and on from it, and whose connection is whose.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use weft_model::RouteTarget;
 use weft_packet::{
-    headers::{Ip, L4, protocol},
+    headers::{Ip, L4},
     icmp,
 };
 
 use super::{
     Core, Packet,
     acl::check_subnet,
+    ingress::Met,
     way::{Plan, Way},
 };
 use crate::{
-    config::{Config, Direction, NatConfig, PortView},
+    config::{Config, Direction, NatConfig, PortView, nat::Leases},
     drop::{Drop, DropObject, DropReason},
-    flow::{FlowKey, is_opening},
+    flow::{FlowKey, NextHop, is_echo, is_opening, is_query_reply},
     port::PortIndex,
     time::Now,
     trace::Step,
@@ -62,6 +63,37 @@ pub(super) fn leads_to<'a>(view: &PortView<'a>, to: IpAddr) -> Result<Option<&'a
     Ok(Some(nat))
 }
 
+/// What was translated has no way out any more.
+pub(super) fn led_elsewhere(packet: &Packet<'_>) -> Drop {
+    let object = DropObject::Address(packet.ip.dst);
+    Drop::because(DropReason::NatIdle, object)
+}
+
+impl Packet<'_> {
+    /// The VPC's gateway with this public address.
+    fn nat_at(&self, public: IpAddr) -> Option<&NatConfig> {
+        let mut nats = self.view.vpc.nats.values();
+        let nat = nats.find(|nat| IpAddr::V4(nat.public) == public);
+        nat.map(|nat| &**nat)
+    }
+
+    /// The gateway is in a subnet of its own: its ACL sees the packet come in and go out.
+    pub(super) fn check_nat_subnet(&self, nat: &NatConfig) -> Result<(), Drop> {
+        if nat.subnet == self.view.port.subnet_id {
+            return Ok(());
+        }
+        let (subnet, ip) = (nat.subnet, self.ip);
+        check_subnet(self, Direction::Ingress, (subnet, ip.src), ip)?;
+        check_subnet(self, Direction::Egress, (subnet, ip.dst), ip)
+    }
+
+    /// The same for an error about a connection that looks so on the wire, if it is a gateway's.
+    pub(super) fn check_nat_of(&self, outside: &FlowKey) -> Result<(), Drop> {
+        let nat = self.nat_at(outside.local());
+        nat.map_or(Ok(()), |nat| self.check_nat_subnet(nat))
+    }
+}
+
 impl Core {
     /// What becomes of a connection's packets through the gateway.
     pub(super) fn plan_nat(
@@ -71,7 +103,7 @@ impl Core {
         held: Option<FlowKey>,
         nat: &NatConfig,
     ) -> Result<Plan, Drop> {
-        self.check_nat_subnet(packet, nat)?;
+        packet.check_nat_subnet(nat)?;
         let refused = |reason| Drop::because(reason, DropObject::Nat(nat.id));
         let held =
             held.filter(|held| held.local() == IpAddr::V4(nat.public) && self.nat.holds(held));
@@ -82,13 +114,7 @@ impl Core {
                 idle: Some(IDLE),
             });
         }
-        let translates = matches!(
-            packet.ip.protocol,
-            protocol::TCP | protocol::UDP | protocol::ICMP
-        );
-        let key = packet
-            .key
-            .filter(|_| translates && !packet.is_stray_reply());
+        let key = packet.key.filter(|_| is_translatable(packet.ip));
         let key = key.ok_or(refused(DropReason::NatUntranslatable))?;
         if packet.tcp_flags().is_some_and(|flags| !is_opening(flags)) {
             return Err(refused(DropReason::NatIdle));
@@ -115,6 +141,14 @@ impl Core {
         self.nat.allocate(key, nat)
     }
 
+    /// Takes newer leases: a connection ends with its port.
+    pub(crate) fn take_leases(&mut self, leases: &Arc<Leases>) {
+        for outside in self.nat.update(leases) {
+            self.flows.end(&outside);
+        }
+        self.collect_ports();
+    }
+
     /// Ports whose connections ended are free.
     pub(super) fn collect_ports(&mut self) {
         while let Some(outside) = self.flows.pop_released() {
@@ -129,23 +163,27 @@ impl Core {
         }
     }
 
-    /// The gateway is in a subnet of its own: its ACL sees the packet come in and go out.
-    fn check_nat_subnet(&self, packet: &Packet<'_>, nat: &NatConfig) -> Result<(), Drop> {
-        if nat.subnet == packet.view.port.subnet_id {
+    /// A translated connection, which isn't a balancer's, still goes by its gateway; `ends`: what it
+    /// is and how it looks on the wire.
+    pub(super) fn check_nat_way(
+        &self,
+        packet: &Packet<'_>,
+        way: Way,
+        (own, outside): (&FlowKey, &FlowKey),
+    ) -> Result<(), Drop> {
+        let fronted = packet.view.vpc.balancers.front(outside.local()).is_some();
+        if own.local() == outside.local() || fronted {
             return Ok(());
         }
-        check_subnet(
-            packet,
-            Direction::Ingress,
-            (nat.subnet, packet.ip.src),
-            packet.ip,
-        )?;
-        check_subnet(
-            packet,
-            Direction::Egress,
-            (nat.subnet, packet.ip.dst),
-            packet.ip,
-        )
+        let nat = match way.next {
+            NextHop::Outside => leads_to(&packet.view, outside.remote())?,
+            _ => None,
+        };
+        let leads = |nat: &NatConfig| IpAddr::V4(nat.public) == outside.local();
+        match nat.is_some_and(leads) && self.nat.holds(outside) {
+            true => Ok(()),
+            false => Err(led_elsewhere(packet)),
+        }
     }
 
     /// A packet from the internet is part of a connection, or about one, and the ACL of the gateway's
@@ -153,15 +191,26 @@ impl Core {
     pub(super) fn check_nat_entry(
         &mut self,
         packet: &Packet<'_>,
-        is_known: bool,
+        met: Option<Met>,
     ) -> Result<(), Drop> {
         let opening = packet.tcp_flags().is_some_and(is_opening);
-        if !is_known || opening {
+        let known = match met {
+            None => false,
+            Some(Met::About(_)) => true,
+            Some(Met::Flow(at)) => {
+                self.flows.get(at).peer == packet.peer_holder(Direction::Ingress)
+            }
+        };
+        if let Some(Met::Flow(at)) = met.filter(|_| !known) {
+            // The other end's address is somebody else's now.
+            self.flows.remove(at);
+        }
+        if !known || opening {
             let object = DropObject::Address(packet.wire.dst);
             return Err(Drop::because(DropReason::NatNoConnection, object));
         }
         self.nat.pieces.note(packet.wire, packet.port());
-        let Ok(Some(nat)) = leads_to(&packet.view, packet.ip.src) else {
+        let Some(nat) = packet.nat_at(packet.wire.dst) else {
             return Ok(());
         };
         if nat.subnet == packet.view.port.subnet_id {
@@ -202,6 +251,16 @@ impl Core {
         };
         let view = port.and_then(|port| config.view(port));
         Some(view.ok_or(unknown))
+    }
+}
+
+/// Whether such a packet can begin something that shows a port: TCP, UDP, and of ICMP's queries those
+/// with an identifier.
+fn is_translatable(ip: &Ip) -> bool {
+    match ip.l4_kind {
+        L4::Tcp { .. } | L4::Udp { .. } => true,
+        L4::Icmp { kind, .. } => is_echo(kind, ip.is_v4()) && !is_query_reply(kind, ip.is_v4()),
+        L4::Other | L4::LaterFragment => false,
     }
 }
 

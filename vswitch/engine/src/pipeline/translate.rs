@@ -13,7 +13,7 @@ use weft_packet::{
 use super::{Core, Packet};
 use crate::{
     config::Direction,
-    flow::{Flags, FlowKey, Holder},
+    flow::{Flags, FlowKey, Holder, is_echo},
     mutation::{Mutation, is_awake},
 };
 
@@ -56,8 +56,8 @@ fn ports(frame: &mut [u8], ip: &Ip, (from, to, id): (u16, u16, u16), state: Chec
                 rewrite::port(frame, ip, End::Destination, to, state);
             }
         }
-        // Only a query has an identifier that is the local end's "port".
-        L4::Icmp { id: own, .. } if *own != 0 && *own != id => {
+        // Only an echo has an identifier that is the local end's "port"; 0 is one too.
+        L4::Icmp { kind, id: own, .. } if is_echo(*kind, ip.is_v4()) && *own != id => {
             rewrite::identifier(frame, ip, id);
             *own = id;
         }
@@ -75,8 +75,10 @@ pub(super) fn apply_to_error(
     (from, to): (&FlowKey, &FlowKey),
 ) -> Ip {
     let mut after = *ip;
+    let natted = from.local() != to.local();
     if let Ok(quote) = icmp::embedded(frame, ip)
         && !is_awake(Mutation::ErrorNotTranslated)
+        && !(natted && is_awake(Mutation::NatErrorNotTranslated))
     {
         // The quoted packet went the other way.
         let (local, remote) = match direction {

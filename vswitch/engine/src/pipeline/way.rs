@@ -256,10 +256,10 @@ impl Core {
                 outside::check_sender(packet)?;
             }
         }
-        if held.is_some_and(|held| self.nat.holds(&held)) {
+        let kept = is_awake(Mutation::NatKept);
+        if held.is_some_and(|held| held.local() != packet.ip.src) && !kept {
             // Its route leads elsewhere now, where nobody translates.
-            let object = DropObject::Address(packet.ip.dst);
-            return Err(Drop::because(DropReason::NatIdle, object));
+            return Err(nat::led_elsewhere(packet));
         }
         Ok(Plan {
             way,

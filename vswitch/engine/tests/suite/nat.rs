@@ -7,7 +7,7 @@ use std::{
 
 use weft_engine::{
     DropObject, DropReason, Limits, Now,
-    testing::{Eni, Family, Fate, Net, Seg, Tenant, everything, frames::Way},
+    testing::{Eni, Family, Fate, Net, Seg, Tenant, everything, frames::Way, pass_all},
 };
 use weft_model::{
     InternetGatewayId, LeaseKey, Mac, NatGatewayId, RouteTableId, RouteTarget,
@@ -377,4 +377,135 @@ fn other_protocols_do_not_pass() {
     let fate = world.net.send(&world.enis[0], frame);
     assert_eq!(fate.dropped(), DropReason::NatUntranslatable);
     assert_eq!(Family::V4, Family::BOTH[0]);
+}
+
+#[test]
+fn a_ping_without_an_identifier_is_given_one() {
+    let mut world = World::new(1);
+    let frame = world.way(0).echo_request(0, b"ping");
+    let seen = left(&world.net.send(&world.enis[0], frame));
+    let id = seen.ports().0;
+    let fate = world.of_server(world.back().echo_reply(id, b"ping"));
+    assert!(fate.reached(&world.enis[0]), "{fate:?}");
+    let got = ip(fate.at(&world.enis[0])[0]);
+    assert!(matches!(got.l4_kind, L4::Icmp { id: 0, .. }), "{got:?}");
+}
+
+/// A UDP connection through the gateway, whose port this is.
+fn asked(world: &mut World) -> u16 {
+    let port = left(&world.udp(0, (4000, 53))).ports().0;
+    let answer = world.back().udp((53, port), b"answer");
+    assert!(world.of_server(answer).reached(&world.enis[0]));
+    port
+}
+
+/// Everything leaves by the middlebox on the other host from now on.
+fn lead_to_middlebox(world: &mut World) {
+    world.enis[1].source_dest_check = false;
+    let middlebox = world.enis[1].clone();
+    world.net.update(&middlebox);
+    let target = RouteTarget::Interface(middlebox.interface);
+    world.net.routes(world.tenant, &[("0.0.0.0/0", target)]);
+}
+
+#[test]
+fn what_belongs_to_a_translated_connection_goes_nowhere_else_than_by_its_gateway() {
+    let mut world = World::new(1);
+    let pieces = world.way(0).udp_fragments(9, (4000, 53), &[7; 3000], 1200);
+    left_of(&world.net.send(&world.enis[0], pieces[0].clone()));
+    let port = asked(&mut world);
+    lead_to_middlebox(&mut world);
+    let fate = world.net.send(&world.enis[0], pieces[1].clone());
+    assert_eq!(
+        fate.dropped(),
+        DropReason::NatIdle,
+        "a later piece: {fate:?}"
+    );
+    let got = Way {
+        src: SERVER.parse().unwrap(),
+        dst: world.enis[0].ipv4().into(),
+        ..world.way(0).back()
+    };
+    let error = world.way(0).unreachable(&got.udp((53, 4000), b"answer"));
+    let fate = world.net.send(&world.enis[0], error);
+    assert_eq!(fate.dropped(), DropReason::NatIdle, "an error: {fate:?}");
+    // Answers still come until the connection itself hears of it.
+    let fate = world.of_server(world.back().udp((53, port), b"more"));
+    assert!(fate.reached(&world.enis[0]), "{fate:?}");
+}
+
+#[track_caller]
+fn left_of(fate: &Fate) {
+    assert_eq!(fate.outside.len(), 1, "{fate:?}");
+}
+
+#[test]
+fn a_connection_ends_with_its_port_and_its_successor_is_not_refused() {
+    let mut world = World::new(1);
+    let port = left(&world.udp(0, (4000, 53))).ports().0;
+    let leases: Vec<_> = LeaseKey::all(PUBLIC).take(2).collect();
+    for key in &leases {
+        world.net.everywhere(&Delta::Remove(StateKey::Lease(*key)));
+    }
+    for (n, key) in leases.into_iter().enumerate() {
+        lease(&mut world.net, key, n);
+    }
+    let seen = left(&world.udp(0, (5000, 53)));
+    assert_eq!(seen.ports().0, port, "it looks as the first one did");
+    left(&world.udp(0, (4000, 53)));
+}
+
+#[test]
+fn the_acl_of_the_gateways_subnet_ends_no_connection_and_holds_for_answers_whatever_the_route() {
+    let mut world = World::new(1);
+    let port = asked(&mut world);
+    world.net.acl(world.tenant, 2, vec![], vec![]);
+    assert_eq!(world.udp(0, (4000, 53)).dropped(), DropReason::AclIngress);
+    lead_to_middlebox(&mut world);
+    let fate = world.of_server(world.back().udp((53, port), b"more"));
+    assert_eq!(fate.dropped(), DropReason::AclIngress, "{fate:?}");
+    world
+        .net
+        .routes(world.tenant, &[("0.0.0.0/0", RouteTarget::Nat(NAT))]);
+    world.net.acl(world.tenant, 2, pass_all(), pass_all());
+    let seen = left(&world.udp(0, (4000, 53)));
+    assert_eq!(seen.ports().0, port, "it goes on as it was");
+}
+
+#[test]
+fn what_no_flow_is_made_of_takes_no_port() {
+    let mut world = World::new(1);
+    // An untracked connection from the internet to the interface's own public address.
+    let public = Ipv4Addr::new(203, 0, 113, 77);
+    world.enis[0].public = vec![(world.enis[0].ipv4(), public)];
+    let eni = world.enis[0].clone();
+    world.net.update(&eni);
+    let internet = RouteTarget::InternetGateway(InternetGatewayId::from_bits(1));
+    world.net.routes(world.tenant, &[("0.0.0.0/0", internet)]);
+    let (vtep, mac) = (world.net.vtep(0), eni.mac);
+    world.net.on(
+        EDGE,
+        &Delta::Upsert(State::Public(weft_model::state::Public {
+            address: public.into(),
+            host: world.net.host_name(0),
+            vtep,
+            mac,
+        })),
+    );
+    let asks = Way {
+        dst: public.into(),
+        ..world.back()
+    };
+    let fate = world.of_server(asks.udp((53, 4000), b"hello"));
+    assert!(fate.reached(&world.enis[0]), "{fate:?}");
+    // Its rule goes, and the way out is through the gateway now.
+    world.net.group(world.tenant, 1, vec![], everything());
+    world
+        .net
+        .routes(world.tenant, &[("0.0.0.0/0", RouteTarget::Nat(NAT))]);
+    let fate = world.udp(0, (4000, 53));
+    assert_eq!(fate.dropped(), DropReason::NatUntranslatable, "{fate:?}");
+    let first = LeaseKey::new(PUBLIC, 0).unwrap().ports().first();
+    let seen = left(&world.udp(0, (5000, 53)));
+    assert_eq!(seen.ports().0, first, "nothing has taken a port");
 }
