@@ -53,6 +53,9 @@ pub(crate) enum Kind {
     Reassociate,
     PutTransitRoute,
     DeleteTransitRoute,
+    Nat,
+    Reroute,
+    Leases,
 }
 
 /// The likelier ones several times.
@@ -137,6 +140,11 @@ impl Alter {
                     self.alter_transit(town, random);
                 }
             }
+            Kind::Nat | Kind::Reroute | Kind::Leases => {
+                if !town.gateways.is_empty() {
+                    self.alter_nat(town, random);
+                }
+            }
             Kind::AddInterface => town.add_interface(random),
             Kind::AddSubnet => {
                 let vpc = town.vpcs[self.whom % town.vpcs.len()];
@@ -184,6 +192,14 @@ impl Alter {
             Kind::Egress => town.flip_egress(random),
             Kind::Uplink => town.flip_uplink(random),
             _ => town.flip_lost(random),
+        }
+    }
+
+    fn alter_nat(self, town: &mut Town, random: &mut Random) {
+        match self.kind {
+            Kind::Nat => town.flip_nat(random),
+            Kind::Reroute => town.reroute_nat(random, self.whom % town.tables.len()),
+            _ => town.turn_leases(),
         }
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod bytes;
 pub(crate) mod checks;
 pub(crate) mod connection;
 mod known;
+mod nat;
 pub(crate) mod outside;
 pub(crate) mod policy;
 pub(crate) mod transit;
@@ -17,7 +18,7 @@ use std::{
     net::IpAddr,
 };
 
-use weft_model::{Cloud, HostName, Interface, InterfaceId, Mac, Vni, state::TargetKey};
+use weft_model::{Cloud, HostName, Interface, InterfaceId, Mac, NatGateway, Vni, state::TargetKey};
 use weft_packet::headers::{Body, Headers, Ip, L4, tcp_flags};
 
 use self::{
@@ -71,13 +72,15 @@ pub(crate) enum Next {
     Interface(Box<Interface>),
     /// An edge.
     Internet,
+    /// A gateway, which leads on to an edge if it can.
+    Nat(Box<NatGateway>),
 }
 
 impl Next {
     fn mac(&self) -> Mac {
         match self {
             Self::Interface(interface) => interface.mac,
-            Self::Internet => Mac::EDGE,
+            Self::Internet | Self::Nat(_) => Mac::EDGE,
         }
     }
 
@@ -85,7 +88,7 @@ impl Next {
     fn is_beyond(&self, from: &Interface) -> bool {
         match self {
             Self::Interface(interface) => interface.subnet != from.subnet,
-            Self::Internet => true,
+            Self::Internet | Self::Nat(_) => true,
         }
     }
 }
@@ -133,6 +136,11 @@ pub(crate) struct Judge {
     pub(crate) choice: usize,
     /// How many such choices the last packet had.
     pub(crate) choices: usize,
+    /// What was seen to cross the underlay first, and to whom: the port that a gateway gave.
+    pub(crate) seen: Option<(IpAddr, Vec<u8>)>,
+    /// Of every host.
+    pub(crate) workers: usize,
+    pieces: nat::Pieces,
 }
 
 /// One packet at one interface.
@@ -225,6 +233,12 @@ impl Judge {
         let stays = |id| place(before, id) == place(after, id);
         self.connections.retain(|c| stays(c.name.interface));
         self.firsts.retain(|(first, ..)| stays(first.interface));
+        self.leave_ports(after);
+    }
+
+    /// Whether more connections are live than engines look at at once.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.connections.len() > 64
     }
 
     /// Whether something ends so near to this instant that clocks may differ about it.
@@ -296,6 +310,7 @@ impl Judge {
         if ip.l4_kind == L4::LaterFragment {
             let masked = self.follow(&case)?;
             let way = self.way_of_piece(&case, masked)?;
+            let way = self.through_nat(&case, &Judged::Alone, way)?;
             outside::check_sender(&case, &way)?;
             check_hop(&case, &way, outcome)?;
             self.check_edge(&case, &way)?;
@@ -310,6 +325,13 @@ impl Judge {
             self.connections = before;
             return Err(refusal);
         }
+        let way = match self.through_nat(&case, &judged, way) {
+            Err(refusal) if refusal.code.starts_with("acl_") => {
+                self.connections = before;
+                return Err(refusal);
+            }
+            way => way.map_err(|refusal| self.ended(&case, &judged, refusal, outcome))?,
+        };
         let public = outside::check_sender(&case, &way);
         let free = public.and_then(|()| self.check_free(&case, &judged, &way));
         free.map_err(|refusal| self.ended(&case, &judged, refusal, outcome))?;
@@ -377,7 +399,7 @@ impl Judge {
             && let Some(mask) = connection.mask
         {
             let masked = Some((connection.name, mask));
-            let way = way(cloud, at, (mask.local.0, mask.remote.0))?;
+            let way = way(cloud, at, (ip.src, mask.remote.0))?;
             return Ok(Way {
                 mask: masked,
                 ..way
@@ -400,7 +422,7 @@ impl Judge {
         };
         let mask = self.find(&name).and_then(|connection| connection.mask);
         let mask = mask.ok_or_else(|| Refusal::bare("fragment_orphan"))?;
-        let way = way(case.cloud, case.at, (mask.local.0, mask.remote.0))?;
+        let way = way(case.cloud, case.at, (case.ip.src, mask.remote.0))?;
         let mask = Some((name, mask));
         Ok(Way { mask, ..way })
     }

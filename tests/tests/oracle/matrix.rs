@@ -29,6 +29,10 @@ pub(crate) enum Path {
     Inward,
     /// To the internet, by a gateway that lets nobody in.
     EgressOnly,
+    /// To the internet, from an address that many share, and the answer back.
+    Nat,
+    /// From such an address to the other's public one, and the answer back.
+    NatToPublic,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +62,7 @@ pub(crate) struct Case {
     pub(crate) missing: Missing,
 }
 
-const PATHS: [Path; 10] = [
+const PATHS: [Path; 12] = [
     Path::Subnet,
     Path::Hairpin,
     Path::Middlebox,
@@ -69,6 +73,8 @@ const PATHS: [Path; 10] = [
     Path::Outward,
     Path::Inward,
     Path::EgressOnly,
+    Path::Nat,
+    Path::NatToPublic,
 ];
 const PROTOCOLS: [Proto; 5] = [
     Proto::Tcp,
@@ -82,14 +88,14 @@ const PORTS: (u16, u16) = (40_000, 80);
 
 impl Path {
     fn has_receiver(self) -> bool {
-        !matches!(self, Self::Outward | Self::EgressOnly)
+        !matches!(self, Self::Outward | Self::EgressOnly | Self::Nat)
     }
 
     /// Crossings of the underlay on the whole way.
     fn crossings(self, cross_host: bool) -> usize {
         match self {
-            Self::Outward | Self::EgressOnly | Self::Inward => 1,
-            Self::Public => 2,
+            Self::Outward | Self::EgressOnly | Self::Inward | Self::Nat => 1,
+            Self::Public | Self::NatToPublic => 2,
             _ => usize::from(cross_host),
         }
     }
@@ -115,6 +121,16 @@ impl Proto {
             Self::Gre => vec![way.raw(47, &[0; 8])],
         }
     }
+
+    /// What answers it between these ports; of a ping the second is the identifier.
+    fn answers(self, way: &Way, ports: (u16, u16)) -> Vec<Vec<u8>> {
+        match self {
+            Self::Tcp => vec![way.tcp(ports, Seg::SYN_ACK, b"")],
+            Self::UdpInPieces => way.udp_fragments(8, ports, &[1; 2000], 1024),
+            Self::Icmp => vec![way.echo_reply(ports.1, b"x")],
+            Self::Udp | Self::Gre => vec![way.udp(ports, b"x")],
+        }
+    }
 }
 
 impl Case {
@@ -130,6 +146,7 @@ impl Case {
             (Path::Hairpin, _) => !self.cross_host,
             (Path::Balancer, _) => ports,
             (Path::EgressOnly, _) => self.six,
+            (Path::Nat | Path::NatToPublic, _) => !self.six && self.proto != Proto::Gre,
             _ => true,
         }
     }
@@ -189,5 +206,8 @@ fn check(case: Case) {
             _ => case.path.crossings(case.cross_host),
         };
         assert_eq!(fate.crossings.len(), crosses, "{case:?}, piece {n}");
+        if passes && matches!(case.path, Path::Nat | Path::NatToPublic) {
+            world.check_answer(&fate, n);
+        }
     }
 }

@@ -284,6 +284,7 @@ impl Send {
             false => session.ports,
             true => (session.ports.1, session.ports.0),
         };
+        let mut id = session.ports.0;
         let subnet = cloud.subnet(from.subnet)?;
         let network = match six {
             true => IpAddr::V6(subnet.ipv6?.net().network()),
@@ -296,16 +297,7 @@ impl Send {
             Odd::ToBroadcast => offset(network, 255),
             Odd::ToMulticast if six => "ff02::99".parse().unwrap(),
             Odd::ToMulticast => "224.0.0.99".parse().unwrap(),
-            _ => match session.via {
-                Via::Internet => outside(six),
-                Via::Public => public(cloud, to, six, session.nth)?,
-                Via::Itself => address(to, six, session.nth)?,
-                Via::Balancer(n) => {
-                    let (address, port) = balancer(town, from, six, n)?;
-                    ports.1 = port.filter(|_| self.size != 13).unwrap_or(ports.1);
-                    address
-                }
-            },
+            _ => self.other_end(town, (from, to), (&mut ports.1, &mut id))?,
         };
         let way = Way {
             src_mac: if self.odd == Odd::FromMac {
@@ -325,8 +317,51 @@ impl Send {
         };
         let by_router = self.odd == Odd::FromRouter;
         let seen = if by_router { own } else { src };
-        let frame = self.build(&way, seen, ports);
+        let frame = self.build(&way, seen, (ports, id));
         Some((Origin::Port(from.id), frame))
+    }
+
+    /// Whom the sender takes the other end for, and its port, or the identifier of an echo.
+    fn other_end(
+        &self,
+        town: &Town,
+        (from, to): (&Interface, &Interface),
+        (port, id): (&mut u16, &mut u16),
+    ) -> Option<IpAddr> {
+        let (session, cloud) = (self.session, &town.controller.cloud);
+        let (six, which) = (session.six, session.nth);
+        Some(match session.via {
+            Via::Internet => outside(six),
+            Via::Itself => address(to, six, which)?,
+            Via::Public => {
+                let here = public(cloud, from, six, which).filter(|_| self.back);
+                let Some((address, given)) = here.and_then(|here| self.natted(town, here)) else {
+                    return public(cloud, to, six, which);
+                };
+                (*port, *id) = (given, given);
+                address
+            }
+            Via::Balancer(n) => {
+                let (address, listening) = balancer(town, from, six, n)?;
+                *port = listening.filter(|_| self.size != 13).unwrap_or(*port);
+                address
+            }
+        })
+    }
+
+    /// What the one end's connection with that address has from a gateway: an address and a port.
+    fn natted(&self, town: &Town, with: IpAddr) -> Option<(IpAddr, u16)> {
+        let session = self.session;
+        let a = nth(town, session.a)?;
+        let own = address(a, session.six, session.nth)?;
+        let protocol = match self.what {
+            What::Tcp(_) | What::Unreachable(About::Tcp) => 6,
+            What::Udp | What::Piece(..) | What::Unreachable(About::Udp) => 17,
+            What::Echo(_) | What::Unreachable(About::Echo(_)) => 1,
+            _ => return None,
+        };
+        let ends = ((own, session.ports.0), (with, session.ports.1));
+        town.judge.natted(a.id, protocol, ends)
     }
 
     /// What whoever serves the one end's connection to a balancer sends back.
@@ -356,7 +391,7 @@ impl Send {
         };
         let by_router = self.odd == Odd::FromRouter;
         let seen = if by_router { server } else { src };
-        let frame = self.build(&way, seen, (port, session.ports.0));
+        let frame = self.build(&way, seen, ((port, session.ports.0), session.ports.0));
         Some((Origin::Port(from.id), frame))
     }
 
@@ -379,47 +414,64 @@ impl Send {
             Odd::FromRouter => router(six),
             _ => outside(six),
         };
+        let (dst, port) = match (self.natted(town, outside(six)), self.guess(town)) {
+            (_, Some(guess)) => guess,
+            (Some(known), None) => known,
+            (None, None) => {
+                let to = public(cloud, nth(town, session.a)?, six, session.nth)?;
+                (to, session.ports.0)
+            }
+        };
         let way = Way {
             src_mac: Mac::local(99),
             dst_mac: Mac::EDGE,
             src,
-            dst: public(cloud, nth(town, session.a)?, six, session.nth)?,
+            dst,
             ttl: self.ttl,
             dont_fragment: self.dont_fragment,
         };
         let by_router = self.odd == Odd::FromRouter;
         let seen = if by_router { outside(six) } else { src };
-        let ports = (session.ports.1, session.ports.0);
-        let frame = self.build(&way, seen, ports);
+        let frame = self.build(&way, seen, ((session.ports.1, port), port));
         Some((Origin::Internet(edge.name.clone()), frame))
     }
 
-    /// `seen`: who the other end takes the sender for; an error quotes a packet to them.
-    fn build(&self, way: &Way, seen: IpAddr, ports: (u16, u16)) -> Vec<u8> {
-        let a = self.session.ports.0;
+    /// Some port of a gateway, whoever has it.
+    fn guess(&self, town: &Town) -> Option<(IpAddr, u16)> {
+        let stray = matches!(self.odd, Odd::ToNobody | Odd::ToRouter);
+        let mut gateways = town.controller.cloud.nat_gateways();
+        let gateway = gateways.next().filter(|_| stray && !self.session.six)?;
+        let port = [0, 80, 1023, 1024, 1025, 1280, 56_023, 56_024][self.size % 8];
+        Some((gateway.public.into(), port))
+    }
+
+    /// `seen`: who the other end takes the sender for; an error quotes a packet to them. `id`: that
+    /// of an echo.
+    fn build(&self, way: &Way, seen: IpAddr, (ports, id): ((u16, u16), u16)) -> Vec<u8> {
         let payload = vec![0x5a; self.size];
         match self.what {
             What::Tcp(flags) => way.tcp(ports, segment(flags), &payload),
             What::Udp => way.udp(ports, &payload),
             What::Piece(id, n) => way.udp_fragments(id, ports, &[7; 2000], 800).swap_remove(n),
-            What::Echo(request) => echo(way, a, request, &payload),
+            What::Echo(request) => echo(way, id, request, &payload),
             What::Timestamp(request) => timestamp(way, request),
             What::Raw(number) => way.raw(number, &[0; 24]),
             What::Unreachable(about) => {
                 let back = Way { src: seen, ..*way }.back();
-                way.unreachable(&self.about(&back, about, (ports.1, ports.0)))
+                way.unreachable(&about.packet(&back, (ports.1, ports.0), id))
             }
         }
     }
+}
 
-    fn about(&self, back: &Way, about: About, ports: (u16, u16)) -> Vec<u8> {
-        let a = self.session.ports.0;
-        match about {
-            About::Tcp => back.tcp(ports, Seg::ACK, &[0; 16]),
-            About::Udp => back.udp(ports, &[0; 16]),
-            About::Echo(request) => echo(back, a, request, &[0; 16]),
-            About::Timestamp(request) => timestamp(back, request),
-            About::Raw(number) => back.raw(number, &[0; 24]),
+impl About {
+    fn packet(self, back: &Way, ports: (u16, u16), id: u16) -> Vec<u8> {
+        match self {
+            Self::Tcp => back.tcp(ports, Seg::ACK, &[0; 16]),
+            Self::Udp => back.udp(ports, &[0; 16]),
+            Self::Echo(request) => echo(back, id, request, &[0; 16]),
+            Self::Timestamp(request) => timestamp(back, request),
+            Self::Raw(number) => back.raw(number, &[0; 24]),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     send::{Origin, Send, Session, What},
     theme::Theme,
     town::{Size, Town},
-    underlay::{Fate, Journey},
+    underlay::{Fate, Host, Journey},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -67,7 +67,8 @@ impl Tally {
 impl Story {
     pub(crate) fn random(seed: u64, packets: usize) -> Self {
         let mut random = Random::new(seed ^ 0x57);
-        let (theme, number) = (Theme::of(seed), random.between(2, 7));
+        let theme = Theme::of(seed);
+        let number = theme.sessions(&mut random);
         let sessions: Vec<_> = (0..number)
             .map(|_| Session::random(&mut random, 12, theme))
             .collect();
@@ -75,7 +76,7 @@ impl Story {
         let mut sent = 0;
         while sent < packets {
             let step = step(&mut random, &sessions, theme);
-            let rest = rest(&mut random, &step);
+            let rest = rest(&mut random, &step, theme);
             for step in std::iter::once(step).chain(rest) {
                 sent += usize::from(matches!(step, Step::Send(_)));
                 steps.push(step);
@@ -169,7 +170,7 @@ fn step(random: &mut Random, sessions: &[Session], theme: Theme) -> Step {
 }
 
 /// The rest of a datagram whose first piece that is: as a rule it follows at once.
-fn rest(random: &mut Random, step: &Step) -> Vec<Step> {
+fn rest(random: &mut Random, step: &Step, theme: Theme) -> Vec<Step> {
     let Step::Send(send) = *step else {
         return Vec::new();
     };
@@ -177,6 +178,15 @@ fn rest(random: &mut Random, step: &Step) -> Vec<Step> {
     match send.what {
         What::Piece(id, 0) if random.percent(60) => {
             [1, 2].map(|n| piece(What::Piece(id, n))).to_vec()
+        }
+        // Sometimes so many others like it come at once that a worker's ports run out.
+        What::Udp if theme == Theme::Natted && random.percent(4) => {
+            let other = |n: u16| {
+                let mut send = send;
+                send.session.ports.0 = 20_000 + n;
+                Step::Send(send)
+            };
+            (0..140).map(other).collect()
         }
         _ => Vec::new(),
     }
@@ -210,6 +220,12 @@ fn judge(town: &mut Town, send: &Send, tally: &mut Tally) -> Result<(), String> 
     }
     town.now = town.now.plus(SECOND / 1000);
     let now = town.now;
+    town.crowded |= town.judge.is_crowded();
+    if town.crowded {
+        // What is over must have been come by where it counts what is free.
+        let all = |host: &mut Host| host.tick(now, usize::MAX);
+        town.hosts.iter_mut().for_each(all);
+    }
     let fate = match &from {
         Origin::Port(from) => {
             let host = town.host_of(*from).unwrap();
@@ -241,6 +257,8 @@ fn explain(town: &mut Town, (from, frame): (&Origin, &[u8]), fate: &Fate) -> Res
             let mut judge = before.clone();
             judge.choice = choice;
             (judge.health, judge.lost) = (town.judge.health.clone(), town.judge.lost.clone());
+            let first = fate.crossings.first();
+            judge.seen = first.map(|crossing| (crossing.to, crossing.frame.clone()));
             let expected = match from {
                 Origin::Port(from) => judge.send(cloud, now, *from, frame),
                 Origin::Internet(edge) => judge.enter_edge(cloud, now, edge, frame),

@@ -11,6 +11,8 @@ pub(crate) enum Theme {
     Transit,
     Outside,
     Balanced,
+    /// Behind gateways that share their addresses.
+    Natted,
     Everything,
 }
 
@@ -36,6 +38,22 @@ const OUTSIDE: [Kind; 8] = [
     Kind::Lose,
     Kind::PutRoute,
 ];
+const NATTED: [Kind; 14] = [
+    Kind::Nat,
+    Kind::Reroute,
+    Kind::Reroute,
+    Kind::Reroute,
+    Kind::Reroute,
+    Kind::Reroute,
+    Kind::Reroute,
+    Kind::Reroute,
+    Kind::Leases,
+    Kind::Leases,
+    Kind::Elastic,
+    Kind::Gateway,
+    Kind::Uplink,
+    Kind::Lose,
+];
 const BALANCED: [Kind; 10] = [
     Kind::Health,
     Kind::Health,
@@ -57,19 +75,21 @@ impl Theme {
             Self::Transit,
             Self::Outside,
             Self::Balanced,
+            Self::Natted,
             Self::Everything,
         ];
         all[(seed % all.len() as u64) as usize]
     }
 
     pub(crate) fn has(self, other: Self) -> bool {
-        self == other || self == Self::Everything
+        let beyond = self == Self::Natted && other == Self::Outside;
+        self == other || beyond || self == Self::Everything
     }
 
     pub(crate) fn vpcs(self, random: &mut Random) -> usize {
         match self {
             Self::Balanced => 1,
-            Self::Inside | Self::Outside => random.between(1, 2),
+            Self::Inside | Self::Outside | Self::Natted => random.between(1, 2),
             Self::Peered | Self::Transit => random.between(2, 3),
             Self::Everything => random.between(1, 3),
         }
@@ -83,6 +103,14 @@ impl Theme {
         }
     }
 
+    /// Between so many ends: where few connections are made, more must come of each.
+    pub(crate) fn sessions(self, random: &mut Random) -> usize {
+        match self {
+            Self::Natted => random.between(2, 4),
+            _ => random.between(2, 7),
+        }
+    }
+
     /// A change that belongs to it.
     pub(crate) fn change(self, random: &mut Random) -> Kind {
         let kinds: &[Kind] = match self {
@@ -91,11 +119,13 @@ impl Theme {
             Self::Transit => &TRANSIT,
             Self::Outside => &OUTSIDE,
             Self::Balanced => &BALANCED,
-            Self::Everything => match random.below(5) {
+            Self::Natted => &NATTED,
+            Self::Everything => match random.below(6) {
                 0 => &INSIDE,
                 1 => &PEERED,
                 2 => &OUTSIDE,
                 3 => &TRANSIT,
+                4 => &NATTED,
                 _ => &BALANCED,
             },
         };
@@ -108,6 +138,7 @@ impl Theme {
         let some: &[Via] = match self {
             Self::Inside | Self::Peered | Self::Transit => &[Via::Itself],
             Self::Outside => &[Via::Itself, Via::Public, Via::Internet, Via::Internet],
+            Self::Natted => &[Via::Public, Via::Internet, Via::Internet, Via::Internet],
             Self::Balanced => &[Via::Itself, balancer, balancer],
             Self::Everything => &[Via::Itself, Via::Public, Via::Internet, balancer],
         };

@@ -2,6 +2,7 @@
 
 mod balancing;
 mod beyond;
+mod nat;
 mod outside;
 mod policy;
 mod transit;
@@ -11,11 +12,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use weft_engine::Now;
 use weft_model::{
     Attachment, BalancerId, Change, Destination, EgressGatewayId, ElasticAddressId, InterfaceId,
-    InternetGatewayId, Label, NetworkAclId, PeeringId, PrefixListId, RouteTableId, RouteTarget,
-    SecurityGroupId, SubnetBlock6, SubnetId, TargetGroupId, TransitGatewayId, VpcId,
+    InternetGatewayId, Label, LeaseKey, NetworkAclId, PeeringId, PrefixListId, RouteTableId,
+    RouteTarget, SecurityGroupId, SubnetBlock6, SubnetId, TargetGroupId, TransitGatewayId, VpcId,
     ops::{
-        OpError, Quotas, Settings, host, interface, region, route_table, security_group, subnet,
-        vpc, zone,
+        OpError, Quotas, Settings, host, interface, lease, region, route_table, security_group,
+        subnet, vpc, zone,
     },
 };
 use weft_planner::queue::{Hello, Refusal};
@@ -57,6 +58,10 @@ pub(crate) struct Town {
     entropy: Random,
     devices: usize,
     workers: usize,
+    /// Blocks of ports that rest, and since when.
+    resting: Vec<(LeaseKey, u64)>,
+    /// So many connections were live at once that engines need not have come by all that ended.
+    pub(crate) crowded: bool,
 }
 
 /// What nobody in the cloud has, behind middleboxes.
@@ -80,6 +85,8 @@ pub(crate) struct Size {
     pub(crate) outside: bool,
     /// Whether there are load balancers.
     pub(crate) balancers: bool,
+    /// Whether there are NAT gateways.
+    pub(crate) nats: bool,
 }
 
 impl Size {
@@ -96,6 +103,7 @@ impl Size {
             transit: theme.has(Theme::Transit),
             outside: theme.has(Theme::Outside),
             balancers: theme.has(Theme::Balanced),
+            nats: theme.has(Theme::Natted),
         }
     }
 }
@@ -112,6 +120,7 @@ impl Town {
             1
         };
         town.workers = random.between(1, 2);
+        town.judge.workers = town.workers;
         town.build_substrate(size.hosts, seed);
         for _ in 0..random.below(3) {
             town.add_list(&mut random);
@@ -134,6 +143,9 @@ impl Town {
         }
         if size.outside {
             town.build_outside(&mut random);
+        }
+        if size.nats {
+            town.build_nats(&mut random);
         }
         if size.balancers {
             town.build_balancers(&mut random);
@@ -181,6 +193,8 @@ impl Town {
             entropy: Random::new(seed ^ 0x1d),
             devices: 0,
             workers: 1,
+            resting: Vec::new(),
+            crowded: false,
         }
     }
 
@@ -399,7 +413,10 @@ impl Town {
         let target = match random.below(8) {
             0 => RouteTarget::Blackhole,
             1 => RouteTarget::Local,
-            4 if !self.gateways.is_empty() => self.some_gateway(random),
+            4 if !self.gateways.is_empty() => match self.some_nat(random) {
+                Some(nat) if random.percent(40) => RouteTarget::Nat(nat),
+                _ => self.some_gateway(random),
+            },
             5 if !self.transits.is_empty() => {
                 RouteTarget::TransitGateway(*random.pick(&self.transits))
             }
@@ -453,9 +470,14 @@ impl Town {
         let mut entropy = self.entropy.clone();
         let answer = command(self, &mut || entropy.bits());
         self.entropy = entropy;
-        let changes = answer?;
+        let mut changes = answer?;
         self.note(&changes);
         let before = self.controller.cloud.clone();
+        if before.nat_gateways().next().is_some() {
+            let mut after = before.clone();
+            after.apply(&changes);
+            changes.extend(lease::follow(&after, &changes));
+        }
         self.controller.commit(changes.clone());
         for judge in self.others.iter_mut().chain([&mut self.judge]) {
             judge.changed(&before, &self.controller.cloud);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use weft_engine::{
-    Drop, Encap, Engine, Frame, Limits, Now, PortIndex, Sink, Verdict,
+    Config, Drop, Encap, Engine, Frame, Limits, Now, PortIndex, Sink, Verdict,
     config::{Tables, TablesOptions, owner},
 };
 use weft_model::{
@@ -45,12 +45,16 @@ impl Host {
             icmp_error_burst: 1_000_000_000,
             ..Limits::default()
         };
-        let engine = |n| Engine::new(limits.clone(), seed ^ n);
+        let engine = |n| {
+            let mut engine = Engine::new(limits.clone(), seed ^ n as u64);
+            engine.set_share(n, workers);
+            engine
+        };
         Self {
             name,
             vtep,
             tables: Tables::new(options),
-            engines: (0..workers as u64).map(engine).collect(),
+            engines: (0..workers).map(engine).collect(),
             held: BTreeMap::new(),
         }
     }
@@ -128,6 +132,10 @@ impl Host {
         owner(mac, self.engines.len())
     }
 
+    pub(crate) fn config(&self) -> &Config {
+        self.tables.config()
+    }
+
     pub(crate) fn interface(&self, port: PortIndex) -> (InterfaceId, Mac) {
         let config = self.tables.config();
         let port = config.port(port).unwrap();
@@ -141,6 +149,7 @@ pub(crate) struct Crossing {
     pub(crate) from: IpAddr,
     pub(crate) to: IpAddr,
     pub(crate) vni: Vni,
+    pub(crate) frame: Vec<u8>,
 }
 
 /// What became of a frame.
@@ -280,6 +289,7 @@ impl<'a> Journey<'a> {
             from,
             to: encap.vtep,
             vni: encap.vni,
+            frame: frame.to_vec(),
         });
         let payload = [&vxlan::emit(encap.vni)[..], frame].concat();
         if let Some(to) = self.hosts.iter().position(|host| host.vtep == encap.vtep) {

@@ -17,10 +17,11 @@ use super::{
 };
 
 /// What a sender of TCP is told of by a reset.
-pub(super) const RESETS: [&str; 3] = [
+pub(super) const RESETS: [&str; 4] = [
     "balancer_no_connection",
     "balancer_target_gone",
     "balancer_target_unhealthy",
+    "nat_idle",
 ];
 
 /// Seconds that a connection of UDP is kept.
@@ -217,10 +218,7 @@ impl Judge {
             false => super::Direction::In,
         };
         let looks = ends.name(to.id, way)?;
-        let found = self.connections.iter().find(|other| {
-            let (name, mask) = (&other.name, other.mask);
-            (name.interface, name.protocol) == (to.id, looks.protocol) && mask == Some(looks.ends())
-        })?;
+        let found = self.connections.iter().find(|other| other.wears(&looks))?;
         let with = holder(cloud, to, found.name.remote).map(|i| i.id);
         let lives = found.tracked && found.with == with;
         (!about || lives).then_some((found.name, found.mask?))

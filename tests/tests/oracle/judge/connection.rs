@@ -194,6 +194,28 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Whether it looks so on the wire. A question has one identifier, which is the local end's.
+    pub(crate) fn wears(&self, looks: &Name) -> bool {
+        let ends = looks.ends();
+        let same = |mask: Mask| match (self.name.kind, looks.kind) {
+            (
+                Kind::Query { request, asker, .. },
+                Kind::Query {
+                    request: other,
+                    asker: by,
+                    ..
+                },
+            ) => {
+                (request, asker) == (other, by)
+                    && (mask.local, mask.remote.0) == (ends.local, ends.remote.0)
+            }
+            (Kind::Query { .. }, _) | (_, Kind::Query { .. }) => false,
+            _ => mask == ends,
+        };
+        let whose = (self.name.interface, self.name.protocol);
+        whose == (looks.interface, looks.protocol) && self.mask.is_some_and(same)
+    }
+
     /// Begins, or begins anew.
     pub(crate) fn begin(&mut self, began: Direction, tracked: bool, flags: Option<u8>) {
         self.began = began;

@@ -21,7 +21,10 @@ pub(crate) fn public_of(cloud: &Cloud, interface: &Interface, private: IpAddr) -
 
 /// Who may send to the internet: an IPv4 address with a public one.
 pub(super) fn check_sender(case: &Case<'_>, way: &Way) -> Result<(), Refusal> {
-    let private = matches!(way.to, Next::Internet) && case.ip.is_v4();
+    let translated = way
+        .mask
+        .is_some_and(|(name, mask)| name.local != mask.local.0);
+    let private = matches!(way.to, Next::Internet) && case.ip.is_v4() && !translated;
     if private && public_of(case.cloud, case.at, case.ip.src).is_none() {
         return Err(Refusal::because("no_public_address", case.ip.src));
     }
@@ -61,6 +64,22 @@ pub(super) fn check_way_back(case: &Case<'_>) -> Result<(), Refusal> {
         _ => return Ok(()),
     };
     Err(Refusal::because(code, format!("{table} {prefix}")))
+}
+
+/// Nobody outside has an address of the interface's VPC.
+pub(super) fn check_outsider(cloud: &Cloud, to: &Interface, src: IpAddr) -> Result<(), Refusal> {
+    let vpc = cloud.vpc(to.vpc).unwrap();
+    let own = match src {
+        IpAddr::V4(a) => {
+            let mut blocks = [vpc.primary].into_iter().chain(vpc.secondary.clone());
+            blocks.any(|block| block.contains_addr(a))
+        }
+        IpAddr::V6(a) => vpc.ipv6.iter().any(|block| block.contains_addr(a)),
+    };
+    match own || is_nobody(src) {
+        true => Err(Refusal::because("source_elsewhere", src)),
+        false => Ok(()),
+    }
 }
 
 /// The interface that a public address leads to. Two VPCs may have the same IPv6 addresses, and the
@@ -105,39 +124,84 @@ fn is_nowhere(address: IpAddr) -> bool {
     }
 }
 
-/// What an edge makes of a packet from a host: where it goes, if it goes back to one.
-fn at_edge(
-    cloud: &Cloud,
-    source: IpAddr,
-    mut frame: Vec<u8>,
-    outcome: &mut Outcome,
-) -> Option<(Interface, Vec<u8>)> {
-    let (_, ip) = ip_of(&frame).unwrap();
-    let sender = holder(cloud, ip.src).filter(|i| vtep(cloud, i) == source);
-    let refusal = match holder(cloud, ip.dst) {
-        _ if sender.is_none() => Refusal::because("source_elsewhere", ip.src),
-        Some(_) if ip.ttl <= 1 => Refusal::bare("ttl_exceeded"),
-        Some(to) => {
-            frame[if ip.is_v4() { ip.l3 + 8 } else { ip.l3 + 7 }] -= 1;
-            sum_ipv4(&mut frame);
-            return Some((to, frame));
+/// Who gets a packet that is for one of the cloud's public addresses.
+enum Holder {
+    Interface(Box<Interface>),
+    /// The host, by the port.
+    Nat((HostName, u16)),
+}
+
+impl Judge {
+    fn public_holder(
+        &mut self,
+        cloud: &Cloud,
+        edge: (IpAddr, usize),
+        frame: &[u8],
+    ) -> Option<Holder> {
+        let (_, ip) = ip_of(frame).unwrap();
+        match holder(cloud, ip.dst) {
+            Some(interface) => Some(Holder::Interface(Box::new(interface))),
+            None => self.nat_holder(cloud, edge, frame).map(Holder::Nat),
         }
-        None if is_nobody(ip.dst) || is_nowhere(ip.dst) => {
-            Refusal::because("outside_denied", ip.dst)
+    }
+
+    fn lead(
+        &mut self,
+        cloud: &Cloud,
+        now: u64,
+        (to, edges): (Holder, Vec<IpAddr>),
+        frame: Vec<u8>,
+        outcome: &mut Outcome,
+    ) {
+        match to {
+            Holder::Interface(to) => self.inward(cloud, now, (&to, edges), frame, outcome),
+            Holder::Nat(to) => self.inward_to_nat(cloud, now, (to, edges), frame, outcome),
         }
-        None if is_served(cloud, ip.dst) => Refusal::because("not_public", ip.dst),
-        None => {
-            outcome.outside.push(Expected::Frame(frame));
+    }
+
+    /// What an edge makes of a packet from a host: where it goes, if it goes back to one.
+    fn at_edge(
+        &mut self,
+        cloud: &Cloud,
+        (from, edge): (&HostName, (IpAddr, usize)),
+        mut frame: Vec<u8>,
+        outcome: &mut Outcome,
+    ) -> Option<(Holder, Vec<u8>)> {
+        let (_, ip) = ip_of(&frame).unwrap();
+        let source = cloud.host(from).unwrap().vtep;
+        let sender = match holder(cloud, ip.src) {
+            Some(sender) => vtep(cloud, &sender) == source,
+            None => Self::is_behind_nat(cloud, from, &frame),
+        };
+        if !sender {
+            let refusal = Refusal::because("source_elsewhere", ip.src);
+            outcome.drops.push(refusal);
             return None;
         }
-    };
-    outcome.drops.push(refusal);
-    None
+        let refusal = match self.public_holder(cloud, edge, &frame) {
+            Some(_) if ip.ttl <= 1 => Refusal::bare("ttl_exceeded"),
+            Some(to) => {
+                frame[if ip.is_v4() { ip.l3 + 8 } else { ip.l3 + 7 }] -= 1;
+                sum_ipv4(&mut frame);
+                return Some((to, frame));
+            }
+            None if is_nobody(ip.dst) || is_nowhere(ip.dst) => {
+                Refusal::because("outside_denied", ip.dst)
+            }
+            None if is_served(cloud, ip.dst) => Refusal::because("not_public", ip.dst),
+            None => {
+                outcome.outside.push(Expected::Frame(frame));
+                return None;
+            }
+        };
+        outcome.drops.push(refusal);
+        None
+    }
 }
 
 impl Judge {
     /// The edges that hosts use.
-    fn edges(&self, cloud: &Cloud) -> Vec<IpAddr> {
+    pub(super) fn edges(&self, cloud: &Cloud) -> Vec<IpAddr> {
         let edges = cloud.hosts().filter(|host| host.uplink.is_some());
         let live = edges.filter(|host| !self.lost.contains(&host.name));
         live.map(|host| host.vtep).collect()
@@ -168,12 +232,16 @@ impl Judge {
         outcome
             .crossings
             .extend(pieces.iter().map(|_| crossing.clone()));
+        let place = from.attachment.as_ref().unwrap();
+        // Which one it was matters for pieces alone, and their ways are seen.
+        let edge = self.seen.as_ref().map_or(source, |(to, _)| *to);
+        let engine = usize::from(Mac::EDGE.octets()[5]) % self.workers.max(1);
         let back: Vec<_> = pieces
             .into_iter()
-            .filter_map(|piece| at_edge(cloud, source, piece, outcome))
+            .filter_map(|piece| self.at_edge(cloud, (&place.host, (edge, engine)), piece, outcome))
             .collect();
         for (to, piece) in back {
-            self.inward(cloud, now, (&to, edges.clone()), piece, outcome);
+            self.lead(cloud, now, (to, edges.clone()), piece, outcome);
         }
     }
 
@@ -188,15 +256,18 @@ impl Judge {
         self.choices = 1;
         let mut outcome = Outcome::default();
         let (_, ip) = ip_of(frame).unwrap();
-        let edge = vec![cloud.host(edge).unwrap().vtep];
-        match holder(cloud, ip.dst) {
-            _ if is_nobody(ip.dst) => {}
-            _ if is_served(cloud, ip.src) => {
-                let refusal = Refusal::because("source_elsewhere", ip.src);
-                outcome.drops.push(refusal);
-            }
+        let edge = cloud.host(edge).unwrap().vtep;
+        if is_nobody(ip.dst) {
+            return outcome;
+        }
+        if is_served(cloud, ip.src) {
+            let refusal = Refusal::because("source_elsewhere", ip.src);
+            outcome.drops.push(refusal);
+            return outcome;
+        }
+        match self.public_holder(cloud, (edge, 0), frame) {
             None => outcome.drops.push(Refusal::because("not_public", ip.dst)),
-            Some(to) => self.inward(cloud, now, (&to, edge), frame.to_vec(), &mut outcome),
+            Some(to) => self.lead(cloud, now, (to, vec![edge]), frame.to_vec(), &mut outcome),
         }
         outcome
     }
@@ -238,17 +309,7 @@ impl Judge {
             return Err(Refusal::because("edge_unknown", edge));
         }
         let (_, ip) = ip_of(&frame).unwrap();
-        let vpc = cloud.vpc(to.vpc).unwrap();
-        let own = match ip.src {
-            IpAddr::V4(a) => {
-                let mut blocks = [vpc.primary].into_iter().chain(vpc.secondary.clone());
-                blocks.any(|block| block.contains_addr(a))
-            }
-            IpAddr::V6(a) => vpc.ipv6.iter().any(|block| block.contains_addr(a)),
-        };
-        if own || is_nobody(ip.src) {
-            return Err(Refusal::because("source_elsewhere", ip.src));
-        }
+        check_outsider(cloud, to, ip.src)?;
         self.arrive(cloud, now, (to, true), frame)
     }
 
@@ -258,7 +319,10 @@ impl Judge {
         match case.name() {
             None => !self.is_about_connection(case),
             Some(_) if case.flags().is_some_and(super::connection::asks) => true,
-            Some(name) => self.find(&name).is_none_or(|c| c.with != with),
+            // One that looks otherwise on the wire has no part in it.
+            Some(name) => self
+                .find(&name)
+                .is_none_or(|c| c.with != with || c.mask.is_some() && !case.masked),
         }
     }
 }

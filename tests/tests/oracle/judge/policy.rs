@@ -306,6 +306,10 @@ pub(crate) fn way(
             Next::Interface(Box::new(target.cloned().ok_or_else(dead)?))
         }
         target if is_gateway(cloud, from.vpc, target) => Next::Internet,
+        RouteTarget::Nat(id) => {
+            let nat = cloud.nat_gateway(id).filter(|nat| nat.vpc == from.vpc);
+            Next::Nat(Box::new(nat.cloned().ok_or_else(dead)?))
+        }
         RouteTarget::Peering(id) => {
             let there = other_side(cloud, from.vpc, id).ok_or_else(dead)?;
             // What isn't the VPC's own doesn't cross, and nothing behind the other is reached.

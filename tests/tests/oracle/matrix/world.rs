@@ -18,6 +18,8 @@ use weft_model::{
 };
 
 use super::{Case, Missing, Path};
+use weft_packet::headers::{Body, Headers};
+
 use crate::{
     judge::outside::public_of,
     random::Random,
@@ -43,7 +45,9 @@ impl World {
         let sender = attach(&mut town, (0, 0));
         let receiver = match case.path {
             Path::Hairpin => sender,
-            Path::Peering | Path::Transit | Path::Public => attach(&mut town, (1, far)),
+            Path::Peering | Path::Transit | Path::Public | Path::NatToPublic => {
+                attach(&mut town, (1, far))
+            }
             _ => attach(&mut town, (0, far)),
         };
         let mut world = Self {
@@ -111,6 +115,62 @@ impl World {
                 self.town.set_uplink(EDGE, true);
             }
             Path::Public | Path::Outward | Path::Inward => self.lead_out(everywhere),
+            Path::Nat | Path::NatToPublic => {
+                self.lead_out(everywhere);
+                self.put_behind_nat();
+            }
+        }
+    }
+
+    /// A subnet with a gateway beside the sender's, whose routes led out and lead there now.
+    fn put_behind_nat(&mut self) {
+        let vpc = self.town.vpcs[0];
+        self.town.add_subnet(vpc, 1);
+        let home = *self.town.subnets.last().unwrap();
+        self.town.add_gateway_in(home, vpc);
+        let nats = self.town.controller.cloud.nat_gateways_in_vpc(vpc);
+        let nat = RouteTarget::Nat(nats.map(|nat| nat.id).next().unwrap());
+        self.route(0, "0.0.0.0/0", nat);
+    }
+
+    /// What answers the packet that arrived finds its way back, whatever its sender looked like.
+    pub(super) fn check_answer(&mut self, fate: &Fate, nth: usize) {
+        let reached = fate.delivered.iter().map(|(_, frame)| frame);
+        let frame = fate.outside.iter().chain(reached).next().unwrap();
+        let Ok(Headers {
+            body: Body::Ip(ip), ..
+        }) = Headers::parse(frame)
+        else {
+            panic!("no IP");
+        };
+        assert_ne!(ip.src, self.address(self.ends.0), "{:?}", self.case);
+        if nth > 0 {
+            return;
+        }
+        let inside = self.case.path == Path::NatToPublic;
+        let way = Way {
+            src_mac: match inside {
+                true => self.interface(self.ends.1).mac,
+                false => Mac::EDGE,
+            },
+            dst_mac: if inside { Mac::ROUTER } else { Mac::EDGE },
+            src: ip.dst,
+            dst: ip.src,
+            ttl: 64,
+            dont_fragment: false,
+        };
+        let (own, other) = (ip.ports().0, ip.ports().1);
+        for frame in self.case.proto.answers(&way, (other, own)) {
+            let now = self.town.now;
+            let fate = match inside {
+                true => {
+                    let host = self.town.host_of(self.ends.1).unwrap();
+                    Journey::send(&mut self.town.hosts, now, (host, self.ends.1), frame)
+                }
+                false => Journey::enter(&mut self.town.hosts, now, EDGE, frame),
+            };
+            let reached: Vec<_> = fate.delivered.iter().map(|(id, _)| *id).collect();
+            assert_eq!(reached, [self.ends.0], "{:?}: {:?}", self.case, fate.drops);
         }
     }
 
@@ -261,7 +321,7 @@ impl World {
         let (sender, receiver) = self.ends;
         self.give_public(sender);
         self.give_public(receiver);
-        if self.case.path == Path::Public {
+        if matches!(self.case.path, Path::Public | Path::NatToPublic) {
             self.to = self.public(receiver);
         }
     }

@@ -96,6 +96,7 @@ fn nothing_forbidden_passes_and_nothing_tracked_breaks_while_everything_fails() 
             transit: true,
             outside: false,
             balancers: false,
+            nats: false,
         };
         let mut simulation = Simulation::new(seed as u64, size);
         simulation.run(packets);
