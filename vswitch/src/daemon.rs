@@ -131,6 +131,7 @@ fn start(options: &Options) -> Result<Arc<Host>, Error> {
         workers: options.workers(),
         limits: Limits::default(),
         seed: random()?,
+        kernel: None,
     };
     if let Some(uplink) = &options.uplink {
         holdings.deny_outside(networks_beside(uplink.as_str()).map_err(Error::Uplink)?);

@@ -76,5 +76,5 @@ INLINE void put(u8 *to, struct mac mac)
 /* The source MAC that the flow's packets leave with. */
 INLINE struct mac source_of(struct flow *flow)
 {
-	return flow->flags & ROUTED ? mac(router) : mac(flow->own);
+	return flow->flags & ROUTED && fault != ROUTER_MISSED ? mac(router) : mac(flow->own);
 }

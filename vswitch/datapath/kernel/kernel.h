@@ -35,7 +35,8 @@ struct packet {
 enum { PACKET_HOST = 0 };
 enum { MAP_HASH = 1, MAP_ARRAY = 2, MAP_PERCPU_ARRAY = 6 };
 enum { NO_PREALLOC = 1 };
-enum { PASS = -1, DROP = 2 };
+/* Verdicts; the last never leaves the programs: the engine is to look. */
+enum { PASS = -1, DROP = 2, UPCALL = -2 };
 enum { AF_INET = 2, AF_INET6 = 10 };
 
 /* bpf_skb_adjust_room: by the MAC header, segments keep their size. */
@@ -52,8 +53,8 @@ enum {
 };
 #define ROOM_INNER_L2(length) ((u64)(length) << 56)
 
-/* bpf_l4_csum_replace. */
-enum { SUM_PSEUDO = 1 << 4, SUM_MANGLED_0 = 1 << 5 };
+/* bpf_csum_level: what was verified is one header less. */
+enum { LEVEL_LESS = 2 };
 
 struct neighbour {
 	u32 family;
@@ -61,13 +62,11 @@ struct neighbour {
 };
 
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
-static long (*const bpf_l3_csum_replace)(void *skb, u32 at, u64 from, u64 to, u64 flags) = (void *)10;
-static long (*const bpf_l4_csum_replace)(void *skb, u32 at, u64 from, u64 to, u64 flags) = (void *)11;
 static long (*const bpf_redirect)(u32 ifindex, u64 flags) = (void *)23;
-static s64 (*const bpf_csum_diff)(void *from, u32 n, void *to, u32 m, u32 seed) = (void *)28;
 static long (*const bpf_skb_change_type)(void *skb, u32 type) = (void *)32;
 static long (*const bpf_skb_pull_data)(void *skb, u32 len) = (void *)39;
 static long (*const bpf_skb_adjust_room)(void *skb, int by, u32 mode, u64 flags) = (void *)50;
+static s64 (*const bpf_csum_level)(void *skb, u64 change) = (void *)135;
 static long (*const bpf_redirect_neigh)(u32 ifindex, void *to, int size, u64 flags) = (void *)152;
 static long (*const bpf_redirect_peer)(u32 ifindex, u64 flags) = (void *)155;
 static u64 (*const bpf_ktime_get_coarse_ns)(void) = (void *)160;

@@ -61,8 +61,21 @@ volatile const u8 vtep[16] __attribute__((aligned(8))) = {};
 volatile const u32 vtep_is_v6 = 0;
 volatile const u32 vxlan_port = 0;
 volatile const u32 workers = 1;
+/* Which fault the programs are to have; 0, or they are those of a test. */
+volatile const u32 fault = 0;
 /* The router's MAC, everywhere. */
 volatile const u8 router[8] __attribute__((aligned(8))) = {};
+
+enum {
+	TTL_MISSED = 1,
+	SUM_MISSED,
+	MAC_MISSED,
+	FLAGS_MISSED,
+	MTU_MISSED,
+	OPTIONS_MISSED,
+	ROUTER_MISSED,
+	LENGTH_MISSED,
+};
 
 INLINE void count(u32 which)
 {

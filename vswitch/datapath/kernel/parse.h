@@ -84,7 +84,7 @@ INLINE int read4(struct packet *skb, u32 at, struct key4 *key, struct facts *fac
 	if ((void *)(ip + 1) + sizeof(struct udp) > end(skb))
 		return 0;
 	facts->length = be16(ip->length);
-	if (ip->version_length != 0x45 || ip->fragment & be16(0x3fff) || facts->length != skb->len - at)
+	if ((ip->version_length != 0x45 && fault != OPTIONS_MISSED) || ip->fragment & be16(0x3fff) || facts->length != skb->len - at)
 		return 0;
 	facts->ttl = ip->ttl;
 	key->source = ip->source;
@@ -124,7 +124,9 @@ INLINE int is_midstream(struct packet *skb, u32 l4, u32 protocol, struct facts *
 		if ((void *)(tcp + 1) > end(skb))
 			return 0;
 		size = (tcp->offset >> 4) * 4;
-		if (tcp->flags & (TCP_FIN | TCP_SYN | TCP_RST) || size < sizeof(*tcp))
+		if (size < sizeof(*tcp))
+			return 0;
+		if (tcp->flags & (TCP_FIN | TCP_SYN | TCP_RST) && fault != FLAGS_MISSED)
 			return 0;
 	} else if (protocol == UDP) {
 		struct udp *udp = start(skb) + l4;

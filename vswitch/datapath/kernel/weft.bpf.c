@@ -46,7 +46,8 @@ INLINE int route(struct packet *skb, u32 at, struct flow *flow, int v6)
 		struct ipv4 *ip = (void *)(ethernet + 1);
 		/* RFC 1624 equation 3, where a word falls by 0x100. */
 		u32 sum = (u32)ip->sum + be16(0x100);
-		ip->sum = sum + (sum >= 0xffff);
+		if (fault != SUM_MISSED)
+			ip->sum = sum + (sum >= 0xffff);
 		ip->ttl--;
 	}
 	return 1;
@@ -55,7 +56,7 @@ INLINE int route(struct packet *skb, u32 at, struct flow *flow, int v6)
 /* Writes the outer headers; the frame has room for them already. */
 INLINE int wrap(struct packet *skb, struct flow *flow, struct host *host, int outer6)
 {
-	u32 length = skb->len - sizeof(struct ethernet);
+	u32 length = skb->len - sizeof(struct ethernet) - (fault == LENGTH_MISSED);
 	struct ethernet *ethernet = start(skb);
 
 	if ((void *)(ethernet + 1) + OUTER_SIZE(outer6) > end(skb))
@@ -90,7 +91,7 @@ INLINE int encapsulate(struct packet *skb, struct flow *flow, struct host *host,
 		| ROOM_INNER_L2(sizeof(struct ethernet)) | (outer6 ? ROOM_ENCAP_V6 : ROOM_ENCAP_V4);
 
 	if (bpf_skb_adjust_room(skb, TUNNEL_SIZE(outer6), ROOM_MAC, flags))
-		return to_engine(skb);
+		return UPCALL;
 	if (!route(skb, sizeof(struct ethernet) + OUTER_SIZE(outer6), flow, v6)
 	    || !wrap(skb, flow, host, outer6)) {
 		count(DROPS_ROOM);
@@ -103,7 +104,22 @@ INLINE int fits(struct packet *skb, struct flow *flow, struct facts *facts)
 {
 	u32 size = skb->gso_size;
 
-	return (size ? facts->headers + size : facts->length) <= flow->mtu;
+	return (size ? facts->headers + size : facts->length) <= flow->mtu || fault == MTU_MISSED;
+}
+
+/* To a port of this host: the packet passes the other port's half too. */
+INLINE int hand_over(struct packet *skb, union key *key, struct flow *flow, u64 now, int v6)
+{
+	struct flow *there = find(key, flow->target, HALF_IN, now, v6);
+	u32 bytes = skb->len;
+
+	if (!there || !same(mac(there->other), source_of(flow)))
+		return UPCALL;
+	if (!route(skb, 0, flow, v6))
+		return UPCALL;
+	tally(flow, bytes, now);
+	tally(there, bytes, now);
+	return deliver(skb, there->target);
 }
 
 INLINE int send(struct packet *skb, int v6)
@@ -112,46 +128,45 @@ INLINE int send(struct packet *skb, int v6)
 	union key key;
 
 	if (skb->vlan_present || !read(skb, sizeof(struct ethernet), &key, &facts, v6))
-		return to_engine(skb);
+		return UPCALL;
 	u64 now = bpf_ktime_get_coarse_ns();
-	u32 bytes = skb->len;
 	struct flow *flow = find(&key, skb->ifindex, HALF_OUT, now, v6);
-	if (!flow || !fits(skb, flow, &facts) || (flow->flags & HOP && facts.ttl <= 1))
-		return to_engine(skb);
+	if (!flow || !fits(skb, flow, &facts) || (flow->flags & HOP && facts.ttl <= 1 && fault != TTL_MISSED))
+		return UPCALL;
 	struct ethernet *ethernet = start(skb);
 	if ((void *)(ethernet + 1) > end(skb))
-		return to_engine(skb);
-	if (!same(mac(ethernet->source), mac(flow->own)) || ethernet->destination[0] & 1)
-		return to_engine(skb);
-	if (flow->verdict == TO_LOCAL) {
-		struct flow *there = find(&key, flow->target, HALF_IN, now, v6);
-		if (!there || !same(mac(there->other), source_of(flow)))
-			return to_engine(skb);
-		if (!route(skb, 0, flow, v6))
-			return DROP;
-		tally(flow, bytes, now);
-		tally(there, bytes, now);
-		return deliver(skb, there->target);
-	}
-	u32 slot = flow->target;
+		return UPCALL;
+	if (ethernet->destination[0] & 1)
+		return UPCALL;
+	if (!same(mac(ethernet->source), mac(flow->own)) && fault != MAC_MISSED)
+		return UPCALL;
+	if (flow->verdict == TO_LOCAL)
+		return hand_over(skb, &key, flow, now, v6);
+	u32 slot = flow->target, bytes = skb->len;
 	struct host *host = bpf_map_lookup_elem(&hosts, &slot);
 	if (!host || !host->ifindex)
-		return to_engine(skb);
-	tally(flow, bytes, now);
-	if (host->outer == AF_INET6)
-		return encapsulate(skb, flow, host, v6, 1);
-	return encapsulate(skb, flow, host, v6, 0);
+		return UPCALL;
+	int verdict = host->outer == AF_INET6 ? encapsulate(skb, flow, host, v6, 1)
+					      : encapsulate(skb, flow, host, v6, 0);
+	if (verdict != UPCALL)
+		tally(flow, bytes, now);
+	return verdict;
 }
 
 /* What a workload sent. */
 SEC("classifier/from_port")
 int from_port(struct packet *skb)
 {
+	int verdict = UPCALL;
+
 	if (likely(skb->protocol == ETHERTYPE_V4))
-		return send(skb, 0);
-	if (skb->protocol == ETHERTYPE_V6)
-		return send(skb, 1);
-	return to_engine(skb);
+		verdict = send(skb, 0);
+	else if (skb->protocol == ETHERTYPE_V6)
+		verdict = send(skb, 1);
+	if (unlikely(verdict == UPCALL))
+		return to_engine(skb);
+	count(HITS_OUT);
+	return verdict;
 }
 
 /* What the engine wrote for a workload. */
@@ -164,10 +179,11 @@ int from_engine(struct packet *skb)
 	return device ? deliver(skb, device->peer) : DROP;
 }
 
-/* To the worker that owns the port behind the inner destination MAC. */
-INLINE int up_from_tunnel(u32 mac_byte)
+/* To the worker that owns the port behind the inner destination MAC, whose frame begins at `at`. */
+INLINE int to_worker(struct packet *skb, u32 at)
 {
-	u32 worker = mac_byte % workers;
+	struct ethernet *inner = start(skb) + at;
+	u32 worker = (void *)(inner + 1) <= end(skb) ? inner->destination[5] % workers : 0;
 	u32 *ifindex = bpf_map_lookup_elem(&upcalls, &worker);
 
 	if (!ifindex || !*ifindex)
@@ -176,45 +192,40 @@ INLINE int up_from_tunnel(u32 mac_byte)
 	return bpf_redirect(*ifindex, 0);
 }
 
-/* The inner frame, which begins at `at`, came from the outer source that `from` is; `vni` as in the
- * header. */
+INLINE int same_address(const u32 *a, const u32 *b, int v6)
+{
+	return a[0] == b[0] && (!v6 || (a[1] == b[1] && a[2] == b[2] && a[3] == b[3]));
+}
+
+/* The inner frame, which begins at `at`, came from the outer source `from`; `vni` as in the header. */
 INLINE int receive(struct packet *skb, u32 at, u32 vni, const u32 *from, int v6, int outer6)
 {
 	struct facts facts;
 	union key key;
-	u32 byte = 0;
 
-	if (!has(skb, at + sizeof(struct ethernet)))
-		return up_from_tunnel(0);
-	struct ethernet *inner = start(skb) + at;
-	if ((void *)(inner + 1) > end(skb))
-		return up_from_tunnel(0);
-	byte = inner->destination[5];
-	if (!read(skb, at + sizeof(*inner), &key, &facts, v6))
-		return up_from_tunnel(byte);
+	if (!read(skb, at + sizeof(struct ethernet), &key, &facts, v6))
+		return UPCALL;
 	u64 now = bpf_ktime_get_coarse_ns();
 	struct flow *flow = find(&key, be32(vni) >> 8, HALF_IN, now, v6);
-	if (!flow)
-		return up_from_tunnel(byte);
 	/* UDP's segments can't lose what marks them as a tunnel's. */
-	if (skb->gso_size && ((v6 ? key.v6.kind : key.v4.kind) & 0xff) == UDP)
-		return up_from_tunnel(byte);
+	if (!flow || (skb->gso_size && ((v6 ? key.v6.kind : key.v4.kind) & 0xff) == UDP))
+		return UPCALL;
 	u32 slot = flow->origin;
 	struct host *host = bpf_map_lookup_elem(&hosts, &slot);
-	inner = start(skb) + at;
+	struct ethernet *inner = start(skb) + at;
 	if (!host || (void *)(inner + 1) > end(skb))
-		return up_from_tunnel(byte);
-	u32 *vtep_there = (u32 *)host->vtep;
-	if (host->outer != (outer6 ? AF_INET6 : AF_INET) || from[0] != vtep_there[0])
-		return up_from_tunnel(byte);
-	if (outer6 && (from[1] != vtep_there[1] || from[2] != vtep_there[2] || from[3] != vtep_there[3]))
-		return up_from_tunnel(byte);
+		return UPCALL;
+	if (host->outer != (outer6 ? AF_INET6 : AF_INET)
+	    || !same_address(from, (u32 *)host->vtep, outer6))
+		return UPCALL;
 	if (!same(mac(inner->destination), mac(flow->own)) || !same(mac(inner->source), mac(flow->other)))
-		return up_from_tunnel(byte);
+		return UPCALL;
 	u64 flags = ROOM_FIXED_GSO | ROOM_KEEP_CHECKSUM | (v6 ? ROOM_DECAP_V6 : ROOM_DECAP_V4);
 	u32 bytes = skb->len - at;
 	if (bpf_skb_adjust_room(skb, -(int)TUNNEL_SIZE(outer6), ROOM_MAC, flags))
-		return up_from_tunnel(byte);
+		return UPCALL;
+	/* What a NIC verified of the outer header says nothing of the inner one. */
+	bpf_csum_level(skb, LEVEL_LESS);
 	struct ethernet *ethernet = start(skb);
 	if ((void *)(ethernet + 1) > end(skb))
 		return DROP;
@@ -222,11 +233,11 @@ INLINE int receive(struct packet *skb, u32 at, u32 vni, const u32 *from, int v6,
 	put(ethernet->source, mac(flow->other));
 	ethernet->type = v6 ? ETHERTYPE_V6 : ETHERTYPE_V4;
 	tally(flow, bytes, now);
+	count(HITS_IN);
 	return deliver(skb, flow->target);
 }
 
-/* Whether the packet at the front is a VXLAN packet for this host: its VNI as in the header, and the
- * inner frame's type. */
+/* A packet of the underlay, which may be for this host's tunnel. */
 INLINE int unwrap(struct packet *skb, int outer6)
 {
 	u32 udp_at = sizeof(struct ethernet) + L3_SIZE(outer6);
@@ -258,13 +269,14 @@ INLINE int unwrap(struct packet *skb, int outer6)
 		return PASS;
 	struct vxlan *vxlan = (void *)(udp + 1);
 	u32 vni = vxlan->vni, type = inner->type;
+	int verdict = UPCALL;
 	if ((vxlan->flags & 0xff) == VXLAN_PLAIN) {
 		if (likely(type == ETHERTYPE_V4))
-			return receive(skb, at, vni, from, 0, outer6);
-		if (type == ETHERTYPE_V6)
-			return receive(skb, at, vni, from, 1, outer6);
+			verdict = receive(skb, at, vni, from, 0, outer6);
+		else if (type == ETHERTYPE_V6)
+			verdict = receive(skb, at, vni, from, 1, outer6);
 	}
-	return up_from_tunnel(inner->destination[5]);
+	return verdict == UPCALL ? to_worker(skb, at) : verdict;
 }
 
 /* What came to this host from others. */

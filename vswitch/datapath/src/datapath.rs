@@ -23,7 +23,8 @@ use weft_engine::{
 use weft_model::{InterfaceId, Mac};
 
 use crate::{
-    device::{Device, EdgeDevice},
+    device::{Device, DeviceError, EdgeDevice, UpcallDevice},
+    kernel::{Carrier, Kernel, KernelError},
     underlay::{self, UnderlayError, Vtep},
     worker::{
         CapturedFrame, Command, FlowEvent, MirroredFrame, Parts, Points, Question, RecentDrops,
@@ -51,7 +52,7 @@ const EVENTS: usize = 1_024;
 const PACKETS: usize = 1_024;
 
 /// How the datapath is to be.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DatapathOptions {
     /// Where this host's tunnel is.
     pub vtep: Vtep,
@@ -61,6 +62,8 @@ pub struct DatapathOptions {
     pub limits: Limits,
     /// Seeds the flow tables' hashes; draw it at random, tenants must not guess it.
     pub seed: u64,
+    /// What carries connections on in the kernel, loaded for this VTEP and these workers.
+    pub kernel: Option<Arc<Kernel>>,
 }
 
 /// Why the datapath could not be started.
@@ -72,6 +75,12 @@ pub enum StartError {
     /// A thread, an eventfd, an epoll.
     #[error("can't start the workers: {0}; is a limit on descriptors or threads reached?")]
     Worker(#[from] io::Error),
+    /// The kernel's programs.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// A device between them and a worker.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
 }
 
 /// Why a worker didn't do what was asked.
@@ -83,6 +92,9 @@ pub enum WorkerError {
     /// The descriptor couldn't be had or waited for.
     #[error("can't attach the port's TAP: {0}")]
     Attach(io::Error),
+    /// The kernel's tables can't be brought to a configuration.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
 }
 
 struct Handle {
@@ -99,6 +111,7 @@ pub struct Datapath {
     questions: Mutex<Option<Receiver<Question>>>,
     mirrored: Mutex<Option<Receiver<MirroredFrame>>>,
     epoch: u64,
+    kernel: Option<Arc<Kernel>>,
 }
 
 impl Datapath {
@@ -109,7 +122,10 @@ impl Datapath {
     /// The VTEP can't be bound, or the system has no threads or descriptors left.
     pub fn start(options: &DatapathOptions, config: Arc<Config>) -> Result<Self, StartError> {
         let count = options.workers.clamp(1, MAX_WORKERS);
-        let sockets = underlay::open(options.vtep, count)?;
+        let sockets = underlay::open(options.vtep, count, options.kernel.is_none())?;
+        if let Some(kernel) = &options.kernel {
+            kernel.configure(&config)?;
+        }
         let rings: Vec<Ring> = (0..count).map(|_| Ring::new()).collect::<io::Result<_>>()?;
         let config = Arc::new(ArcSwap::new(config));
         let started = Instant::now();
@@ -124,6 +140,7 @@ impl Datapath {
             questions: Mutex::new(Some(asked)),
             mirrored: Mutex::new(Some(copies)),
             epoch: unix_nanoseconds(),
+            kernel: options.kernel.clone(),
         };
         for (id, sockets) in sockets.into_iter().enumerate() {
             let (commands, inbox) = sync_channel(COMMANDS);
@@ -141,6 +158,7 @@ impl Datapath {
                 findings: findings.clone(),
                 questions: questions.clone(),
                 mirrored: mirrored.clone(),
+                kernel: kernel_of(options, id, started)?,
             })?;
             let name = format!("weft-worker-{id}");
             let thread = std::thread::Builder::new()
@@ -194,7 +212,12 @@ impl Datapath {
     /// # Errors
     /// A worker hangs.
     pub fn publish(&self, config: Arc<Config>) -> Result<(), WorkerError> {
-        self.config.store(config);
+        if let Some(kernel) = &self.kernel {
+            self.config.store(Arc::clone(&config));
+            kernel.configure(&config)?;
+        } else {
+            self.config.store(config);
+        }
         self.ask_all(|done| Command::Barrier { done }).map(drop)
     }
 
@@ -387,6 +410,21 @@ impl Datapath {
         self.rings[id].wake();
         Ok(answer)
     }
+}
+
+/// A worker's part of the kernel's datapath, with the device that it gives up to.
+fn kernel_of(
+    options: &DatapathOptions,
+    id: usize,
+    started: Instant,
+) -> Result<Option<(Carrier, File)>, StartError> {
+    let Some(kernel) = &options.kernel else {
+        return Ok(None);
+    };
+    let device = UpcallDevice::open(id)?;
+    kernel.set_upcall(id, device.name())?;
+    let carrier = Carrier::new(Arc::clone(kernel), id, started)?;
+    Ok(Some((carrier, File::from(device.into_descriptor()))))
 }
 
 fn unix_nanoseconds() -> u64 {

@@ -1,8 +1,10 @@
 //! The device of a port: a TAP in the workload's namespace, with its addresses and routes.
 
 mod edge;
+mod hop;
 mod link;
 mod tap;
+mod upcall;
 
 use std::{
     fmt, io,
@@ -17,6 +19,10 @@ use weft_model::{DeviceName, Mac, Mtu};
 pub use self::{
     edge::EdgeDevice,
     link::{LinkError, mtu_of, networks_beside},
+};
+pub(crate) use self::{
+    hop::{Hop, hops_to},
+    upcall::UpcallDevice,
 };
 use crate::netns::{self, Identity, NetnsError};
 

@@ -7,27 +7,39 @@
 //! what it always saw, and stays the only policy. What comes out of the tunnel is looked up on the
 //! underlay's device, before the host's stack sees it; the rest goes to the workers.
 
+mod carrier;
 mod error;
+mod hosts;
 mod layout;
+mod run;
 
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    os::fd::AsFd as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
-    maps::{HashMap as BpfHash, Map, MapData},
+    maps::{Array, HashMap as BpfHash, Map, MapData, MapError, PerCpuArray},
     programs::{
         LinkOrder, SchedClassifier, TcAttachType, tc::SchedClassifierLink, tc::TcAttachOptions,
     },
 };
-use weft_engine::PortIndex;
+use weft_engine::{Config, PortIndex};
 use weft_model::Mac;
 
 pub use self::error::KernelError;
-use self::layout::{DevicePeer, octets};
+pub use self::{
+    carrier::Carrier,
+    run::{Fault, Program, Ran},
+};
+use self::{
+    carrier::Tables,
+    hosts::{Hosts, Scout},
+    layout::{DevicePeer, octets},
+};
 use crate::Vtep;
 
 /// The compiled programs; empty where there was no clang.
@@ -63,13 +75,42 @@ pub struct Wires<'a> {
 }
 
 /// The loaded programs and maps. Dropping it detaches the programs.
-pub struct Kernel(Mutex<State>);
+pub struct Kernel {
+    state: Mutex<State>,
+    hosts: Arc<Mutex<Hosts>>,
+    scout: Scout,
+    /// The host's end of each port's veth.
+    wired: RwLock<HashMap<PortIndex, u32>>,
+}
 
 struct State {
     programs: Ebpf,
     devices: BpfHash<MapData, u32, DevicePeer>,
     ports: HashMap<PortIndex, Wired>,
     underlay: HashMap<String, SchedClassifierLink>,
+    upcalls: Array<MapData, u32>,
+    counters: PerCpuArray<MapData, u64>,
+    generations: Array<MapData, u32>,
+    /// By slot: what the last configuration says, and what was written.
+    wanted: Vec<u32>,
+    written: Vec<u32>,
+    /// The workers whose traffic somebody looks at, one bit each.
+    watched: u64,
+}
+
+/// What the programs counted since they were loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KernelCounters {
+    /// Packets out of ports that they carried on.
+    pub out: u64,
+    /// Packets out of the tunnel that they delivered.
+    pub into: u64,
+    /// Packets that ports sent and the engine got.
+    pub upcalls_out: u64,
+    /// Packets out of the tunnel that the engine got.
+    pub upcalls_in: u64,
+    /// Packets that found no room for their headers.
+    pub no_room: u64,
 }
 
 /// A port's programs, attached.
@@ -102,21 +143,118 @@ impl Kernel {
     /// # Errors
     /// They weren't built, or this kernel or user can't have them.
     pub fn load(options: &KernelOptions) -> Result<Self, KernelError> {
+        Self::load_with(options, Fault::None)
+    }
+
+    /// The same with a fault, which tests must find.
+    ///
+    /// # Errors
+    /// As [`Kernel::load`].
+    pub fn load_with(options: &KernelOptions, fault: Fault) -> Result<Self, KernelError> {
         if OBJECT.is_empty() {
             return Err(KernelError::NotBuilt(MISSING));
         }
-        let mut programs = open(options)?;
+        let mut programs = open(options, fault)?;
         for name in ["from_port", "from_engine", "from_underlay"] {
             let program = classifier(&mut programs, name)?;
             let loaded = program.load();
             loaded.map_err(|error| KernelError::program(name, error))?;
         }
-        Ok(Self(Mutex::new(State {
+        let hosts = Hosts::new(options.vtep, take(&mut programs, "hosts")?);
+        let hosts = Arc::new(Mutex::new(hosts));
+        let state = State {
             devices: take(&mut programs, "devices")?,
+            upcalls: take(&mut programs, "upcalls")?,
+            counters: take(&mut programs, "counters")?,
+            generations: take(&mut programs, "ports")?,
             ports: HashMap::new(),
             underlay: HashMap::new(),
+            wanted: Vec::new(),
+            written: Vec::new(),
+            watched: 0,
             programs,
-        })))
+        };
+        Ok(Self {
+            state: Mutex::new(state),
+            scout: Scout::start(&hosts).map_err(KernelError::Thread)?,
+            hosts,
+            wired: RwLock::default(),
+        })
+    }
+
+    /// Takes a newer configuration: what was compiled under another generation of its port goes
+    /// through the engine from now on, and what is sent to a host goes where it is now.
+    ///
+    /// # Errors
+    /// A map can't be written.
+    pub fn configure(&self, config: &Config) -> Result<(), KernelError> {
+        if self.hosts().set(config.tunnels().slots()) {
+            self.scout.hurry();
+        }
+        let mut state = self.state();
+        state.wanted.fill(0);
+        for (port, _) in config.ports() {
+            let view = config.view(port).filter(|view| view.is_compiled());
+            let slot = port.slot();
+            if slot >= state.wanted.len() {
+                state.wanted.resize(slot + 1, 0);
+            }
+            state.wanted[slot] = view.map_or(0, |view| view.generation());
+        }
+        state.write_generations()
+    }
+
+    /// Whether somebody looks at a worker's traffic. While anybody does, all of it goes through the
+    /// engine.
+    pub(crate) fn watch(&self, worker: usize, watched: bool) {
+        let mut state = self.state();
+        let bit = 1 << worker;
+        state.watched = state.watched & !bit | if watched { bit } else { 0 };
+        if let Err(error) = state.write_generations() {
+            tracing::warn!(%error, "what is watched may go unseen");
+        }
+    }
+
+    /// What the programs counted.
+    ///
+    /// # Errors
+    /// The map can't be read.
+    pub fn counters(&self) -> Result<KernelCounters, KernelError> {
+        let state = self.state();
+        let sum = |index| {
+            let values = state.counters.get(&index, 0);
+            let values = values.map_err(KernelError::map("counters"))?;
+            Ok::<u64, KernelError>(values.iter().sum())
+        };
+        Ok(KernelCounters {
+            out: sum(0)?,
+            into: sum(1)?,
+            upcalls_out: sum(2)?,
+            upcalls_in: sum(3)?,
+            no_room: sum(4)?,
+        })
+    }
+
+    /// Gives a worker what comes out of the tunnel and isn't known, by this device.
+    pub(crate) fn set_upcall(&self, worker: usize, device: &str) -> Result<(), KernelError> {
+        let index = index_of(device)?;
+        let set = self.state().upcalls.set(worker as u32, index, 0);
+        set.map_err(KernelError::map("upcalls"))
+    }
+
+    /// Another handle on the tables of flows.
+    fn tables(&self) -> Result<Tables, KernelError> {
+        let state = self.state();
+        Ok(Tables {
+            flows4: another(&state.programs, "flows4")?,
+            flows6: another(&state.programs, "flows6")?,
+        })
+    }
+
+    /// The host's end of the port's veth, once it is attached.
+    fn device_of(&self, port: PortIndex) -> Option<u32> {
+        let wired = self.wired.read().unwrap_or_else(PoisonError::into_inner);
+        wired.get(&port).copied()
     }
 
     /// Lets packets pass between the port's two devices. Both are there, and up or down.
@@ -138,11 +276,13 @@ impl Kernel {
             _links: links,
         };
         state.ports.insert(port, wired);
+        self.wired_mut(|all| all.insert(port, veth));
         Ok(())
     }
 
     /// Lets nothing pass any more.
     pub fn detach_port(&self, port: PortIndex) {
+        self.wired_mut(|all| all.remove(&port));
         let mut state = self.state();
         if let Some(wired) = state.ports.remove(&port) {
             // What is gone already is as good.
@@ -163,13 +303,38 @@ impl Kernel {
         Ok(())
     }
 
+    fn hosts(&self) -> MutexGuard<'_, Hosts> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wired_mut(&self, change: impl FnOnce(&mut HashMap<PortIndex, u32>) -> Option<u32>) {
+        let mut wired = self.wired.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut wired);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Each step leaves it whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    fn write_generations(&mut self) -> Result<(), KernelError> {
+        self.written.resize(self.wanted.len(), 0);
+        for slot in 0..self.wanted.len().min(MOST_PORTS as usize) {
+            let wanted = match self.watched {
+                0 => self.wanted[slot],
+                _ => 0,
+            };
+            if self.written[slot] != wanted {
+                let set = self.generations.set(slot as u32, wanted, 0);
+                set.map_err(KernelError::map("ports"))?;
+                self.written[slot] = wanted;
+            }
+        }
+        Ok(())
+    }
+
     fn connect(&mut self, from: u32, peer: u32, engine: bool) -> Result<(), KernelError> {
         let entry = DevicePeer {
             peer,
@@ -193,7 +358,7 @@ impl State {
 }
 
 /// Makes the maps and readies the programs.
-fn open(options: &KernelOptions) -> Result<Ebpf, KernelError> {
+fn open(options: &KernelOptions, fault: Fault) -> Result<Ebpf, KernelError> {
     let Vtep { address, port } = options.vtep;
     let vtep = octets(address);
     let is_v6 = u32::from(address.is_ipv6());
@@ -201,7 +366,9 @@ fn open(options: &KernelOptions) -> Result<Ebpf, KernelError> {
     let workers = options.workers.max(1) as u32;
     let mut router = [0; 8];
     router[..6].copy_from_slice(&Mac::ROUTER.octets());
+    let fault = fault as u32;
     EbpfLoader::new()
+        .override_global("fault", &fault, true)
         .override_global("vtep", &vtep, true)
         .override_global("vtep_is_v6", &is_v6, true)
         .override_global("vxlan_port", &port, true)
@@ -225,7 +392,22 @@ fn classifier<'a>(
     program.ok_or(KernelError::Lacks(name))
 }
 
-fn take<T: TryFrom<Map, Error = aya::maps::MapError>>(
+/// Another handle on a map.
+fn another<T: TryFrom<Map, Error = MapError>>(
+    programs: &Ebpf,
+    name: &'static str,
+) -> Result<T, KernelError> {
+    let map = programs.map(name).ok_or(KernelError::Lacks(name))?;
+    let Map::HashMap(data) = map else {
+        return Err(KernelError::Lacks(name));
+    };
+    let fd = data.fd().as_fd().try_clone_to_owned();
+    let data = MapData::from_fd(fd.map_err(KernelError::Thread)?);
+    let map = data.and_then(Map::from_map_data);
+    map.and_then(T::try_from).map_err(KernelError::map(name))
+}
+
+fn take<T: TryFrom<Map, Error = MapError>>(
     programs: &mut Ebpf,
     name: &'static str,
 ) -> Result<T, KernelError> {

@@ -90,13 +90,15 @@ pub(crate) struct Sockets {
 }
 
 /// The sockets of every worker, in order.
-pub(crate) fn open(vtep: Vtep, workers: usize) -> Result<Vec<Sockets>, UnderlayError> {
+/// With `join` the kernel joins datagrams of one sender. Where programs look at them it must not: they
+/// know single ones.
+pub(crate) fn open(vtep: Vtep, workers: usize, join: bool) -> Result<Vec<Sockets>, UnderlayError> {
     // The kernel numbers the sockets of a reuseport group as they are bound, and steering picks by
     // that number: so all are bound in worker order before any worker runs.
     let address = SocketAddr::new(vtep.address, vtep.port);
     socket::probe(address)?;
     let receive: Vec<OwnedFd> = (0..workers)
-        .map(|_| socket::receiver(address))
+        .map(|_| socket::receiver(address, join))
         .collect::<Result<_, _>>()?;
     if let Some(first) = receive.first() {
         socket::steer(first, address, workers)?;

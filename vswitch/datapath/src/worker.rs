@@ -2,6 +2,7 @@
 //! all of them in one place. Nothing on a packet's way here is locked or allocated; what other
 //! threads want of it comes as commands between batches.
 
+mod arrive;
 mod command;
 mod counters;
 mod drops;
@@ -9,9 +10,11 @@ mod lane;
 mod poll;
 mod ring;
 mod taps;
+mod upcall;
 mod watch;
 
 use std::{
+    fs::File,
     os::fd::OwnedFd,
     sync::{
         Arc,
@@ -25,8 +28,17 @@ use weft_engine::{
     Config, Engine, Frame, Limits, Now, PortIndex, Verdict, WallClock, balance::Finding,
     config::owner,
 };
-use weft_packet::{gro::Coalescer, offload::Offload, vxlan};
+use weft_packet::{offload::Offload, vxlan};
 
+use self::{
+    arrive::{hand_payload, take_datagram, take_payload},
+    drops::Place,
+    lane::Lane,
+    poll::{Event, Poll},
+    ring::Origin,
+    taps::Input,
+    upcall::Upcalls,
+};
 pub(crate) use self::{
     command::Command,
     ring::Ring,
@@ -39,13 +51,7 @@ pub use self::{
     lane::{MirroredFrame, Question},
     watch::{CapturedFrame, FlowEvent, Point, Points, Seen, Watch, WatchFilter},
 };
-use self::{
-    drops::Place,
-    lane::Lane,
-    poll::{Event, Poll},
-    ring::Origin,
-    taps::Input,
-};
+use crate::kernel::Carrier;
 use crate::underlay::{Datagram, Inbox, Outbox, Sockets};
 
 /// Frames taken from one TAP before the others get their turn.
@@ -61,6 +67,8 @@ const COMMANDS_PER_TURN: usize = 64;
 /// How often flows are looked at for expiry, and how many at a time: a million in a minute.
 const TICK: Duration = Duration::from_millis(50);
 const TICK_BUDGET: usize = 1024;
+/// Halves of connections in the kernel that are looked at in the same time.
+const COLLECT_BUDGET: usize = 2048;
 /// In a UDP payload, the last byte of the inner destination MAC.
 const OWNER_AT: usize = vxlan::HEADER + 5;
 
@@ -78,6 +86,8 @@ pub(crate) struct Parts {
     pub(crate) findings: SyncSender<Finding>,
     pub(crate) questions: SyncSender<Question>,
     pub(crate) mirrored: SyncSender<MirroredFrame>,
+    /// The kernel's datapath, and the device that it gives up to.
+    pub(crate) kernel: Option<(Carrier, File)>,
 }
 
 pub(crate) struct Worker {
@@ -95,6 +105,8 @@ pub(crate) struct Worker {
     outbox: Outbox,
     lane: Lane,
     findings: SyncSender<Finding>,
+    carrier: Option<Carrier>,
+    upcalls: Option<Upcalls>,
     stopping: bool,
 }
 
@@ -107,7 +119,14 @@ impl Worker {
         let mut engine = Engine::new(parts.limits, parts.seed);
         engine.set_share(parts.id, parts.rings.len());
         engine.set_config(Arc::clone(&current));
+        let (carrier, upcalls) = parts.kernel.unzip();
+        if let Some(file) = &upcalls {
+            engine.begin_compiling();
+            poll.add_upcall(file)?;
+        }
         Ok(Self {
+            carrier,
+            upcalls: upcalls.map(Upcalls::new),
             id: parts.id,
             workers: parts.rings.len(),
             started: parts.started,
@@ -142,21 +161,36 @@ impl Worker {
                 match self.poll.event(position) {
                     Event::Woken => self.obey(),
                     Event::Underlay => self.serve_underlay(now),
+                    Event::Upcall => self.serve_upcalls(now),
                     Event::Edge => self.serve_edge(now),
                     Event::Tap(port) => self.serve_tap(now, port),
                 }
             }
             self.serve_ring(now);
+            if let Some(carrier) = &mut self.carrier {
+                carrier.watch(self.lane.watch.is_on());
+                carrier.follow(&mut self.engine);
+            }
             self.outbox.flush();
             self.lane.rings.wake_others();
             if now.since(self.ticked) >= TICK.as_nanos() as u64 {
                 self.ticked = now;
+                self.collect();
                 self.engine.tick(now, TICK_BUDGET);
                 self.engine.set_clock(wall_clock(now));
                 self.engine.attend(now, &mut self.lane);
                 self.check_targets(now);
                 self.lane.watch.prune();
             }
+        }
+    }
+
+    /// Hears what passed in the kernel, before what looks idle goes.
+    fn collect(&mut self) {
+        if let Some(carrier) = &mut self.carrier {
+            carrier.collect(&mut self.engine, COLLECT_BUDGET);
+            self.lane.counters.kernel_halves = carrier.live;
+            self.lane.counters.kernel_refused = carrier.refused;
         }
     }
 
@@ -408,35 +442,43 @@ impl Worker {
             self.lane.counters.receive_truncated += 1;
             return;
         };
-        let Datagram {
-            source,
-            segment,
-            bytes,
-        } = datagram;
-        let counters = &mut self.lane.counters;
-        counters.received += bytes.len().div_ceil(segment) as u64;
-        counters.received_bytes += bytes.len() as u64;
-        counters.receives += 1;
-        let mut groups = Coalescer::new(segment, vxlan::HEADER);
-        while let Some(group) = groups.next(bytes) {
-            let range = group.compact(bytes);
-            let payload = &mut bytes[range];
-            let origin = Origin::Tunnel { source };
-            match payload
-                .get(OWNER_AT)
-                .map(|&b| usize::from(b) % self.workers)
-            {
-                Some(target) if target != self.id => {
-                    self.lane.hand_over(target, origin, group.offload, payload);
+        let all = (&mut self.engine, &mut self.lane, &mut self.outbox);
+        take_datagram(all, &self.current, now, datagram);
+    }
+
+    /// What came out of the tunnel and the kernel's programs don't know.
+    fn serve_upcalls(&mut self, now: Now) {
+        let Some(upcalls) = &mut self.upcalls else {
+            return;
+        };
+        for _ in 0..FRAMES_PER_TURN {
+            let (length, offload) = match upcalls.read() {
+                Input::Frame { length, offload } => (length, offload),
+                Input::Malformed => {
+                    self.lane.counters.upcalls_malformed += 1;
+                    continue;
                 }
-                _ => take_payload(
-                    (&mut self.engine, &mut self.lane, &mut self.outbox),
-                    &self.current,
-                    now,
-                    origin,
-                    payload,
-                    group.offload,
-                ),
+                Input::Empty | Input::Gone => return,
+            };
+            let Some((upcall, frame)) = upcalls.parse(length, offload) else {
+                self.lane.counters.upcalls_malformed += 1;
+                continue;
+            };
+            let all = (&mut self.engine, &mut self.lane, &mut self.outbox);
+            let (source, segment) = (upcall.source, upcall.segment);
+            let bytes = &mut frame[upcall.range];
+            if upcall.offload == Offload::NONE {
+                let datagram = Datagram {
+                    source,
+                    segment,
+                    bytes,
+                };
+                take_datagram(all, &self.current, now, datagram);
+            } else {
+                all.1.counters.received += 1;
+                all.1.counters.received_bytes += bytes.len() as u64;
+                let origin = Origin::Tunnel { source };
+                hand_payload(all, &self.current, now, origin, bytes, upcall.offload);
             }
         }
     }
@@ -463,61 +505,4 @@ impl Worker {
 fn wall_clock(now: Now) -> WallClock {
     let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     WallClock::new(now, unix.as_nanos() as u64)
-}
-
-/// The ingress half of what came from the tunnel or from another worker.
-fn take_payload(
-    (engine, lane, outbox): (&mut Engine, &mut Lane, &mut Outbox),
-    config: &Arc<Config>,
-    now: Now,
-    origin: Origin,
-    payload: &mut [u8],
-    offload: Offload,
-) {
-    if lane.watch.is_on() {
-        lane.watch.keep(now, config, None, payload);
-    }
-    let (verdict, skip, place, source) = match origin {
-        Origin::Tunnel { source } => {
-            let verdict = engine.from_tunnel(now, source, payload, offload, lane);
-            (verdict, vxlan::HEADER, Place::Tunnel, Some(source))
-        }
-        Origin::Local { port } => {
-            let frame = Frame {
-                bytes: payload,
-                offload,
-            };
-            let verdict = engine.to_port(now, port, frame, lane);
-            (verdict, 0, Place::Ingress(port), None)
-        }
-    };
-    if lane.watch.is_on() {
-        let after = payload.get(skip..).unwrap_or_default();
-        lane.watch.arrived(engine, (place, source), after, &verdict);
-    }
-    match verdict {
-        Verdict::Deliver(port) => lane.write(port, &payload[skip..], offload),
-        Verdict::Drop(drop) => lane.drops.note(now, config, place, payload, drop),
-        Verdict::Outside => lane.write_outside(&payload[skip..], offload),
-        // An edge gives it on from one host to another.
-        Verdict::Encapsulate(encap) => outbox.forward(encap, &payload[skip..], offload),
-        // This host picked a target of its own for a connection from the internet.
-        Verdict::Local(port) if skip > 0 => {
-            let whose = config
-                .port(port)
-                .map(|p| owner(p.mac, lane.rings.workers()));
-            let origin = Origin::Local { port };
-            match whose {
-                Some(worker) if worker == lane.rings.id() => {
-                    let inner = &mut payload[skip..];
-                    let all = (&mut *engine, &mut *lane, &mut *outbox);
-                    take_payload(all, config, now, origin, inner, offload);
-                }
-                Some(worker) => lane.hand_over(worker, origin, offload, &payload[skip..]),
-                None => {}
-            }
-        }
-        Verdict::Local(_) | Verdict::Consumed => {}
-    }
-    lane.send_made(outbox);
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use support::{Eni, Host, Namespace, address, cable, tables, with_namespaces};
+use support::{Eni, Host, Namespace, address, cable, tables, until, with_namespaces};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -73,14 +73,6 @@ impl Pair {
             PATIENCE
         };
         self.workloads[0].within(|| TcpStream::connect_timeout(&target, patience))
-    }
-}
-
-fn until(condition: impl Fn() -> bool) {
-    let started = std::time::Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < PATIENCE, "it never came true");
-        std::thread::yield_now();
     }
 }
 

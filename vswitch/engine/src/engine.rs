@@ -13,6 +13,7 @@ use crate::{
     Config, Counters, DnsQuestion, DropReason, Frame, Limits, Now, PortIndex, Sink, Verdict,
     WallClock,
     balance::Finding,
+    compiled::{HalfChange, HalfId},
     config::Direction,
     flow::{Flow, FlowKey, FlowReport},
     nat::Share,
@@ -184,6 +185,29 @@ impl Engine {
     /// What those checks have found since the last time.
     pub fn take_findings(&mut self) -> Vec<Finding> {
         self.core.checker.take_findings()
+    }
+
+    /// Says from now on what of its connections can be carried on elsewhere.
+    pub fn begin_compiling(&mut self) {
+        self.core.flows.exports.begin();
+    }
+
+    /// Adds what changed of that since this was asked last.
+    pub fn take_compiled(&mut self, changes: &mut Vec<HalfChange>) {
+        if let Some(config) = &self.config {
+            self.core.compile(config, changes);
+        }
+    }
+
+    /// Packets and bytes of a half that passed elsewhere since this was said last, and when the last of
+    /// them did.
+    pub fn credit(&mut self, id: &HalfId, passed: (u64, u64), seen: Now) {
+        self.core.credit(id, passed, seen);
+    }
+
+    /// The half could not be held elsewhere: it is compiled again after its next packet.
+    pub fn refuse_compiled(&mut self, id: &HalfId) {
+        self.core.let_go(id);
     }
 
     /// What was counted so far.

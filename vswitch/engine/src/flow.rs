@@ -2,6 +2,7 @@
 
 mod class;
 mod entry;
+mod exports;
 mod key;
 mod marks;
 mod report;
@@ -15,6 +16,7 @@ pub use self::report::{FlowReport, FlowStatus};
 pub(crate) use self::{
     class::since_tick,
     entry::{Abroad, Flags, Flow, Holder, Hop, NextHop, Opening},
+    exports::Event,
     key::{FlowKey, is_echo, is_query_reply},
     marks::{Carried, Piece, logged_flags},
     table::{FlowTable, Full},

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod balance;
+pub mod compiled;
 pub mod config;
 pub mod counters;
 pub mod drop;

@@ -61,7 +61,7 @@ pub(crate) struct Core {
     /// As an edge: the NAT's port that a datagram in pieces is for.
     pub(crate) nat_pieces: Pieces<u16>,
     fragments: Fragments,
-    abroad: Abroad,
+    pub(crate) abroad: Abroad,
     pub(crate) checker: Checker,
     /// Connections from the internet whose targets this host picks.
     pub(crate) pins: Pins,

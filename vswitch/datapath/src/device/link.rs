@@ -58,7 +58,7 @@ fn refused(step: &'static str) -> impl FnOnce(rtnetlink::Error) -> LinkError {
 
 /// Talks netlink on the calling thread, which stays in its namespace throughout: the runtime has
 /// no other.
-fn converse<T, F>(talk: impl FnOnce(Handle) -> F) -> Result<T, LinkError>
+pub(super) fn converse<T, F>(talk: impl FnOnce(Handle) -> F) -> Result<T, LinkError>
 where
     F: Future<Output = Result<T, LinkError>>,
 {
@@ -260,6 +260,20 @@ pub(super) fn raise_edge(name: &str, mac: Mac, mtu: Mtu) -> Result<(), LinkError
         set_mac(&handle, index, mac).await?;
         let link = LinkUnspec::new_with_index(index)
             .mtu(mtu.get().into())
+            .txqueuelen(QUEUE)
+            .arp(false)
+            .up()
+            .build();
+        let set = handle.link().set(link).execute().await;
+        set.map_err(refused("set the link up"))
+    })
+}
+
+/// Sets a device up that only programs speak to.
+pub(super) fn raise(name: &str) -> Result<(), LinkError> {
+    converse(|handle| async move {
+        let index = index_of(&handle, name).await?;
+        let link = LinkUnspec::new_with_index(index)
             .txqueuelen(QUEUE)
             .arp(false)
             .up()

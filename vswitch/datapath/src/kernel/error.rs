@@ -65,6 +65,9 @@ pub enum KernelError {
         /// The reason.
         source: Box<ProgramError>,
     },
+    /// No thread or descriptor.
+    #[error("no thread or descriptor for the kernel datapath: {0}; is a limit reached?")]
+    Thread(io::Error),
     /// There is no such device.
     #[error("there is no device {0} in the vswitch's namespace")]
     NoDevice(String),

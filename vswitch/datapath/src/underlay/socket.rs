@@ -18,6 +18,9 @@ const SEND_BUFFER: i32 = 4 << 20;
 /// owner.
 const OWNER_BYTE: u32 = 8 + 5;
 
+/// `UDP_NO_CHECK6_RX`, which libc doesn't name.
+const NO_CHECK6_RX: i32 = 102;
+
 struct Options<'a> {
     fd: &'a OwnedFd,
     address: SocketAddr,
@@ -89,10 +92,16 @@ pub(super) fn probe(address: SocketAddr) -> Result<(), UnderlayError> {
     bound(address, |_| Ok(())).map(drop)
 }
 
-pub(super) fn receiver(address: SocketAddr) -> Result<OwnedFd, UnderlayError> {
+pub(super) fn receiver(address: SocketAddr, join: bool) -> Result<OwnedFd, UnderlayError> {
     bound(address, |options| {
         options.set("SO_REUSEPORT", libc::SOL_SOCKET, libc::SO_REUSEPORT, &1i32)?;
-        options.set("UDP_GRO", libc::SOL_UDP, libc::UDP_GRO, &1i32)?;
+        if join {
+            options.set("UDP_GRO", libc::SOL_UDP, libc::UDP_GRO, &1i32)?;
+        }
+        if address.is_ipv6() {
+            // Tunnels may leave UDP's checksum out (RFC 6935 section 5), as a kernel's datapath does.
+            options.set("UDP_NO_CHECK6_RX", libc::SOL_UDP, NO_CHECK6_RX, &1i32)?;
+        }
         buffer(
             options.fd,
             libc::SO_RCVBUFFORCE,

@@ -35,6 +35,12 @@ pub struct WorkerCounters {
     pub findings_lost: u64,
     /// Mirrored packets for files that came faster than they were written.
     pub mirror_file_full: u64,
+    /// Halves of connections that the kernel carries on now.
+    pub kernel_halves: u64,
+    /// Halves that the kernel's tables had no room for.
+    pub kernel_refused: u64,
+    /// Frames of the kernel's programs that made no sense.
+    pub upcalls_malformed: u64,
     /// Questions to resolvers outside that nobody took in time.
     pub questions_lost: u64,
 }

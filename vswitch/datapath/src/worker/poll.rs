@@ -10,6 +10,7 @@ const EVENTS: usize = 64;
 const WAKER: u64 = u64::MAX;
 const UNDERLAY: u64 = u64::MAX - 1;
 const EDGE: u64 = u64::MAX - 2;
+const UPCALL: u64 = u64::MAX - 3;
 
 /// Who has something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(super) enum Event {
     Woken,
     /// The receive socket.
     Underlay,
+    /// The kernel's programs, with what came out of the tunnel.
+    Upcall,
     /// The internet, at an edge.
     Edge,
     /// A port's workload.
@@ -53,6 +56,10 @@ impl Poll {
         self.add(fd, EDGE)
     }
 
+    pub(super) fn add_upcall(&self, fd: impl AsFd) -> io::Result<()> {
+        self.add(fd, UPCALL)
+    }
+
     fn add(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
         let event = EpollEvent::new(EpollFlags::EPOLLIN, token);
         Ok(self.epoll.add(fd, event)?)
@@ -74,6 +81,7 @@ impl Poll {
         match self.events[position].data() {
             WAKER => Event::Woken,
             UNDERLAY => Event::Underlay,
+            UPCALL => Event::Upcall,
             EDGE => Event::Edge,
             token => Event::Tap(PortIndex(token as u32)),
         }

@@ -117,7 +117,7 @@ impl Taps {
 }
 
 #[inline]
-fn read(mut file: &File, room: &mut [u8]) -> Input {
+pub(super) fn read(mut file: &File, room: &mut [u8]) -> Input {
     let mut header = [0; VIRTIO];
     let parts = &mut [IoSliceMut::new(&mut header), IoSliceMut::new(room)];
     match file.read_vectored(parts) {

@@ -24,6 +24,7 @@ use nix::{
 use weft_datapath::{
     Datapath, DatapathOptions, Vtep,
     device::{Device, DeviceSpec, Place},
+    kernel::{Kernel, KernelOptions, Wires},
     netns,
 };
 use weft_engine::{
@@ -155,7 +156,7 @@ impl Namespace {
         assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
     }
 
-    fn thread(&self) -> &str {
+    pub fn thread(&self) -> &str {
         self.path.iter().nth(4).unwrap().to_str().unwrap()
     }
 }
@@ -360,10 +361,50 @@ pub struct Host {
     pub datapath: Datapath,
     pub config: Arc<Config>,
     pub devices: Vec<Device>,
+    kernel: Option<Arc<Kernel>>,
 }
 
 impl Host {
     pub fn start(namespace: &Namespace, tables: &Tables, vtep: IpAddr, workers: usize) -> Self {
+        Self::start_with(namespace, tables, vtep, workers, None)
+    }
+
+    /// With the kernel's datapath, on the device u0.
+    pub fn start_kernel(
+        namespace: &Namespace,
+        tables: &Tables,
+        address: IpAddr,
+        workers: usize,
+    ) -> Self {
+        let vtep = Vtep {
+            address,
+            port: 4789,
+        };
+        let options = KernelOptions {
+            vtep,
+            workers,
+            flows: 1 << 10,
+        };
+        let load = || {
+            let kernel = Kernel::load(&options).unwrap();
+            kernel.attach_underlay("u0").unwrap();
+            kernel
+        };
+        let kernel = Some(Arc::new(namespace.within(load)));
+        Self::start_with(namespace, tables, address, workers, kernel)
+    }
+
+    pub fn kernel(&self) -> &Kernel {
+        self.kernel.as_ref().unwrap()
+    }
+
+    fn start_with(
+        namespace: &Namespace,
+        tables: &Tables,
+        vtep: IpAddr,
+        workers: usize,
+        kernel: Option<Arc<Kernel>>,
+    ) -> Self {
         let config = Arc::new(tables.config().clone());
         let options = DatapathOptions {
             vtep: Vtep {
@@ -373,12 +414,14 @@ impl Host {
             workers,
             limits: Limits::default(),
             seed: 1,
+            kernel: kernel.clone(),
         };
         let start = || Datapath::start(&options, Arc::clone(&config));
         Self {
             datapath: namespace.within(start).unwrap(),
             config,
             devices: vec![],
+            kernel,
         }
     }
 
@@ -394,6 +437,57 @@ impl Host {
         self.datapath.attach(port.index, port.mac, &device).unwrap();
         device.up().unwrap();
         self.devices.push(device);
+    }
+}
+
+impl Host {
+    /// Joins the workload's namespace with a veth, and a TAP beside it.
+    pub fn plug_kernel(&mut self, eni: &Eni, here: &Namespace, workload: &Namespace) {
+        let port = self.config.port_of(eni.id()).unwrap();
+        let (veth, tap) = (format!("wv{}", eni.last), format!("wt{}", eni.last));
+        let (mac, mtu) = (eni.mac(), port.mtu.get());
+        here.ip(&format!(
+            "link add {veth} mtu {mtu} type veth peer name eth0 mtu {mtu} address {mac} netns {}",
+            workload.thread()
+        ));
+        let mut spec = DeviceSpec::new(port, Path::new("/"));
+        (spec.ipv4, spec.ipv6) = (vec![], vec![]);
+        spec.place = Place {
+            netns: here.path().to_owned(),
+            device: tap.parse().unwrap(),
+        };
+        let device = Device::open(&spec).unwrap();
+        for device in [&veth, &tap] {
+            here.within(|| {
+                let path = format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6");
+                std::fs::write(path, "1").unwrap();
+            });
+            here.ip(&format!("link set {device} up"));
+        }
+        for setting in [
+            format!("addr add {}/24 dev eth0", eni.ipv4()),
+            format!("addr add {}/64 dev eth0 nodad", eni.ipv6()),
+            "link set eth0 up".to_owned(),
+            format!("route add default via {}", port.subnet.router4()),
+            "route add default via fe80::857:45ff:fe46:5401 dev eth0".to_owned(),
+        ] {
+            workload.ip(&setting);
+        }
+        let wires = Wires {
+            veth: &veth,
+            tap: &tap,
+        };
+        here.within(|| self.kernel().attach_port(port.index, &wires).unwrap());
+        self.datapath.attach(port.index, port.mac, &device).unwrap();
+        self.devices.push(device);
+    }
+}
+
+pub fn until(condition: impl Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !condition() {
+        assert!(started.elapsed().as_secs() < 10, "it never came true");
+        std::thread::yield_now();
     }
 }
 

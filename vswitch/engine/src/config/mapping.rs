@@ -18,6 +18,11 @@ use crate::hash::Map;
 pub struct HostSlot(pub(crate) u32);
 
 impl HostSlot {
+    /// Its number, from 0 on; no host has one of the highest.
+    pub const fn index(self) -> u32 {
+        self.0
+    }
+
     /// This host itself.
     pub(crate) const OWN: Self = Self(0);
     /// No host in particular: any edge. Slots count from zero, and never so far.

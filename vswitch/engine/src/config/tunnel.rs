@@ -65,6 +65,11 @@ impl Tunnels {
         self.zones.get(host.0 as usize)?.as_ref()
     }
 
+    /// The VTEP of every slot that was given out, in order.
+    pub fn slots(&self) -> impl Iterator<Item = Option<IpAddr>> + '_ {
+        self.vteps.iter().copied()
+    }
+
     /// The host behind an underlay address.
     pub fn host(&self, vtep: IpAddr) -> Option<HostSlot> {
         self.by_vtep.get(&vtep).copied()

@@ -19,6 +19,11 @@ impl Tick {
         self.0.wrapping_sub(earlier.0)
     }
 
+    /// Its beginning, while the clock's high bits are none.
+    pub(crate) const fn begin(self) -> Now {
+        Now((self.0 as u64) << 20)
+    }
+
     /// Nanoseconds since `earlier`.
     pub(crate) const fn nanoseconds_since(self, earlier: Self) -> u64 {
         (self.since(earlier) as u64) << 20

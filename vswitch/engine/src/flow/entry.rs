@@ -343,6 +343,30 @@ impl Flow {
         Step::Same
     }
 
+    /// Packets of it passed elsewhere, the last one then.
+    pub(crate) fn credit(&mut self, direction: Direction, (packets, bytes): (u64, u64), seen: Now) {
+        let tally = match direction {
+            Direction::Egress => &mut self.egress,
+            Direction::Ingress => &mut self.ingress,
+        };
+        tally.packets += packets;
+        tally.bytes += bytes;
+        let seen = Tick::of(seen);
+        if seen.since(self.seen) < 1 << 31 {
+            self.seen = seen;
+        }
+    }
+
+    /// When its last packet passed, to a millisecond.
+    pub(crate) fn seen(&self) -> Now {
+        self.seen.begin()
+    }
+
+    /// Whether it isn't over.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.tcp != TcpState::Closed
+    }
+
     fn settle(&mut self) -> Step {
         let conversation = self.flags.has(Flags::REPLIED) && !self.tcp.is_opening();
         let newly = conversation && !self.flags.has(Flags::SETTLED);

@@ -11,6 +11,7 @@ use weft_model::IdleTimeouts;
 use super::{
     class::{Tick, Timers},
     entry::{Flags, Flow, Opening, Step},
+    exports::Exports,
     key::FlowKey,
     marks::{Marks, Piece},
     translation::Translations,
@@ -110,6 +111,8 @@ pub(crate) struct FlowTable {
     /// Those of ports that have their own, and what they were made from.
     own_timers: Map<PortIndex, Timers>,
     timeouts: Arc<Map<PortIndex, IdleTimeouts>>,
+    /// What is carried on elsewhere of them.
+    pub(crate) exports: Exports<FlowKey>,
     /// Where the next sweep goes on.
     hand: usize,
     pub(crate) counters: FlowCounters,
@@ -139,6 +142,7 @@ impl FlowTable {
             timers: Timers::new(&limits.timeouts),
             own_timers: Map::default(),
             timeouts: Arc::default(),
+            exports: Exports::default(),
             hand: 0,
             counters: FlowCounters::default(),
         }
@@ -321,6 +325,7 @@ impl FlowTable {
         if step != Step::Same {
             self.advance(at, step, direction, tcp_flags);
         }
+        self.exports.touch(at, direction);
     }
 
     /// A packet changed how far the flow got.
@@ -333,8 +338,38 @@ impl FlowTable {
         tcp_flags: Option<u8>,
     ) {
         self.marks.note(at, direction, tcp_flags);
+        self.change(at);
         if step == Step::Settled {
             self.unlink(at);
+        }
+    }
+
+    /// Something about the flow is otherwise than what was compiled of it.
+    pub(crate) fn change(&mut self, at: usize) {
+        self.exports.change(at, crate::config::Direction::Egress);
+        self.exports.change(at, crate::config::Direction::Ingress);
+    }
+
+    /// Nanoseconds that the flow may be idle.
+    pub(crate) fn limit_of(&self, at: usize) -> u64 {
+        u64::from(
+            self.timers_of(self.flows[at].key.port())
+                .of(self.flows[at].class),
+        ) << 20
+    }
+
+    /// What passed of the flow elsewhere, if it is still the one with this key.
+    pub(crate) fn credit(
+        &mut self,
+        at: usize,
+        (key, direction): (&FlowKey, crate::config::Direction),
+        (packets, bytes): (u64, u64),
+        seen: Now,
+    ) {
+        let flow = self.flows.get_mut(at);
+        let flow = flow.filter(|flow| flow.key == *key && !flow.flags.has(Flags::FREE));
+        if let Some(flow) = flow {
+            flow.credit(direction, (packets, bytes), seen);
         }
     }
 
@@ -394,6 +429,7 @@ impl FlowTable {
         let hash = self.hash(&key);
         let outside = self.outside(at).copied();
         self.marks.end(at, &self.flows[at], outside);
+        self.exports.end(at, key);
         self.forget(Slot::own(hash, at));
         self.unbind(at);
         self.unlink(at);
@@ -422,7 +458,11 @@ impl FlowTable {
             if flow.flags.has(Flags::FREE) {
                 continue;
             }
-            if self.is_idle(now, self.hand) || !is_live(flow.key.port()) {
+            let is_live = is_live(flow.key.port());
+            if is_live && self.is_idle(now, self.hand) && self.exports.holds(self.hand) {
+                // What passed elsewhere tells whether it is; the next round ends it.
+                self.exports.end(self.hand, flow.key);
+            } else if self.is_idle(now, self.hand) || !is_live {
                 self.remove(self.hand);
             }
         }

@@ -357,6 +357,7 @@ impl Core {
             self.flows.set_idle(at, idle);
         }
         let way = plan.way;
+        self.flows.exports.change(at, OUT);
         let flow = self.flows.get_mut(at);
         let hides_client = if stays {
             flow.hides_client()

@@ -470,6 +470,7 @@ impl Core {
     }
 
     pub(super) fn accept(&mut self, packet: &Packet<'_>, at: usize, host: HostSlot, length: usize) {
+        self.flows.exports.change(at, IN);
         let flow = self.flows.get_mut(at);
         flow.set_origin(host, packet.headers.src);
         flow.ingress_generation = packet.generation();

@@ -23,6 +23,7 @@ impl Core {
         at: usize,
         direction: Direction,
     ) -> Result<Option<usize>, Drop> {
+        self.flows.change(at);
         let flow = self.flows.get(at);
         let stale = flow.generation(direction) != packet.generation();
         let another = flow.peer != packet.peer_holder(direction);
