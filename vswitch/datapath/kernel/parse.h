@@ -84,7 +84,9 @@ INLINE int read4(struct packet *skb, u32 at, struct key4 *key, struct facts *fac
 	if ((void *)(ip + 1) + sizeof(struct udp) > end(skb))
 		return 0;
 	facts->length = be16(ip->length);
-	if ((ip->version_length != 0x45 && fault != OPTIONS_MISSED) || ip->fragment & be16(0x3fff) || facts->length != skb->len - at)
+	if (ip->version_length != 0x45 || facts->length != skb->len - at)
+		return 0;
+	if (ip->fragment & be16(0x3fff) && fault != PIECES_MISSED)
 		return 0;
 	facts->ttl = ip->ttl;
 	key->source = ip->source;

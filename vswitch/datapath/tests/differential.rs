@@ -71,7 +71,7 @@ struct Connection {
 }
 
 /// What a packet of it is like.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Shape {
     reply: bool,
     flags: u8,
@@ -254,6 +254,9 @@ impl Rig {
         let out = ran.carried(&frame);
         if out {
             check_out(here.vtep, &verdict, &bytes, &ran)?;
+        }
+        if out && connection.tcp && shape.flags & 0x07 != 0 {
+            return Err(format!("the engine never saw {shape:?}"));
         }
         let Verdict::Encapsulate(encap) = verdict else {
             return Ok((out, false));

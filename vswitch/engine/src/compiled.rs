@@ -190,6 +190,9 @@ impl Core {
     }
 
     fn way_out(&self, view: &PortView<'_>, flow: &Flow) -> Option<CompiledWay> {
+        if flow.hides_client() {
+            return None;
+        }
         let entropy = self.flows.hash(&flow.key);
         let tunnel = |host, vni| CompiledNext::Tunnel { host, vni, entropy };
         let next = match flow.next() {

@@ -207,7 +207,7 @@ impl Carrier {
                 routed,
             } => {
                 flow.other = mac.octets();
-                flow.flags = u8::from(hop) * HOP | u8::from(routed) * ROUTED;
+                flow.flags = (u8::from(hop) * HOP) | (u8::from(routed) * ROUTED);
                 match next {
                     CompiledNext::Local(port) => {
                         flow.verdict = TO_LOCAL;

@@ -30,8 +30,8 @@ pub enum Fault {
     FlagsMissed,
     /// What is larger than the MTU goes on.
     MtuMissed,
-    /// Options are taken for the next header.
-    OptionsMissed,
+    /// A fragment is taken for a whole packet.
+    PiecesMissed,
     /// The router's MAC isn't shown.
     RouterMissed,
     /// The outer length is one short.
@@ -46,7 +46,7 @@ impl Fault {
         Self::MacMissed,
         Self::FlagsMissed,
         Self::MtuMissed,
-        Self::OptionsMissed,
+        Self::PiecesMissed,
         Self::RouterMissed,
         Self::LengthMissed,
     ];
