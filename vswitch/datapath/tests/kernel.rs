@@ -11,7 +11,10 @@ use std::{
 };
 
 use support::{Eni, Host, Namespace, address, cable, tables, with_namespaces};
-use weft_datapath::kernel::{KernelCounters, probe};
+use weft_datapath::{
+    Vtep, WatchFilter,
+    kernel::{Kernel, KernelCounters, KernelOptions, Wires, probe},
+};
 use weft_engine::Config;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -234,5 +237,79 @@ fn what_passes_in_the_kernel_is_counted_at_the_port_and_at_its_connection() {
                     .iter()
                     .any(|flow| both(flow.egress.bytes, flow.ingress.bytes))
         });
+    });
+}
+
+#[test]
+fn while_somebody_looks_every_packet_goes_through_the_engine() {
+    let name = "while_somebody_looks_every_packet_goes_through_the_engine";
+    with_kernel(name, || {
+        let rig = Rig::new(["192.0.2.1", "192.0.2.2"], 24, 1);
+        let address = rig.enis[1].ipv4().into();
+        rig.transfer(1, address, 1 << 20);
+        let watch = rig.hosts[0]
+            .datapath
+            .observe(&WatchFilter::default(), true)
+            .unwrap();
+        rig.hosts[0].datapath.snapshot().unwrap();
+        let before = rig.counters()[0];
+        rig.transfer(1, address, 1 << 20);
+        let after = rig.counters()[0];
+        assert_eq!((after.out, after.into), (before.out, before.into));
+        drop(watch);
+        support::until(|| {
+            rig.transfer(1, address, 1 << 18);
+            rig.counters()[0].out > after.out
+        });
+    });
+}
+
+#[test]
+fn what_a_workload_sends_goes_nowhere_once_the_datapath_is_gone() {
+    let name = "what_a_workload_sends_goes_nowhere_once_the_datapath_is_gone";
+    with_kernel(name, || {
+        let (here, workload) = (Namespace::new(), Namespace::new());
+        here.ip(&format!(
+            "link add wv type veth peer name eth0 netns {}",
+            workload.thread()
+        ));
+        here.ip("link add wt type veth peer name wx");
+        for (namespace, device, address) in [
+            (&here, "wv", "10.7.0.1/24"),
+            (&workload, "eth0", "10.7.0.2/24"),
+        ] {
+            namespace.ip(&format!("addr add {address} dev {device}"));
+            namespace.ip(&format!("link set {device} up"));
+        }
+        let host = here.within(|| UdpSocket::bind("10.7.0.1:0").unwrap());
+        host.set_read_timeout(Some(Duration::from_millis(300)))
+            .unwrap();
+        let target = host.local_addr().unwrap();
+        let sender = workload.within(|| UdpSocket::bind("10.7.0.2:0").unwrap());
+        let arrives = || {
+            sender.send_to(b"out", target).unwrap();
+            host.recv_from(&mut [0; 8]).is_ok()
+        };
+        assert!(arrives(), "a veth carries packets");
+        let options = KernelOptions {
+            vtep: Vtep {
+                address: address("10.7.0.1"),
+                port: 4789,
+            },
+            workers: 1,
+            flows: 1,
+        };
+        let wires = Wires {
+            veth: "wv",
+            tap: "wt",
+        };
+        for _ in 0..2 {
+            here.within(|| {
+                let kernel = Kernel::load(&options).unwrap();
+                let port = weft_engine::PortIndex(0);
+                kernel.attach_port(port, &wires).unwrap();
+            });
+            assert!(!arrives(), "the host's stack got what a workload sent");
+        }
     });
 }
