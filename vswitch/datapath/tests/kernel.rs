@@ -16,6 +16,7 @@ use weft_datapath::{
     kernel::{Kernel, KernelCounters, KernelOptions, Wires, probe},
 };
 use weft_engine::Config;
+use weft_model::{PortOptions, port_options::PacketRate};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -311,5 +312,26 @@ fn what_a_workload_sends_goes_nowhere_once_the_datapath_is_gone() {
             });
             assert!(!arrives(), "the host's stack got what a workload sent");
         }
+    });
+}
+
+#[test]
+fn packets_that_a_rate_limits_stay_with_the_engine() {
+    with_kernel("packets_that_a_rate_limits_stay_with_the_engine", || {
+        let rig = Rig::new(["192.0.2.1", "192.0.2.2"], 24, 1);
+        let address = rig.enis[1].ipv4().into();
+        rig.transfer(1, address, 1 << 20);
+        let mut limited = support::port(&rig.enis[0]);
+        let mut options = PortOptions::default();
+        options.limits.egress_packets = Some(PacketRate::try_from(1_000_000).unwrap());
+        limited.options = options.into();
+        rig.publish(|tables| {
+            use weft_model::state::{Delta, State};
+            tables.apply(Delta::Upsert(State::Port(limited))).unwrap();
+        });
+        let before = rig.counters()[0];
+        rig.transfer(1, address, 1 << 20);
+        let after = rig.counters()[0];
+        assert_eq!((after.out, after.into), (before.out, before.into));
     });
 }

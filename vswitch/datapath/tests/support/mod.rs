@@ -337,7 +337,7 @@ fn mapping(eni: &Eni) -> Mapping {
     }
 }
 
-fn port(eni: &Eni) -> Port {
+pub fn port(eni: &Eni) -> Port {
     Port {
         interface: eni.id(),
         vpc: vpc(),
