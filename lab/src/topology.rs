@@ -529,6 +529,16 @@ impl Topology {
         parse::topology(text).map_err(|errors| Rejected::new(file, text, errors))
     }
 
+    /// The rules of one direction in the largest security group.
+    pub fn most_rules(&self) -> usize {
+        let groups = self.vpcs.iter().flat_map(|vpc| &vpc.groups);
+        let larger = |group: &GroupSpec| {
+            let egress = group.egress.as_ref().map_or(0, Vec::len);
+            group.ingress.len().max(egress)
+        };
+        groups.map(larger).max().unwrap_or(0)
+    }
+
     /// The VPC of that name.
     pub fn vpc(&self, name: &ItemName) -> Option<&VpcSpec> {
         self.vpcs.iter().find(|v| v.name.value == *name)

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use weft_model::HostName;
+use weft_model::{HostName, ops::Quotas};
 
 use super::{
     dirs::LabDir,
@@ -205,17 +205,22 @@ fn endpoint(address: IpAddr) -> String {
 }
 
 fn controller(dir: &LabDir, stage: &Stage) -> io::Result<Spec> {
+    let mut argv = vec![
+        "controller".into(),
+        "--listen".into(),
+        endpoint(stage.gateway),
+        "--data".into(),
+        text(&dir.data()),
+        // The file says how many workloads have one.
+        "--quota".into(),
+        "elastic-addresses-per-region=5000".into(),
+    ];
+    // A file with larger groups than the quota means them.
+    if stage.rules > Quotas::default().rules_per_group {
+        argv.extend(["--quota".into(), format!("rules-per-group={}", stage.rules)]);
+    }
     Ok(Spec {
-        argv: weft(vec![
-            "controller".into(),
-            "--listen".into(),
-            endpoint(stage.gateway),
-            "--data".into(),
-            text(&dir.data()),
-            // The file says how many workloads have one.
-            "--quota".into(),
-            "elastic-addresses-per-region=5000".into(),
-        ])?,
+        argv: weft(argv)?,
         env: BTreeMap::new(),
         netns: None,
         log: dir.log("controller"),

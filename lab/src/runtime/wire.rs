@@ -53,6 +53,9 @@ pub struct Stage {
     /// Whether there is an internet, and how it learns of edges.
     #[serde(default)]
     pub internet: Option<Routing>,
+    /// Rules of one direction in the largest security group of the file.
+    #[serde(default)]
+    pub rules: usize,
 }
 
 /// What a workload's device must have before the lab is up.

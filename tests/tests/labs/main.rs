@@ -4,6 +4,7 @@
 
 mod acls;
 mod balancing;
+mod bench;
 mod changes;
 mod edges;
 mod explain;
