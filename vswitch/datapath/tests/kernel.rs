@@ -15,7 +15,7 @@ use weft_datapath::{
     Vtep, WatchFilter,
     kernel::{Kernel, KernelCounters, KernelOptions, Wires, probe},
 };
-use weft_engine::Config;
+use weft_engine::{Config, Limits};
 use weft_model::{PortOptions, port_options::PacketRate};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,6 +31,10 @@ struct Rig {
 
 impl Rig {
     fn new(vteps: [&str; 2], prefix: u8, workers: usize) -> Self {
+        Self::limited(vteps, prefix, workers, &Limits::default())
+    }
+
+    fn limited(vteps: [&str; 2], prefix: u8, workers: usize, limits: &Limits) -> Self {
         let underlay = [Namespace::new(), Namespace::new()];
         let [a, b] = vteps.map(|vtep| format!("{vtep}/{prefix}"));
         cable((&underlay[0], &a), (&underlay[1], &b), 1500);
@@ -43,7 +47,7 @@ impl Rig {
         let workloads = [Namespace::new(), Namespace::new(), Namespace::new()];
         let mut hosts = [0, 1].map(|n| {
             let tables = tables(n, &vteps, &enis, mtu(vteps[0]));
-            Host::start_kernel(&underlay[n], &tables, vteps[n], workers)
+            Host::start_kernel(&underlay[n], &tables, vteps[n], workers, limits.clone())
         });
         for (eni, workload) in enis.iter().zip(&workloads) {
             hosts[eni.host].plug_kernel(eni, &underlay[eni.host], workload);
@@ -237,6 +241,47 @@ fn what_passes_in_the_kernel_is_counted_at_the_port_and_at_its_connection() {
                 && flows
                     .iter()
                     .any(|flow| both(flow.egress.bytes, flow.ingress.bytes))
+        });
+    });
+}
+
+#[test]
+fn a_direction_that_rests_is_kept_awake_by_the_other() {
+    let name = "a_direction_that_rests_is_kept_awake_by_the_other";
+    with_kernel(name, || {
+        let mut limits = Limits::default();
+        limits.timeouts.udp_stream = 2_000_000_000;
+        let rig = Rig::limited(["192.0.2.1", "192.0.2.2"], 24, 1, &limits);
+        let server = rig.workloads[1].within(|| UdpSocket::bind((rig.enis[1].ipv4(), 0)).unwrap());
+        let client = rig.workloads[0].within(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+        client.connect(server.local_addr().unwrap()).unwrap();
+        for socket in [&server, &client] {
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        }
+        let mut room = [0; 8];
+        let mut ask = || {
+            client.send(b"ping").unwrap();
+            server.recv_from(&mut room).unwrap().1
+        };
+        // On a busy machine a round may take longer than the connection lives; then another is tried.
+        support::until_within(60, || {
+            let answer = |to| {
+                server.send_to(b"pong", to).unwrap();
+                client.recv(&mut [0; 8]).unwrap();
+            };
+            for _ in 0..5 {
+                answer(ask());
+            }
+            let began = std::time::Instant::now();
+            let mut to = ask();
+            while began.elapsed() < Duration::from_secs(3) {
+                to = ask();
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let before = rig.counters()[1];
+            answer(to);
+            let after = rig.counters()[1];
+            after.out > before.out && after.upcalls_out == before.upcalls_out
         });
     });
 }
