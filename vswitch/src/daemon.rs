@@ -132,6 +132,7 @@ fn start(options: &Options) -> Result<Arc<Host>, Error> {
         limits: Limits::default(),
         seed: random()?,
         kernel: None,
+        busy_poll: options.busy_poll,
     };
     if let Some(uplink) = &options.uplink {
         holdings.deny_outside(networks_beside(uplink.as_str()).map_err(Error::Uplink)?);

@@ -45,6 +45,12 @@ pub struct Options {
     #[arg(long, value_name = "N", value_parser = workers)]
     pub workers: Option<usize>,
 
+    /// Percent of a core that each worker may spend looking for the next packet before it sleeps;
+    /// without traffic it sleeps at once
+    #[arg(long, value_name = "PERCENT", default_value_t = 50,
+          value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub busy_poll: u8,
+
     /// The underlay's MTU in bytes; `auto` takes that of the VTEP's device
     #[arg(long, value_name = "auto|N", default_value = "auto")]
     pub underlay_mtu: UnderlayMtu,
@@ -173,6 +179,7 @@ mod tests {
             (&["10.0.0.9:7400"][..], "--controller"),
             (&["http://c:1", "--workers", "0"], "--workers"),
             (&["http://c:1", "--workers", "65"], "--workers"),
+            (&["http://c:1", "--busy-poll", "101"], "--busy-poll"),
             (&["http://c:1", "--underlay-mtu", "1000"], "--underlay-mtu"),
         ] {
             let error = parse(more).unwrap_err().to_string();

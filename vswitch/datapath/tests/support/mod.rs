@@ -416,6 +416,7 @@ impl Host {
             limits,
             seed: 1,
             kernel: kernel.clone(),
+            busy_poll: 50,
         };
         let start = || Datapath::start(&options, Arc::clone(&config));
         Self {
