@@ -6,9 +6,13 @@ use clap::Args;
 use tonic::transport::Uri;
 use weft_datapath::MAX_WORKERS;
 use weft_model::{DeviceName, HostName, Mtu};
+use weft_telemetry::TelemetryOptions;
 
 /// Workers without `--workers`: more than this share one host's memory bandwidth anyway.
 const DEFAULT_WORKERS: usize = 8;
+
+/// Interfaces on the page of metrics: five series each are some megabytes a scrape.
+const MOST_INTERFACES: usize = 10_000;
 
 /// How the vswitch runs.
 #[derive(Debug, Clone, Args)]
@@ -68,9 +72,13 @@ pub struct Options {
     #[arg(long)]
     pub remove_ports_on_exit: bool,
 
-    /// What to log: a level, or levels by module as weft=debug,h2=warn
-    #[arg(long, value_name = "FILTER", env = "WEFT_LOG", default_value = "info")]
-    pub log: String,
+    /// Interfaces whose packets are counted one by one on the page of metrics, at most 10000
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = interfaces)]
+    pub metrics_interfaces: usize,
+
+    /// How it is watched
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
 }
 
 impl Options {
@@ -140,6 +148,13 @@ fn workers(text: &str) -> Result<usize, String> {
     }
 }
 
+fn interfaces(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count <= MOST_INTERFACES => Ok(count),
+        _ => Err(format!("a number up to {MOST_INTERFACES} is wanted")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -180,6 +195,10 @@ mod tests {
             (&["http://c:1", "--workers", "0"], "--workers"),
             (&["http://c:1", "--workers", "65"], "--workers"),
             (&["http://c:1", "--busy-poll", "101"], "--busy-poll"),
+            (
+                &["http://c:1", "--metrics-interfaces", "10001"],
+                "--metrics-interfaces",
+            ),
             (&["http://c:1", "--underlay-mtu", "1000"], "--underlay-mtu"),
         ] {
             let error = parse(more).unwrap_err().to_string();

@@ -268,6 +268,7 @@ impl Job<'_> {
             workloads: workloads.collect(),
             internet: self.topology.internet.as_ref().map(|i| i.routing),
             rules: self.topology.most_rules(),
+            metrics: self.topology.metrics,
         })
     }
 

@@ -15,6 +15,7 @@ mod hidden;
 mod leaks;
 mod lessons;
 mod lifecycle;
+mod metrics;
 mod mirrors;
 mod nat;
 mod peerings;
