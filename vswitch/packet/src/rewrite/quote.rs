@@ -76,6 +76,10 @@ impl Quoted<'_> {
             return;
         }
         self.adjust(at, old, new);
+        // That would say that there is none.
+        if udp && u16_at(self.frame, at) == Some(0) {
+            self.put(at, &[0xff; 2]);
+        }
     }
 
     /// A checksum of the quoted packet after what it covers changed.

@@ -128,6 +128,24 @@ fn a_quoted_packet_is_rewritten_with_every_checksum_around_it() {
 }
 
 #[test]
+fn a_quoted_udp_checksum_never_becomes_none() {
+    let new = ("203.0.113.9".parse().unwrap(), 4242);
+    // Among all words one makes every sum.
+    for word in 0..=u16::MAX {
+        let sent = samples::udp(true, &word.to_be_bytes());
+        let (whole, to) = (samples::parse(&sent), samples::ip(&sent).dst);
+        let mut error = Vec::new();
+        let kind = crate::build::IcmpError::PortUnreachable;
+        crate::build::icmp_error(&mut error, &sent, &whole, Mac::ROUTER, to, kind);
+        let ip = samples::ip(&error);
+        let quote = crate::icmp::embedded(&error, &ip).unwrap();
+        quoted(&mut error, &ip, &quote, End::Source, new);
+        assert_ne!(error[quote.l4 + 6..quote.l4 + 8], [0, 0], "{word}");
+        assert!(checksum::verify_l4(&error, &ip));
+    }
+}
+
+#[test]
 fn an_address_of_the_other_family_changes_nothing() {
     let frame = samples::tcp(true, b"", false);
     let ip = samples::ip(&frame);
