@@ -94,6 +94,8 @@ impl Flags {
     pub(crate) const BLOCKED: u8 = 1 << 4;
     /// On the wire it has another key: the table knows which.
     pub(crate) const TRANSLATED: u8 = 1 << 5;
+    /// Its target sees a load balancer in its client's place.
+    pub(crate) const HIDDEN: u8 = 1 << 6;
     /// The entry is free.
     pub(crate) const FREE: u8 = 1 << 7;
 
@@ -249,7 +251,7 @@ impl Flow {
         let fresh = Self::open(now, opening);
         // Where it stands among the unsettled is the table's to change; the way stays as resolved.
         let mut flags = fresh.flags;
-        for kept in [Flags::SETTLED, Flags::TRANSLATED] {
+        for kept in [Flags::SETTLED, Flags::TRANSLATED, Flags::HIDDEN] {
             flags.set(kept, self.flags.has(kept));
         }
         let untracked = flags.has(Flags::UNTRACKED) && !flags.has(Flags::TRANSLATED);

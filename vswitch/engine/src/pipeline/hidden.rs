@@ -30,7 +30,7 @@ use crate::{
     balance::maglev::mix,
     config::{Direction, HostSlot, PortView, VpcConfig, balancers},
     drop::{Drop, DropObject, DropReason},
-    flow::{FlowKey, Hop, is_opening},
+    flow::{Flags, FlowKey, Hop, is_opening},
     frame::Frame,
     port::PortIndex,
     time::Now,
@@ -189,7 +189,7 @@ impl Core {
     pub(super) fn hidden_client(&self, packet: &Packet<'_>, at: usize) -> Option<FlowKey> {
         let outside = self.flows.outside(at)?;
         let flow = self.flows.get(at);
-        let hides = flow.began() == IN && flow.key.remote() != outside.remote();
+        let hides = flow.flags.has(Flags::HIDDEN);
         let behind = packet.view.vpc.balancers.at(flow.key.remote());
         (hides && behind.is_some()).then_some(*outside)
     }
@@ -253,6 +253,7 @@ impl Core {
             self.flows.remove(at);
             return Err(refused(packet, full));
         }
+        self.flows.get_mut(at).flags.set(Flags::HIDDEN, true);
         self.accept(packet, at, host, length);
         Ok(at)
     }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::{Direction, HostSlot, balancers::listener},
     drop::{Drop, DropObject, DropReason},
-    flow::{FlowKey, is_opening},
+    flow::{Flags, FlowKey, is_opening},
     frame::Frame,
     port::PortIndex,
 };
@@ -184,6 +184,8 @@ impl Core {
         }
         let idle = idle(asked.listener, packet.wire.protocol);
         self.flows.set_idle(at, idle);
+        let flow = self.flows.get_mut(at);
+        flow.flags.set(Flags::HIDDEN, packet.hidden);
         self.accept(packet, at, host, length);
         Ok(())
     }

@@ -192,6 +192,20 @@ fn a_target_sees_the_client_and_the_client_sees_the_balancer() {
 }
 
 #[test]
+fn a_target_that_begins_anew_is_the_balancer_to_its_client_however_often() {
+    for family in Family::BOTH {
+        let mut world = World::new();
+        let fate = world.tcp(family, 1000, Seg::SYN);
+        let target = world.target(&fate);
+        for _ in 0..3 {
+            let fate = world.answer(target, family, 1000, Seg::SYN);
+            let (src, ..) = ends(fate.at(&world.client)[0]);
+            assert_eq!(src, balancer(family));
+        }
+    }
+}
+
+#[test]
 fn connections_spread_over_the_targets_and_stay_with_theirs() {
     let mut world = World::new();
     let before: Vec<usize> = (1000..1300)
