@@ -11,10 +11,10 @@ use weft_engine::{
 };
 use weft_model::{
     BalancerId, Carried, Health, HealthCheck, IdleTimeout, InternetGatewayId, ListenerId, Mac,
-    Probe, RouteTarget, TargetGroupId, Vni, Weight,
+    Probe, RouteTableId, RouteTarget, TargetGroupId, Vni, Weight,
     state::{
-        BalancerAddress, BalancerState, Delta, Edge, Front, FrontHost, ListenerState, Served,
-        State, TargetGroupState, TargetState,
+        BalancerAddress, BalancerState, Delta, Edge, Front, FrontHost, ListenerState, RouteState,
+        RouteTableState, Served, State, SubnetState, TargetGroupState, TargetState,
     },
 };
 use weft_packet::{
@@ -105,6 +105,27 @@ impl World {
         self.net
             .everywhere(&Delta::Upsert(State::TargetGroup(state)));
         self.tell_edges();
+    }
+
+    /// What is in the second subnet has no way out of the VPC.
+    fn close_off_the_second_subnet(&mut self) {
+        let table = RouteTableId::from_bits(99);
+        let locals = self.tenant.blocks().map(|block| RouteState {
+            destination: block.parse().unwrap(),
+            target: RouteTarget::Local,
+        });
+        let state = RouteTableState {
+            id: table,
+            vpc: self.tenant.vpc,
+            routes: locals.to_vec(),
+        };
+        self.net
+            .everywhere(&Delta::Upsert(State::RouteTable(state)));
+        let subnet = SubnetState {
+            route_table: table,
+            ..self.net.subnet_state(self.tenant, 2)
+        };
+        self.net.everywhere(&Delta::Upsert(State::Subnet(subnet)));
     }
 
     fn tell_edges(&mut self) {
@@ -446,6 +467,31 @@ fn an_error_from_the_internet_about_an_answer_reaches_the_target_and_speaks_of_i
         let quote = icmp::embedded(frame, &ip).unwrap();
         assert_eq!((quote.src, quote.ports.0), (own.ipv4().into(), SERVED));
         assert_eq!((quote.dst, quote.ports.1), (client(Family::V4), port));
+    }
+}
+
+#[test]
+fn a_target_that_never_answered_says_its_error_whatever_its_own_routes() {
+    for family in Family::BOTH {
+        let mut world = World::new();
+        world.close_off_the_second_subnet();
+        for port in 5000..5020 {
+            let asked = World::way(family).udp((port, LISTENED), b"x");
+            let fate = world.net.from_outside(EDGES[0], asked);
+            let target = world.targets[world.target(&fate)].clone();
+            let about = fate.at(&target)[0].to_vec();
+            let way = world.net.way_out(&target, client(family));
+            let fate = world.net.send(&target, way.unreachable(&about));
+            let [error] = fate.outside.as_slice() else {
+                panic!("it went nowhere: {fate:?}");
+            };
+            let Body::Ip(ip) = Headers::parse(error).unwrap().body else {
+                panic!("no IP");
+            };
+            let quote = icmp::embedded(error, &ip).unwrap();
+            assert_eq!((ip.src, ip.dst), (public(family), client(family)));
+            assert_eq!((quote.dst, quote.ports.1), (public(family), LISTENED));
+        }
     }
 }
 
