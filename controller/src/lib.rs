@@ -6,7 +6,6 @@ pub mod aws;
 pub mod core;
 mod drains;
 mod metering;
-mod metrics;
 mod north;
 pub mod options;
 mod server;

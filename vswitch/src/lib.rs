@@ -12,7 +12,6 @@ mod holdings;
 mod host;
 mod inspect;
 mod lock;
-mod metrics;
 mod mirrors;
 mod options;
 mod ports;

@@ -4,18 +4,16 @@
 use std::{
     hash::{BuildHasher as _, RandomState},
     sync::{Arc, PoisonError, RwLock, mpsc::Receiver},
-    time::Instant,
 };
 
 use tokio::sync::oneshot;
-use tracing::Span;
 use weft_model::{
     Change, Revision,
     ops::{Settings, lease},
 };
 use weft_store::{Receipt, Store, StoreError, Txn};
 
-use super::{Downstream, Request, View, Work, WriteError, stats::Stats};
+use super::{Downstream, Request, View, Work, WriteError};
 
 /// Writes in one commit at most: enough to share a flush, few enough to keep the first from
 /// waiting for the last.
@@ -26,8 +24,6 @@ pub(super) struct Write {
     pub(super) request: Option<Request>,
     pub(super) work: Box<dyn Work>,
     pub(super) reply: Reply,
-    /// The call that it is part of, for traces.
-    pub(super) caller: Span,
 }
 
 type Outcome = Result<Vec<u8>, WriteError>;
@@ -50,7 +46,6 @@ pub(super) struct Writer {
     settings: Settings,
     downstream: Arc<dyn Downstream>,
     entropy: Box<dyn FnMut() -> u64 + Send>,
-    stats: Arc<Stats>,
 }
 
 /// Writes worked out but not committed. No answer goes out before the commit: even a refusal may
@@ -59,8 +54,6 @@ pub(super) struct Writer {
 struct Group {
     txns: Vec<Txn>,
     outcomes: Vec<(Reply, Outcome)>,
-    /// Whose writes they are.
-    callers: Vec<Span>,
 }
 
 impl Writer {
@@ -83,14 +76,7 @@ impl Writer {
             settings,
             downstream,
             entropy: Box::new(entropy()),
-            stats: Arc::default(),
         }
-    }
-
-    /// Counting there.
-    pub(super) fn with_stats(mut self, stats: Arc<Stats>) -> Self {
-        self.stats = stats;
-        self
     }
 
     /// Works until the queue closes.
@@ -104,10 +90,7 @@ impl Writer {
             let mut close = false;
             for message in &mut messages {
                 match message {
-                    Message::Write(write) => {
-                        self.stats.taken();
-                        self.stage(write, &mut group)?;
-                    }
+                    Message::Write(write) => self.stage(write, &mut group)?,
                     Message::Close => {
                         close = true;
                         break;
@@ -128,16 +111,10 @@ impl Writer {
             // The caller has gone, and nobody has been told that anything happened.
             return Ok(());
         }
-        let _inside = tracing::info_span!(parent: &write.caller, "stage").entered();
-        let (outcome, count) = match self.answered(write.request.as_ref(), group)? {
-            Some(outcome) => (outcome, &self.stats.repeated),
-            None => match self.carry_out(write.request, write.work, group) {
-                Ok(answer) => (Ok(answer), &self.stats.committed),
-                Err(error) => (Err(error), &self.stats.refused),
-            },
+        let outcome = match self.answered(write.request.as_ref(), group)? {
+            Some(outcome) => outcome,
+            None => self.carry_out(write.request, write.work, group),
         };
-        Stats::add(count);
-        group.callers.push(write.caller);
         group.outcomes.push((write.reply, outcome));
         Ok(())
     }
@@ -192,14 +169,10 @@ impl Writer {
 
     fn commit(&self, group: Group) -> Result<(), StoreError> {
         let changes: Vec<_> = group.txns.iter().map(|txn| txn.changes.clone()).collect();
-        let _inside = group.span().entered();
         let revisions = if group.txns.is_empty() {
             Vec::new()
         } else {
-            let began = Instant::now();
-            let revisions = self.store.commit(group.txns)?;
-            self.stats.commit.observe(began.elapsed().as_secs_f64());
-            revisions
+            self.store.commit(group.txns)?
         };
         debug_assert!(
             revisions
@@ -222,22 +195,7 @@ impl Writer {
         view.cloud.apply(changes);
         view.revision = revision;
         drop(view);
-        let _inside = tracing::info_span!("plan", %revision, changes = changes.len()).entered();
-        let began = Instant::now();
         self.downstream.commit(revision, changes);
-        self.stats.plan.observe(began.elapsed().as_secs_f64());
-    }
-}
-
-impl Group {
-    /// The span of its commit: part of the first write's trace, and linked to the others'.
-    fn span(&self) -> Span {
-        let first = self.callers.first().and_then(Span::id);
-        let span = tracing::info_span!(parent: first, "commit", writes = self.txns.len());
-        for caller in self.callers.iter().skip(1) {
-            span.follows_from(caller.id());
-        }
-        span
     }
 }
 

@@ -10,7 +10,6 @@ mod methods;
 mod operations;
 mod page;
 mod service;
-mod stats;
 mod status;
 
 use std::{marker::PhantomData, sync::Arc};
@@ -20,7 +19,7 @@ use weft_model::{HostName, TargetGroupId};
 use weft_planner::TargetReport;
 use weft_proto::v1 as wire;
 
-pub(crate) use self::{call::CallLayer, stats::CallStats};
+pub(crate) use self::call::CallLayer;
 use self::{
     explain::Explain,
     kinds::{

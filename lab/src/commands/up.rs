@@ -267,8 +267,6 @@ impl Job<'_> {
             hosts,
             workloads: workloads.collect(),
             internet: self.topology.internet.as_ref().map(|i| i.routing),
-            rules: self.topology.most_rules(),
-            metrics: self.topology.metrics,
         })
     }
 
@@ -365,7 +363,6 @@ fn both(wanted: &Stage, old: Option<&Stage>) -> Stage {
     let Some(old) = old else {
         return stage;
     };
-    stage.rules = wanted.rules.max(old.rules);
     let hosts = old.hosts.iter().cloned();
     stage
         .hosts

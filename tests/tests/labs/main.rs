@@ -4,7 +4,6 @@
 
 mod acls;
 mod balancing;
-mod bench;
 mod changes;
 mod edges;
 mod explain;
@@ -15,7 +14,6 @@ mod hidden;
 mod leaks;
 mod lessons;
 mod lifecycle;
-mod metrics;
 mod mirrors;
 mod nat;
 mod peerings;

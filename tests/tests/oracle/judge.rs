@@ -4,10 +4,13 @@
 pub(crate) mod balance;
 pub(crate) mod bytes;
 pub(crate) mod checks;
+pub(crate) mod choices;
 pub(crate) mod connection;
+pub(crate) mod fronts;
 mod known;
 mod nat;
 pub(crate) mod outside;
+mod picked;
 pub(crate) mod policy;
 pub(crate) mod transit;
 mod translate;
@@ -25,7 +28,9 @@ use self::{
     balance::balancer_at,
     bytes::Expected,
     checks::{ask_router, check_sender, crossing, is_router},
+    choices::Choices,
     connection::{Connection, Ends, Mask, Name},
+    fronts::{Visits, front_at},
     policy::{Direction, Traffic, allows, check_acl, holder, is_untracked, way},
 };
 use crate::underlay::MTU;
@@ -76,8 +81,17 @@ pub(crate) enum Next {
     Nat(Box<NatGateway>),
 }
 
+impl Way {
+    const OUTWARD: Self = Self {
+        to: Next::Internet,
+        routed: true,
+        mask: None,
+        idle: None,
+    };
+}
+
 impl Next {
-    fn mac(&self) -> Mac {
+    pub(crate) fn mac(&self) -> Mac {
         match self {
             Self::Interface(interface) => interface.mac,
             Self::Internet | Self::Nat(_) => Mac::EDGE,
@@ -132,10 +146,10 @@ pub(crate) struct Judge {
     pub(crate) lost: BTreeSet<HostName>,
     /// What checks said of targets; of others nothing is known.
     pub(crate) health: BTreeMap<TargetKey, bool>,
+    /// What came from the internet to load balancers.
+    visits: Visits,
     /// Which of what may happen does, where the engine is free to choose.
-    pub(crate) choice: usize,
-    /// How many such choices the last packet had.
-    pub(crate) choices: usize,
+    pub(crate) choices: Choices,
     /// What was seen to cross the underlay first, and to whom: the port that a gateway gave.
     pub(crate) seen: Option<(IpAddr, Vec<u8>)>,
     /// Of every host.
@@ -244,7 +258,10 @@ impl Judge {
     /// Whether something ends so near to this instant that clocks may differ about it.
     pub(crate) fn is_on_edge(&self, now: u64) -> bool {
         let near = |end: u64| end.abs_diff(now) < SECOND / 100;
-        self.connections.iter().any(|c| near(c.ends())) || self.firsts.iter().any(|f| near(f.1))
+        let connections = self.connections.iter().map(Connection::ends);
+        let firsts = self.firsts.iter().map(|first| first.1);
+        let mut ends = connections.chain(firsts).chain(self.visits.ends());
+        ends.any(near)
     }
 
     /// The workload behind the interface sends a frame, and it goes all its way.
@@ -255,7 +272,6 @@ impl Judge {
         from: InterfaceId,
         frame: &[u8],
     ) -> Outcome {
-        self.choices = 1;
         let mut outcome = Outcome::default();
         let at = cloud.interface(from).unwrap();
         match self.departure(cloud, now, at, frame, &mut outcome) {
@@ -269,6 +285,7 @@ impl Judge {
     fn forget(&mut self, now: u64) {
         self.connections.retain(|c| c.ends() > now);
         self.firsts.retain(|(_, until, _)| *until > now);
+        self.visits.forget(now);
     }
 }
 
@@ -398,15 +415,13 @@ impl Judge {
             && let Some(connection) = self.related(case)
             && let Some(mask) = connection.mask
         {
-            let masked = Some((connection.name, mask));
-            let way = way(cloud, at, (ip.src, mask.remote.0))?;
-            return Ok(Way {
-                mask: masked,
-                ..way
-            });
+            return masked_way(cloud, at, (connection.name, mask), ip.src);
         }
-        match balancer_at(cloud, at, ip.dst) {
-            Some(balancer) => self.balance(case, judged, &balancer),
+        if let Some(balancer) = balancer_at(cloud, at, ip.dst) {
+            return self.balance(case, judged, &balancer);
+        }
+        match self.picked(cloud, judged) {
+            Some(way) => Ok(way),
             None => way(cloud, at, (ip.src, ip.dst)),
         }
     }
@@ -422,9 +437,7 @@ impl Judge {
         };
         let mask = self.find(&name).and_then(|connection| connection.mask);
         let mask = mask.ok_or_else(|| Refusal::bare("fragment_orphan"))?;
-        let way = way(case.cloud, case.at, (case.ip.src, mask.remote.0))?;
-        let mask = Some((name, mask));
-        Ok(Way { mask, ..way })
+        masked_way(case.cloud, case.at, (name, mask), case.ip.src)
     }
 
     /// Two connections of an interface never look the same on the wire.
@@ -447,6 +460,20 @@ impl Judge {
             connection.tracked = true;
         }
     }
+}
+
+/// Where what is of a connection goes that looks otherwise on the wire.
+fn masked_way(cloud: &Cloud, at: &Interface, masked: Masked, src: IpAddr) -> Result<Way, Refusal> {
+    let (_, mask) = masked;
+    let way = match front_at(cloud, mask.local.0) {
+        // Whatever the target's own routes are.
+        Some(_) => Way::OUTWARD,
+        None => way(cloud, at, (src, mask.remote.0))?,
+    };
+    Ok(Way {
+        mask: Some(masked),
+        ..way
+    })
 }
 
 /// The ACL at the way out of the subnet: of what stands behind a balancer.
@@ -472,6 +499,15 @@ fn check_entry(case: &Case<'_>) -> Result<(), Refusal> {
     let subnet = case.cloud.subnet(case.at.subnet).unwrap();
     let traffic = Traffic::of(case.ip);
     check_acl(case.cloud, subnet, Direction::In, case.wire.src, traffic)
+}
+
+/// What an interface gets is for it, unless it forwards.
+fn check_receiver(case: &Case<'_>) -> Result<(), Refusal> {
+    let owned = case.at.addresses().any(|a| a == case.ip.dst);
+    match case.at.source_dest_check && !owned {
+        true => Err(Refusal::because("not_for_port", case.ip.dst)),
+        false => Ok(()),
+    }
 }
 
 /// A route takes a hop, and the tunnel takes so many bytes.
@@ -535,17 +571,11 @@ impl Judge {
     }
 
     fn enter(&mut self, case: &Case<'_>) -> Result<(), Refusal> {
-        let owned = case.at.addresses().any(|a| a == case.ip.dst);
-        let foreign = case.at.source_dest_check && !owned;
         if case.ip.l4_kind == L4::LaterFragment {
             self.follow(case)?;
+            return check_receiver(case);
         }
-        if foreign {
-            return Err(Refusal::because("not_for_port", case.ip.dst));
-        }
-        if case.ip.l4_kind == L4::LaterFragment {
-            return Ok(());
-        }
+        check_receiver(case)?;
         // The router's MAC says that it comes from another subnet.
         if case.frame[6..12] == Mac::ROUTER.octets() {
             check_entry(case)?;

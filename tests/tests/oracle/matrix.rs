@@ -21,6 +21,10 @@ pub(crate) enum Path {
     /// By a transit gateway to another VPC.
     Transit,
     Balancer,
+    /// To a balancer of a peered VPC.
+    PeeredBalancer,
+    /// From the internet to a balancer.
+    Front,
     /// By the other's public address.
     Public,
     /// To the internet.
@@ -62,13 +66,15 @@ pub(crate) struct Case {
     pub(crate) missing: Missing,
 }
 
-const PATHS: [Path; 12] = [
+const PATHS: [Path; 14] = [
     Path::Subnet,
     Path::Hairpin,
     Path::Middlebox,
     Path::Peering,
     Path::Transit,
     Path::Balancer,
+    Path::PeeredBalancer,
+    Path::Front,
     Path::Public,
     Path::Outward,
     Path::Inward,
@@ -94,7 +100,7 @@ impl Path {
     /// Crossings of the underlay on the whole way.
     fn crossings(self, cross_host: bool) -> usize {
         match self {
-            Self::Outward | Self::EgressOnly | Self::Inward | Self::Nat => 1,
+            Self::Outward | Self::EgressOnly | Self::Inward | Self::Front | Self::Nat => 1,
             Self::Public | Self::NatToPublic => 2,
             _ => usize::from(cross_host),
         }
@@ -139,12 +145,12 @@ impl Case {
         let ports = matches!(self.proto, Proto::Tcp | Proto::Udp | Proto::UdpInPieces);
         match (self.path, self.missing) {
             // Nobody inside sends, and nobody inside gets it.
-            (Path::Inward, Missing::Egress) => false,
+            (Path::Inward | Path::Front, Missing::Egress) => false,
             (path, Missing::Ingress) if !path.has_receiver() => false,
             // Without ports, a packet to oneself is its own reply.
             (Path::Hairpin, Missing::Ingress) if self.proto == Proto::Gre => false,
             (Path::Hairpin, _) => !self.cross_host,
-            (Path::Balancer, _) => ports,
+            (Path::Balancer | Path::PeeredBalancer | Path::Front, _) => ports,
             (Path::EgressOnly, _) => self.six,
             (Path::Nat | Path::NatToPublic, _) => !self.six && self.proto != Proto::Gre,
             _ => true,

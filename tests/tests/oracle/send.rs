@@ -1,10 +1,13 @@
 //! The packets of a story.
 
+mod fronts;
+
 use std::net::IpAddr;
 
 use weft_engine::testing::{Seg, frames::Way};
 use weft_model::{Cloud, HostName, Interface, InterfaceId, Mac};
 
+use self::fronts::{asks_inside, front};
 use crate::{
     judge::{outside::public_of, policy::held},
     random::Random,
@@ -35,6 +38,8 @@ pub(crate) enum Via {
     Internet,
     /// A balancer and a listener of it; `b` is whoever serves.
     Balancer(usize),
+    /// The same from outside: somebody in the internet asks, or the one end by its public address.
+    Front(usize),
 }
 
 /// Where a frame begins its way.
@@ -131,7 +136,7 @@ impl Session {
 impl Send {
     pub(crate) fn random(random: &mut Random, sessions: &[Session]) -> Self {
         let session = *random.pick(sessions);
-        let served = matches!(session.via, Via::Balancer(_)) && random.percent(60);
+        let served = matches!(session.via, Via::Balancer(_) | Via::Front(_)) && random.percent(60);
         Self {
             session,
             back: random.percent(45),
@@ -243,7 +248,10 @@ fn nth(town: &Town, n: usize) -> Option<&Interface> {
 fn balancer(town: &Town, from: &Interface, six: bool, nth: usize) -> Option<(IpAddr, Option<u16>)> {
     let (n, listener) = (nth % 4, nth / 4);
     let cloud = &town.controller.cloud;
-    let balancers: Vec<_> = cloud.balancers_in_vpc(from.vpc).collect();
+    let peers = cloud.peerings_of_vpc(from.vpc).filter(|p| p.is_active());
+    let vpcs = peers.filter_map(|peering| peering.other(from.vpc));
+    let vpcs = [from.vpc].into_iter().chain(vpcs);
+    let balancers: Vec<_> = vpcs.flat_map(|vpc| cloud.balancers_in_vpc(vpc)).collect();
     let balancer = balancers.get(n % balancers.len().max(1))?;
     let mut addresses = balancer.addresses().filter(|a| a.is_ipv6() == six);
     let listeners: Vec<_> = cloud.listeners_of(balancer.id).collect();
@@ -266,8 +274,11 @@ impl Send {
         if self.session.via == Via::Internet && self.back {
             return self.internet_frame(town);
         }
-        if matches!(self.session.via, Via::Balancer(_)) && self.back {
-            return self.served_frame(town);
+        match self.session.via {
+            Via::Balancer(_) if self.back => return self.served_frame(town),
+            Via::Front(n) if self.back => return self.fronted_frame(town, n),
+            Via::Front(n) if !asks_inside(n) => return self.asking_frame(town, n),
+            _ => {}
         }
         let (session, cloud) = (self.session, &town.controller.cloud);
         let (from, to) = self.ends(town)?;
@@ -341,6 +352,11 @@ impl Send {
                 (*port, *id) = (given, given);
                 address
             }
+            Via::Front(n) => {
+                let (address, listening) = front(town, six, n)?;
+                *port = listening.filter(|_| self.size != 13).unwrap_or(*port);
+                address
+            }
             Via::Balancer(n) => {
                 let (address, listening) = balancer(town, from, six, n)?;
                 *port = listening.filter(|_| self.size != 13).unwrap_or(*port);
@@ -407,13 +423,6 @@ impl Send {
     fn internet_frame(&self, town: &Town) -> Option<(Origin, Vec<u8>)> {
         let (session, cloud) = (self.session, &town.controller.cloud);
         let six = session.six;
-        let edges: Vec<_> = cloud.hosts().filter(|h| h.uplink.is_some()).collect();
-        let edge = edges.get(self.edge % edges.len().max(1))?;
-        let src = match self.odd {
-            Odd::Foreign(n) => address(nth(town, n)?, six, 0)?,
-            Odd::FromRouter => router(six),
-            _ => outside(six),
-        };
         let (dst, port) = match (self.natted(town, outside(six)), self.guess(town)) {
             (_, Some(guess)) => guess,
             (Some(known), None) => known,
@@ -421,6 +430,24 @@ impl Send {
                 let to = public(cloud, nth(town, session.a)?, six, session.nth)?;
                 (to, session.ports.0)
             }
+        };
+        self.at_edge(town, dst, ((session.ports.1, port), port))
+    }
+
+    /// From the internet to an edge.
+    fn at_edge(
+        &self,
+        town: &Town,
+        dst: IpAddr,
+        ports: ((u16, u16), u16),
+    ) -> Option<(Origin, Vec<u8>)> {
+        let (six, cloud) = (self.session.six, &town.controller.cloud);
+        let edges: Vec<_> = cloud.hosts().filter(|h| h.uplink.is_some()).collect();
+        let edge = edges.get(self.edge % edges.len().max(1))?;
+        let src = match self.odd {
+            Odd::Foreign(n) => address(nth(town, n)?, six, 0)?,
+            Odd::FromRouter => router(six),
+            _ => outside(six),
         };
         let way = Way {
             src_mac: Mac::local(99),
@@ -432,7 +459,7 @@ impl Send {
         };
         let by_router = self.odd == Odd::FromRouter;
         let seen = if by_router { outside(six) } else { src };
-        let frame = self.build(&way, seen, ((session.ports.1, port), port));
+        let frame = self.build(&way, seen, ports);
         Some((Origin::Internet(edge.name.clone()), frame))
     }
 

@@ -8,18 +8,23 @@
 //! from where the sender's address was, or will be, by another host's revision.
 
 mod control;
+mod outside;
 mod packets;
 mod run;
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Deref,
+    rc::Rc,
+};
 
-use weft_model::{Cloud, InterfaceId, VpcId, state::State};
+use weft_model::{Cloud, HostName, InterfaceId, VpcId, state::State};
 use weft_planner::queue::Update;
 
 use crate::{
     judge::{Judge, transit},
     random::Random,
-    send::Session,
+    send::{Session, Via},
     theme::Theme,
     town::{Size, Town},
 };
@@ -38,7 +43,7 @@ enum Event {
     /// A packet comes out of the underlay.
     Tunnel(Tunnel),
     /// An update comes to a host, on that connection.
-    Update(usize, u64, Box<(Update<State>, Rc<Cloud>)>),
+    Update(usize, u64, Box<(Update<State>, Rc<View>)>),
     /// An acknowledgement comes to the controller.
     Ack(usize, u64, u64),
     /// The host's introduction comes to the controller.
@@ -53,21 +58,45 @@ enum Event {
     ControllerStart,
 }
 
+/// What the controller wants at some revision.
+#[derive(Default)]
+struct View {
+    cloud: Cloud,
+    /// Hosts whose vswitch is lost.
+    lost: BTreeSet<HostName>,
+}
+
+impl Deref for View {
+    type Target = Cloud;
+
+    fn deref(&self) -> &Cloud {
+        &self.cloud
+    }
+}
+
 /// A packet in the underlay.
 #[derive(Clone)]
 struct Tunnel {
     to: usize,
     source: std::net::IpAddr,
     payload: Vec<u8>,
-    from: InterfaceId,
+    from: Sender,
     /// What the sender held.
-    view: Rc<Cloud>,
+    view: Rc<View>,
+}
+
+/// Who sent a packet, and from which host it comes.
+#[derive(Debug, Clone, Copy)]
+struct Sender {
+    /// `None`: somebody outside, or behind a public address.
+    interface: Option<InterfaceId>,
+    host: usize,
 }
 
 /// What the simulation knows of a host beside its engines.
 struct Station {
-    /// The cloud of the revision that it holds.
-    view: Rc<Cloud>,
+    /// The revision that it holds.
+    view: Rc<View>,
     judge: Judge,
     runs: bool,
     reachable: bool,
@@ -89,6 +118,8 @@ pub(crate) struct Census {
     /// Dropped since a host couldn't know yet.
     pub(crate) early: usize,
     pub(crate) lost: usize,
+    /// To the internet.
+    pub(crate) outside: usize,
     pub(crate) changes: usize,
     pub(crate) updates: usize,
     pub(crate) crashes: usize,
@@ -101,7 +132,7 @@ pub(crate) struct Simulation {
     town: Town,
     stations: Vec<Station>,
     sessions: Vec<Session>,
-    cloud: Rc<Cloud>,
+    cloud: Rc<View>,
     events: BTreeMap<(u64, u64), Event>,
     /// Tells events of one instant apart.
     count: u64,
@@ -120,9 +151,12 @@ impl Simulation {
         for host in &town.hosts {
             town.controller.queue(&host.name).disconnect();
         }
-        let cloud = Rc::new(town.controller.cloud.clone());
+        let cloud = Rc::new(View {
+            cloud: town.controller.cloud.clone(),
+            lost: BTreeSet::new(),
+        });
         let stations = (0..town.hosts.len()).map(|n| Station {
-            view: Rc::new(Cloud::new()),
+            view: Rc::default(),
             judge: Judge::default(),
             runs: true,
             reachable: true,
@@ -170,14 +204,18 @@ impl Simulation {
 fn session(random: &mut Random, town: &Town) -> Session {
     let cloud = &town.controller.cloud;
     let vpc = |n: usize| cloud.interface(town.interfaces[n]).map(|i| i.vpc);
-    let mut session = Session::random(random, town.interfaces.len(), Theme::Peered);
+    let theme = *random.pick(&[Theme::Peered, Theme::Outside]);
+    let mut session = Session::random(random, town.interfaces.len(), theme);
     for _ in 0..64 {
+        if session.via != Via::Itself {
+            break;
+        }
         if let (Some(a), Some(b)) = (vpc(session.a), vpc(session.b))
             && (may_send(cloud, a, b) || may_send(cloud, b, a))
         {
             break;
         }
-        session = Session::random(random, town.interfaces.len(), Theme::Peered);
+        session = Session::random(random, town.interfaces.len(), theme);
     }
     session
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use crate::{
     change::Alter,
     compare::compare,
+    judge::choices::Choices,
     random::Random,
     send::{Origin, Send, Session, What},
     theme::Theme,
@@ -252,10 +253,10 @@ fn explain(town: &mut Town, (from, frame): (&Origin, &[u8]), fate: &Fate) -> Res
     let mut wrong = None;
     let mut right = Vec::new();
     for before in std::iter::once(&town.judge).chain(&town.others) {
-        let (mut choice, mut choices) = (0, 1);
-        while choice < choices {
+        let mut script = Some(Vec::new());
+        while let Some(choices) = script {
             let mut judge = before.clone();
-            judge.choice = choice;
+            judge.choices = Choices::new(choices);
             (judge.health, judge.lost) = (town.judge.health.clone(), town.judge.lost.clone());
             let first = fate.crossings.first();
             judge.seen = first.map(|crossing| (crossing.to, crossing.frame.clone()));
@@ -263,7 +264,7 @@ fn explain(town: &mut Town, (from, frame): (&Origin, &[u8]), fate: &Fate) -> Res
                 Origin::Port(from) => judge.send(cloud, now, *from, frame),
                 Origin::Internet(edge) => judge.enter_edge(cloud, now, edge, frame),
             };
-            (choice, choices) = (choice + 1, judge.choices);
+            script = judge.choices.next();
             match compare(&expected, fate) {
                 Ok(()) => right.push(judge),
                 Err(error) => wrong = wrong.or(Some(error)),

@@ -13,6 +13,8 @@ pub(crate) enum Theme {
     Balanced,
     /// Behind gateways that share their addresses.
     Natted,
+    /// Load balancers that face the internet.
+    Facing,
     Everything,
 }
 
@@ -76,19 +78,24 @@ impl Theme {
             Self::Outside,
             Self::Balanced,
             Self::Natted,
+            Self::Facing,
             Self::Everything,
         ];
         all[(seed % all.len() as u64) as usize]
     }
 
     pub(crate) fn has(self, other: Self) -> bool {
-        let beyond = self == Self::Natted && other == Self::Outside;
-        self == other || beyond || self == Self::Everything
+        let parts: &[Self] = match self {
+            Self::Facing => &[Self::Outside, Self::Balanced],
+            Self::Natted => &[Self::Outside],
+            _ => &[],
+        };
+        self == other || self == Self::Everything || parts.contains(&other)
     }
 
     pub(crate) fn vpcs(self, random: &mut Random) -> usize {
         match self {
-            Self::Balanced => 1,
+            Self::Balanced | Self::Facing => 1,
             Self::Inside | Self::Outside | Self::Natted => random.between(1, 2),
             Self::Peered | Self::Transit => random.between(2, 3),
             Self::Everything => random.between(1, 3),
@@ -98,7 +105,7 @@ impl Theme {
     /// So many in a VPC. Servers need clients beside them.
     pub(crate) fn interfaces(self, random: &mut Random) -> usize {
         match self {
-            Self::Balanced => random.between(4, 8),
+            Self::Balanced | Self::Facing => random.between(4, 8),
             _ => random.between(2, 5),
         }
     }
@@ -120,6 +127,10 @@ impl Theme {
             Self::Outside => &OUTSIDE,
             Self::Balanced => &BALANCED,
             Self::Natted => &NATTED,
+            Self::Facing => match random.below(4) {
+                0 => &OUTSIDE,
+                _ => &BALANCED,
+            },
             Self::Everything => match random.below(6) {
                 0 => &INSIDE,
                 1 => &PEERED,
@@ -135,12 +146,14 @@ impl Theme {
     /// Whom one end of a session takes the other for.
     pub(crate) fn via(self, random: &mut Random) -> Via {
         let balancer = Via::Balancer(random.below(16));
+        let front = Via::Front(random.below(32));
         let some: &[Via] = match self {
             Self::Inside | Self::Peered | Self::Transit => &[Via::Itself],
             Self::Outside => &[Via::Itself, Via::Public, Via::Internet, Via::Internet],
             Self::Natted => &[Via::Public, Via::Internet, Via::Internet, Via::Internet],
             Self::Balanced => &[Via::Itself, balancer, balancer],
-            Self::Everything => &[Via::Itself, Via::Public, Via::Internet, balancer],
+            Self::Facing => &[front, front, front, front, balancer, Via::Internet],
+            Self::Everything => &[Via::Itself, Via::Public, Via::Internet, balancer, front],
         };
         *random.pick(some)
     }

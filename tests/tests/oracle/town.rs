@@ -87,6 +87,8 @@ pub(crate) struct Size {
     pub(crate) balancers: bool,
     /// Whether there are NAT gateways.
     pub(crate) nats: bool,
+    /// Whether those may face the internet.
+    pub(crate) facing: bool,
 }
 
 impl Size {
@@ -104,6 +106,7 @@ impl Size {
             outside: theme.has(Theme::Outside),
             balancers: theme.has(Theme::Balanced),
             nats: theme.has(Theme::Natted),
+            facing: theme.has(Theme::Facing),
         }
     }
 }
@@ -148,7 +151,7 @@ impl Town {
             town.build_nats(&mut random);
         }
         if size.balancers {
-            town.build_balancers(&mut random);
+            town.build_balancers(&mut random, size.facing);
         }
         town
     }

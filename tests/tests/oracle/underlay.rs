@@ -105,21 +105,32 @@ impl Host {
     }
 
     /// The ingress half of a frame from another port of it.
-    pub(crate) fn arrive(&mut self, now: Now, port: PortIndex, bytes: &mut [u8]) -> Verdict {
+    pub(crate) fn arrive(
+        &mut self,
+        now: Now,
+        port: PortIndex,
+        bytes: &mut [u8],
+        made: &mut Made,
+    ) -> Verdict {
         // An engine without the port says so.
         let config = self.tables.publish();
         let worker = config.port(port).map_or(0, |port| self.worker(port.mac));
         let offload = Offload::NONE;
-        let (frame, mut made) = (Frame { bytes, offload }, Made::default());
-        self.engines[worker].to_port(now, port, frame, &mut made)
+        let frame = Frame { bytes, offload };
+        self.engines[worker].to_port(now, port, frame, made)
     }
 
     /// The ingress half of a packet from the underlay.
-    pub(crate) fn emerge(&mut self, now: Now, source: IpAddr, payload: &mut [u8]) -> Verdict {
+    pub(crate) fn emerge(
+        &mut self,
+        now: Now,
+        source: IpAddr,
+        payload: &mut [u8],
+        made: &mut Made,
+    ) -> Verdict {
         let inner = Headers::parse(&payload[vxlan::HEADER..]).unwrap();
         let worker = self.worker(inner.dst);
-        let mut made = Made::default();
-        self.engines[worker].from_tunnel(now, source, payload, Offload::NONE, &mut made)
+        self.engines[worker].from_tunnel(now, source, payload, Offload::NONE, made)
     }
 
     /// A frame from the internet, at an edge.
@@ -170,11 +181,17 @@ enum Step {
 }
 
 /// Takes what an engine makes.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Made {
     pub(crate) to_port: Vec<(PortIndex, Vec<u8>)>,
     pub(crate) to_local: Vec<(PortIndex, Vec<u8>)>,
     pub(crate) to_tunnel: Vec<(Encap, Vec<u8>)>,
+}
+
+impl Made {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.to_port.is_empty() && self.to_local.is_empty() && self.to_tunnel.is_empty()
+    }
 }
 
 impl Sink for Made {
@@ -244,11 +261,11 @@ impl<'a> Journey<'a> {
                 (at, bytes, verdict)
             }
             Step::ToPort(at, port, mut bytes) => {
-                let verdict = self.hosts[at].arrive(now, port, &mut bytes);
+                let verdict = self.hosts[at].arrive(now, port, &mut bytes, &mut made);
                 (at, bytes, verdict)
             }
             Step::FromTunnel(at, source, mut payload) => {
-                let verdict = self.hosts[at].emerge(now, source, &mut payload);
+                let verdict = self.hosts[at].emerge(now, source, &mut payload, &mut made);
                 (at, payload.split_off(vxlan::HEADER), verdict)
             }
         };

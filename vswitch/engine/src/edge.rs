@@ -21,6 +21,7 @@ use crate::{
     drop::{Drop, DropObject, DropReason},
     flow::FlowKey,
     frame::Frame,
+    mutation::{Mutation, is_awake},
     nat,
     pipeline::{Core, is_for_many, malformed, public_port, unknown},
     port::PortIndex,
@@ -152,7 +153,11 @@ impl Core {
 fn to_front(front: &Front, ip: &Ip, frame: &mut Frame<'_>) -> Result<Verdict, Drop> {
     let hash = spread(ip, frame.bytes);
     let nobody = Drop::because(DropReason::BalancerNoTarget, DropObject::Address(ip.dst));
-    let vtep = front.pick(hash).ok_or(nobody)?;
+    let other = match is_awake(Mutation::EdgesDisagree) {
+        true => u32::try_from(ip.len() << 8).unwrap_or(0),
+        false => 0,
+    };
+    let vtep = front.pick(hash ^ other).ok_or(nobody)?;
     rewrite::macs(frame.bytes, Mac::pinning(hash), Mac::ROUTER);
     Ok(Verdict::Encapsulate(Encap {
         vtep,

@@ -35,6 +35,12 @@ pub enum Mutation {
     OverlapAcross,
     /// A transit gateway's route that leads nowhere makes room for a shorter one.
     BlackholeFallsThrough,
+    /// Edges ask another host for each packet of a balancer's connection.
+    EdgesDisagree,
+    /// A host that picks for the internet doesn't remember whom.
+    Forgetful,
+    /// A balancer's answer to the internet goes by its target's own routes.
+    AnswersByOwnRoutes,
     /// A balancer's connection gets a target anew with every change.
     Unpinned,
     /// A balancer's connection stays with a target that is unhealthy.
@@ -63,6 +69,9 @@ impl Mutation {
         Self::AnySourceAcross,
         Self::OverlapAcross,
         Self::BlackholeFallsThrough,
+        Self::EdgesDisagree,
+        Self::Forgetful,
+        Self::AnswersByOwnRoutes,
         Self::Unpinned,
         Self::UnhealthyStays,
         Self::NatPortShared,

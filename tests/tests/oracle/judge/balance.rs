@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use weft_model::{
-    Balancer, Cloud, Health, Interface, InterfaceId, Listener, Protocol, TargetGroup, TargetName,
-    ZoneName, target::serving,
+    Balancer, BalancerId, Cloud, Health, HostName, Interface, InterfaceId, Listener, Protocol,
+    RouteTarget, Target, TargetGroup, TargetName, ZoneName, target::serving,
 };
 use weft_packet::headers::L4;
 
@@ -13,7 +13,7 @@ use super::{
     bytes::ip_of,
     connection::{Ends, Mask, Name, asks},
     known::quoted,
-    policy::{held, holder, way},
+    policy::{held, holder, other_side, table_route, way},
 };
 
 /// What a sender of TCP is told of by a reset.
@@ -27,20 +27,73 @@ pub(super) const RESETS: [&str; 4] = [
 /// Seconds that a connection of UDP is kept.
 const UDP_IDLE: u64 = 120;
 
-/// The balancer with that address, in the interface's VPC.
+/// The balancer with that address, in the interface's VPC or one that a peering leads to.
 pub(crate) fn balancer_at(cloud: &Cloud, near: &Interface, address: IpAddr) -> Option<Balancer> {
-    let mut all = cloud.balancers_in_vpc(near.vpc);
-    let found = all.find(|balancer| balancer.addresses().any(|own| own == address));
-    found.cloned()
+    let subnet = cloud.subnet(near.subnet).unwrap();
+    let led = match table_route(cloud, subnet, address)
+        .1
+        .map(|(_, route)| route.target)
+    {
+        Some(RouteTarget::Peering(id)) => other_side(cloud, near.vpc, id),
+        _ => None,
+    };
+    let mut vpcs = [near.vpc].into_iter().chain(led);
+    vpcs.find_map(|vpc| {
+        let mut all = cloud.balancers_in_vpc(vpc);
+        let found = all.find(|balancer| balancer.addresses().any(|own| own == address));
+        found.cloned()
+    })
+}
+
+/// The balancer's listener that takes this.
+pub(super) fn listener(
+    cloud: &Cloud,
+    balancer: BalancerId,
+    protocol: u8,
+    port: u16,
+) -> Option<Listener> {
+    let takes = |listener: &&Listener| {
+        listener.port == port && listener.protocol.carries(Protocol(protocol))
+    };
+    cloud.listeners_of(balancer).find(takes).cloned()
+}
+
+/// Seconds that a connection of it is kept.
+pub(super) fn idle(listener: &Listener, protocol: u8) -> u64 {
+    match protocol {
+        6 => u64::from(listener.idle_timeout.get()),
+        _ => UDP_IDLE,
+    }
+}
+
+/// The interface that a target is at, if it is plugged in, and its addresses.
+fn at(cloud: &Cloud, group: &TargetGroup, target: &Target) -> Option<(Interface, Vec<IpAddr>)> {
+    match target.name {
+        TargetName::Interface(id) => {
+            let interface = cloud.interface(id).filter(|i| i.attachment.is_some())?;
+            let own = serving(interface.ipv4.into(), &interface.ipv6);
+            Some((interface.clone(), own))
+        }
+        TargetName::Ip(address) => Some((held(cloud, group.vpc, address)?, vec![address])),
+    }
+}
+
+/// The hosts of a group's targets.
+pub(super) fn places(cloud: &Cloud, group: &TargetGroup) -> Vec<HostName> {
+    let targets = group.targets.iter();
+    let at = targets.filter_map(|target| at(cloud, group, target)?.0.attachment);
+    at.map(|place| place.host).collect()
 }
 
 /// Somebody who serves.
 #[derive(Debug, Clone)]
-struct Server {
+pub(super) struct Server {
+    pub(super) interface: InterfaceId,
     zone: ZoneName,
-    addresses: Vec<IpAddr>,
-    port: u16,
-    draining: bool,
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) port: u16,
+    pub(super) weight: u16,
+    pub(super) draining: bool,
     health: Health,
 }
 
@@ -52,24 +105,19 @@ enum Pick {
 }
 
 impl Server {
-    fn address(&self, six: bool) -> Option<IpAddr> {
+    pub(super) fn address(&self, six: bool) -> Option<IpAddr> {
         self.addresses.iter().copied().find(|a| a.is_ipv6() == six)
     }
 }
 
 impl Judge {
-    fn servers(&self, cloud: &Cloud, group: &TargetGroup) -> Vec<Server> {
+    pub(super) fn servers(&self, cloud: &Cloud, group: &TargetGroup) -> Vec<Server> {
         let servers = group.targets.iter().filter_map(|target| {
-            let (interface, addresses) = match target.name {
-                TargetName::Interface(id) => {
-                    let interface = cloud.interface(id).filter(|i| i.attachment.is_some())?;
-                    let own = serving(interface.ipv4.into(), &interface.ipv6);
-                    (interface.clone(), own)
-                }
-                TargetName::Ip(address) => (held(cloud, group.vpc, address)?, vec![address]),
-            };
+            let (interface, addresses) = at(cloud, group, target)?;
             let key = (group.id, addresses[0], target.port);
             Some(Server {
+                interface: interface.id,
+                weight: target.weight.get(),
                 zone: cloud.subnet(interface.subnet)?.zone.clone(),
                 addresses,
                 port: target.port,
@@ -98,11 +146,7 @@ impl Judge {
         else {
             return Err(unserved());
         };
-        let takes = |listener: &&Listener| {
-            listener.port == port && listener.protocol.carries(Protocol(ip.protocol))
-        };
-        let listener = cloud.listeners_of(balancer.id).find(takes);
-        let listener = listener.ok_or_else(unserved)?;
+        let listener = listener(cloud, balancer.id, ip.protocol, port).ok_or_else(unserved)?;
         let group = cloud.target_group(listener.target_group).unwrap();
         let servers = self.servers(cloud, group);
         let refuse = |code| Refusal::because(code, group.id);
@@ -120,9 +164,11 @@ impl Judge {
             _ => {
                 let zone = &cloud.subnet(case.at.subnet).unwrap().zone;
                 let zone = (!balancer.cross_zone).then_some(zone);
-                let picks = self.picks(case, &name, candidates(&servers, zone, !ip.is_v4()));
-                self.choices = picks.len().max(1);
-                match picks.get(self.choice % self.choices) {
+                let six = !ip.is_v4();
+                let free = candidates(&servers, zone, six).into_iter();
+                let free = free.filter_map(|server| Some((server.address(six)?, server.port)));
+                let picks = self.picks(case, &name, free.collect());
+                match picks.get(self.choices.of(picks.len())) {
                     None => return Err(refuse("balancer_no_target")),
                     Some(Pick::Refused(code)) => return Err(refuse(code)),
                     Some(Pick::Target(remote)) => Mask {
@@ -133,13 +179,9 @@ impl Judge {
             }
         };
         let way = way(cloud, case.at, (ip.src, mask.remote.0))?;
-        let idle = match ip.protocol {
-            6 => u64::from(listener.idle_timeout.get()),
-            _ => UDP_IDLE,
-        };
         Ok(Way {
             mask: Some((name, mask)),
-            idle: Some(idle),
+            idle: Some(idle(&listener, ip.protocol)),
             ..way
         })
     }
@@ -176,8 +218,15 @@ impl Judge {
 
     /// Whether somebody's connection is served there.
     pub(crate) fn is_busy(&self, server: (IpAddr, u16)) -> bool {
-        let masks = self.connections.iter().filter_map(|c| c.mask);
-        masks.into_iter().any(|mask| mask.remote == server)
+        let mut connections = self.connections.iter();
+        connections.any(|c| {
+            let own = c.name.ends();
+            let masked = c.mask.filter(|mask| *mask != own);
+            masked.is_some_and(|mask| {
+                let behind = mask.local != own.local && own.local == server;
+                mask.remote == server || behind
+            })
+        })
     }
 
     /// Whether another connection of the interface looks so on the wire.
@@ -226,7 +275,7 @@ impl Judge {
 }
 
 /// Why the connection can't stay with its target, if it can't.
-fn stay(servers: &[Server], (address, port): (IpAddr, u16)) -> Result<(), &'static str> {
+pub(super) fn stay(servers: &[Server], (address, port): (IpAddr, u16)) -> Result<(), &'static str> {
     let serves = |s: &&Server| s.port == port && s.addresses.contains(&address);
     let server = servers.iter().find(serves);
     let server = server.ok_or("balancer_target_gone")?;
@@ -242,15 +291,19 @@ fn stay(servers: &[Server], (address, port): (IpAddr, u16)) -> Result<(), &'stat
 
 /// Those who may get a new connection: the healthy ones of the zone; where it has none, of any zone;
 /// where nobody is healthy, those who aren't, the zone's first.
-fn candidates(servers: &[Server], zone: Option<&ZoneName>, six: bool) -> Vec<(IpAddr, u16)> {
-    let some = |zone: Option<&ZoneName>, health: Health| -> Vec<(IpAddr, u16)> {
+pub(super) fn candidates<'a>(
+    servers: &'a [Server],
+    zone: Option<&ZoneName>,
+    six: bool,
+) -> Vec<&'a Server> {
+    let some = |zone: Option<&ZoneName>, health: Health| -> Vec<&Server> {
         let fit = servers.iter().filter(|server| {
             !server.draining
                 && server.health == health
                 && zone.is_none_or(|zone| server.zone == *zone)
+                && server.address(six).is_some()
         });
-        fit.filter_map(|server| Some((server.address(six)?, server.port)))
-            .collect()
+        fit.collect()
     };
     [Health::Healthy, Health::Unhealthy]
         .into_iter()

@@ -201,6 +201,57 @@ fn check_echo(asked: &[u8], got: &[u8]) -> Result<(), String> {
     require(rest, "not what was asked", got)
 }
 
+/// The reset in answer to a frame from the internet, as it goes to an edge (RFC 9293 section
+/// 3.10.7.1); none of what is no segment or a reset itself.
+pub(crate) fn reset(frame: &[u8]) -> Option<Vec<u8>> {
+    let (_, ip) = ip_of(frame).unwrap();
+    let L4::Tcp { flags, .. } = ip.l4_kind else {
+        return None;
+    };
+    if flags & 4 != 0 {
+        return None;
+    }
+    let word = |at: usize| u32::from_be_bytes(*frame[at..].first_chunk().unwrap());
+    let data = ip.end - ip.l4 - usize::from(frame[ip.l4 + 12] >> 4) * 4;
+    let control = u32::from(flags & 2 != 0) + u32::from(flags & 1 != 0);
+    let (seq, ack, flags) = match flags & 0x10 {
+        0 => (0, word(ip.l4 + 4) + data as u32 + control, 0x14),
+        _ => (word(ip.l4 + 8), 0, 0x04),
+    };
+    let mut segment = word(ip.l4).rotate_left(16).to_be_bytes().to_vec();
+    segment.extend(u32::to_be_bytes(seq));
+    segment.extend(u32::to_be_bytes(ack));
+    segment.extend([0x50, flags, 0, 0, 0, 0, 0, 0]);
+    let mut made = [Mac::EDGE.octets(), Mac::ROUTER.octets()].concat();
+    match (ip.src, ip.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            made.extend([8, 0, 0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0]);
+            made.extend([dst.octets(), src.octets()].concat());
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            made.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 20, 6, 64]);
+            made.extend([dst.octets(), src.octets()].concat());
+        }
+        ends => panic!("one family: {ends:?}"),
+    }
+    made.extend(segment);
+    sum_ipv4(&mut made);
+    sum_tcp(&mut made);
+    Some(made)
+}
+
+/// The sum of a whole TCP segment, with the pseudo header (RFC 9293 section 3.1).
+fn sum_tcp(frame: &mut [u8]) {
+    let (_, ip) = ip_of(frame).unwrap();
+    let addresses = if ip.is_v4() { 12..20 } else { 8..40 };
+    let mut covered = frame[ip.l3 + addresses.start..ip.l3 + addresses.end].to_vec();
+    covered.extend(((ip.end - ip.l4) as u32).to_be_bytes());
+    covered.extend([0, 0, 0, 6]);
+    covered.extend_from_slice(&frame[ip.l4..ip.end]);
+    let right = !sum(&covered);
+    frame[ip.l4 + 16..ip.l4 + 18].copy_from_slice(&right.to_be_bytes());
+}
+
 /// RFC 9293 section 3.10.7.1.
 fn check_reset(segment: &[u8], got: &[u8]) -> Result<(), String> {
     let ((was, sent), (headers, ip)) = (ip_of(segment)?, ip_of(got)?);

@@ -189,6 +189,8 @@ pub(crate) struct Connection {
     pub(crate) last: u64,
     /// How it looks on the wire, where that is otherwise.
     pub(crate) mask: Option<Mask>,
+    /// It came by a load balancer from the internet.
+    pub(crate) picked: bool,
     /// Seconds that it may be idle while in full swing, where that isn't as usual.
     pub(crate) idle: Option<u64>,
 }

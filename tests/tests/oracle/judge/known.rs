@@ -51,7 +51,7 @@ impl Judge {
         judge_untracked(case, connection)
     }
 
-    fn begin(&mut self, case: &Case<'_>, name: Name) -> Result<Judged, Refusal> {
+    pub(super) fn begin(&mut self, case: &Case<'_>, name: Name) -> Result<Judged, Refusal> {
         case.check_rules()?;
         if is_answer(case.ip) {
             return Ok(Judged::Alone);
@@ -66,6 +66,7 @@ impl Judge {
             with: case.with(),
             last: case.now,
             mask: None,
+            picked: false,
             idle: None,
         };
         connection.begin(case.direction, case.is_tracked(), case.flags());

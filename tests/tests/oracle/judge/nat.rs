@@ -9,6 +9,7 @@ use super::{
     Case, Crossing, Judge, Judged, Next, Outcome, Refusal, Way,
     bytes::{Expected, ip_of},
     connection::{Connection, Ends, Kind, Mask, Name, asks},
+    fronts::front_at,
     known::quoted,
     outside::check_outsider,
     policy::{Direction, Traffic, check_acl, is_gateway, table_route},
@@ -121,7 +122,8 @@ fn same_far_end(one: &Name, other: &Name) -> bool {
 impl Connection {
     /// How it looks on the wire, if a gateway gave it that look.
     pub(super) fn natted(&self) -> Option<Mask> {
-        self.mask.filter(|mask| mask.local.0 != self.name.local)
+        let other = self.mask.filter(|mask| mask.local.0 != self.name.local);
+        other.filter(|_| !self.picked)
     }
 }
 
@@ -134,6 +136,10 @@ impl Judge {
         judged: &Judged,
         way: Way,
     ) -> Result<Way, Refusal> {
+        let masked = way.mask.map(|(_, mask)| mask.local.0);
+        if masked.is_some_and(|local| front_at(case.cloud, local).is_some()) {
+            return Ok(way);
+        }
         let elsewhere = || Refusal::because("nat_idle", case.ip.dst);
         // A piece, or an error about a connection, has no choice.
         let bound = way.mask.filter(|(name, mask)| mask.local.0 != name.local);
@@ -424,8 +430,7 @@ impl Judge {
             here && unseen && same_far_end(&c.name, &looks)
         };
         let found = self.connections.iter_mut().find(may)?;
-        self.choices = 2;
-        if self.choice.is_multiple_of(2) {
+        if self.choices.of(2) == 0 {
             return None;
         }
         let port = looks(found).ends().local.1;

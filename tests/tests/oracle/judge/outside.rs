@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use weft_model::{Cloud, HostName, Interface, Mac, RouteTarget, Vni};
+use weft_model::{Cloud, HostName, Interface, Mac, RouteTarget, Subnet, Vni};
 
 use super::{
     Case, Crossing, Judge, Next, Outcome, Refusal, Way,
     bytes::{Expected, ip_of, sum_ipv4},
     checks::{is_nobody, vtep},
+    fronts::{Front, front_at},
     policy::{is_gateway, table_route},
     translate::{End, readdress},
 };
@@ -56,10 +57,15 @@ fn to_private(cloud: &Cloud, to: &Interface, frame: Vec<u8>) -> Result<Vec<u8>, 
 /// gateway.
 pub(super) fn check_way_back(case: &Case<'_>) -> Result<(), Refusal> {
     let subnet = case.cloud.subnet(case.at.subnet).unwrap();
-    let (table, found) = table_route(case.cloud, subnet, case.ip.src);
+    check_way_back_in(case.cloud, subnet, case.ip.src)
+}
+
+/// The same, where the answer would leave that subnet.
+pub(super) fn check_way_back_in(cloud: &Cloud, subnet: &Subnet, to: IpAddr) -> Result<(), Refusal> {
+    let (table, found) = table_route(cloud, subnet, to);
     let (prefix, route) = found.ok_or_else(|| Refusal::because("no_way_back", table))?;
     let code = match route.target {
-        target if !is_gateway(case.cloud, case.at.vpc, target) => "no_way_back",
+        target if !is_gateway(cloud, subnet.vpc, target) => "no_way_back",
         RouteTarget::EgressGateway(_) => "egress_only",
         _ => return Ok(()),
     };
@@ -124,11 +130,12 @@ fn is_nowhere(address: IpAddr) -> bool {
     }
 }
 
-/// Who gets a packet that is for one of the cloud's public addresses.
-enum Holder {
+/// Where an edge sends on what it got.
+pub(crate) enum Onward {
     Interface(Box<Interface>),
     /// The host, by the port.
     Nat((HostName, u16)),
+    Front(Box<Front>),
 }
 
 impl Judge {
@@ -137,11 +144,14 @@ impl Judge {
         cloud: &Cloud,
         edge: (IpAddr, usize),
         frame: &[u8],
-    ) -> Option<Holder> {
+    ) -> Option<Onward> {
         let (_, ip) = ip_of(frame).unwrap();
+        if let Some(front) = front_at(cloud, ip.dst) {
+            return Some(Onward::Front(Box::new(front)));
+        }
         match holder(cloud, ip.dst) {
-            Some(interface) => Some(Holder::Interface(Box::new(interface))),
-            None => self.nat_holder(cloud, edge, frame).map(Holder::Nat),
+            Some(interface) => Some(Onward::Interface(Box::new(interface))),
+            None => self.nat_holder(cloud, edge, frame).map(Onward::Nat),
         }
     }
 
@@ -149,31 +159,27 @@ impl Judge {
         &mut self,
         cloud: &Cloud,
         now: u64,
-        (to, edges): (Holder, Vec<IpAddr>),
+        (to, edges): (Onward, Vec<IpAddr>),
         frame: Vec<u8>,
         outcome: &mut Outcome,
     ) {
         match to {
-            Holder::Interface(to) => self.inward(cloud, now, (&to, edges), frame, outcome),
-            Holder::Nat(to) => self.inward_to_nat(cloud, now, (to, edges), frame, outcome),
+            Onward::Interface(to) => self.inward(cloud, now, (&to, edges), frame, outcome),
+            Onward::Nat(to) => self.inward_to_nat(cloud, now, (to, edges), frame, outcome),
+            Onward::Front(to) => self.to_front(cloud, now, (&to, edges), &frame, outcome),
         }
     }
 
     /// What an edge makes of a packet from a host: where it goes, if it goes back to one.
-    fn at_edge(
+    pub(crate) fn at_edge(
         &mut self,
         cloud: &Cloud,
-        (from, edge): (&HostName, (IpAddr, usize)),
+        (source, edge): (IpAddr, (IpAddr, usize)),
         mut frame: Vec<u8>,
         outcome: &mut Outcome,
-    ) -> Option<(Holder, Vec<u8>)> {
+    ) -> Option<(Onward, Vec<u8>)> {
         let (_, ip) = ip_of(&frame).unwrap();
-        let source = cloud.host(from).unwrap().vtep;
-        let sender = match holder(cloud, ip.src) {
-            Some(sender) => vtep(cloud, &sender) == source,
-            None => Self::is_behind_nat(cloud, from, &frame),
-        };
-        if !sender {
+        if !is_behind(cloud, source, &frame) {
             let refusal = Refusal::because("source_elsewhere", ip.src);
             outcome.drops.push(refusal);
             return None;
@@ -199,9 +205,48 @@ impl Judge {
     }
 }
 
+/// Whether the host with this underlay address may send such a packet.
+fn is_behind(cloud: &Cloud, source: IpAddr, frame: &[u8]) -> bool {
+    let (_, ip) = ip_of(frame).unwrap();
+    if let Some(holder) = holder(cloud, ip.src) {
+        return vtep(cloud, &holder) == source;
+    }
+    if let Some(front) = front_at(cloud, ip.src) {
+        return front.is_at(cloud, source);
+    }
+    let host = cloud.hosts().find(|host| host.vtep == source);
+    host.is_some_and(|host| Judge::is_behind_nat(cloud, &host.name, frame))
+}
+
+/// From an edge to an interface.
+pub(crate) fn address(frame: &mut [u8], to: &Interface) {
+    frame[..6].copy_from_slice(&to.mac.octets());
+    frame[6..12].copy_from_slice(&Mac::ROUTER.octets());
+}
+
 impl Judge {
+    /// What an edge makes of a packet from the internet: where it goes, if it isn't the kernel's own
+    /// chatter.
+    pub(crate) fn brought(
+        &mut self,
+        cloud: &Cloud,
+        edge: (IpAddr, usize),
+        frame: &[u8],
+    ) -> Result<Option<Onward>, Refusal> {
+        let (_, ip) = ip_of(frame).unwrap();
+        if is_nobody(ip.dst) {
+            return Ok(None);
+        }
+        if is_served(cloud, ip.src) {
+            return Err(Refusal::because("source_elsewhere", ip.src));
+        }
+        let to = self.public_holder(cloud, edge, frame);
+        let nobody = || Refusal::because("not_public", ip.dst);
+        to.map(Some).ok_or_else(nobody)
+    }
+
     /// The edges that hosts use.
-    pub(super) fn edges(&self, cloud: &Cloud) -> Vec<IpAddr> {
+    pub(crate) fn edges(&self, cloud: &Cloud) -> Vec<IpAddr> {
         let edges = cloud.hosts().filter(|host| host.uplink.is_some());
         let live = edges.filter(|host| !self.lost.contains(&host.name));
         live.map(|host| host.vtep).collect()
@@ -223,7 +268,19 @@ impl Judge {
         pieces: Vec<Vec<u8>>,
         outcome: &mut Outcome,
     ) {
-        let (source, edges) = (vtep(cloud, from), self.edges(cloud));
+        self.by_edge(cloud, now, vtep(cloud, from), pieces, outcome);
+    }
+
+    /// The host with this underlay address sends packets to an edge.
+    pub(super) fn by_edge(
+        &mut self,
+        cloud: &Cloud,
+        now: u64,
+        source: IpAddr,
+        pieces: Vec<Vec<u8>>,
+        outcome: &mut Outcome,
+    ) {
+        let edges = self.edges(cloud);
         let crossing = Crossing {
             from: vec![source],
             to: edges.clone(),
@@ -232,13 +289,12 @@ impl Judge {
         outcome
             .crossings
             .extend(pieces.iter().map(|_| crossing.clone()));
-        let place = from.attachment.as_ref().unwrap();
         // Which one it was matters for pieces alone, and their ways are seen.
         let edge = self.seen.as_ref().map_or(source, |(to, _)| *to);
         let engine = usize::from(Mac::EDGE.octets()[5]) % self.workers.max(1);
         let back: Vec<_> = pieces
             .into_iter()
-            .filter_map(|piece| self.at_edge(cloud, (&place.host, (edge, engine)), piece, outcome))
+            .filter_map(|piece| self.at_edge(cloud, (source, (edge, engine)), piece, outcome))
             .collect();
         for (to, piece) in back {
             self.lead(cloud, now, (to, edges.clone()), piece, outcome);
@@ -253,21 +309,12 @@ impl Judge {
         edge: &HostName,
         frame: &[u8],
     ) -> Outcome {
-        self.choices = 1;
         let mut outcome = Outcome::default();
-        let (_, ip) = ip_of(frame).unwrap();
         let edge = cloud.host(edge).unwrap().vtep;
-        if is_nobody(ip.dst) {
-            return outcome;
-        }
-        if is_served(cloud, ip.src) {
-            let refusal = Refusal::because("source_elsewhere", ip.src);
-            outcome.drops.push(refusal);
-            return outcome;
-        }
-        match self.public_holder(cloud, (edge, 0), frame) {
-            None => outcome.drops.push(Refusal::because("not_public", ip.dst)),
-            Some(to) => self.lead(cloud, now, (to, vec![edge]), frame.to_vec(), &mut outcome),
+        match self.brought(cloud, (edge, 0), frame) {
+            Err(refusal) => outcome.drops.push(refusal),
+            Ok(None) => {}
+            Ok(Some(to)) => self.lead(cloud, now, (to, vec![edge]), frame.to_vec(), &mut outcome),
         }
         outcome
     }
@@ -281,8 +328,7 @@ impl Judge {
         mut frame: Vec<u8>,
         outcome: &mut Outcome,
     ) {
-        frame[..6].copy_from_slice(&to.mac.octets());
-        frame[6..12].copy_from_slice(&Mac::ROUTER.octets());
+        address(&mut frame, to);
         let known = self.edges(cloud);
         let stranger = edges.iter().find(|edge| !known.contains(edge)).copied();
         outcome.crossings.push(Crossing {
@@ -296,7 +342,8 @@ impl Judge {
         }
     }
 
-    fn arrival_from_outside(
+    /// `stranger`: the edge that brought it, if the host doesn't know it as one.
+    pub(crate) fn arrival_from_outside(
         &mut self,
         cloud: &Cloud,
         now: u64,

@@ -334,6 +334,6 @@ pub(crate) fn way(
 }
 
 /// The VPC that an active peering leads to.
-fn other_side(cloud: &Cloud, vpc: VpcId, id: PeeringId) -> Option<VpcId> {
+pub(crate) fn other_side(cloud: &Cloud, vpc: VpcId, id: PeeringId) -> Option<VpcId> {
     cloud.peering(id).filter(|p| p.is_active())?.other(vpc)
 }

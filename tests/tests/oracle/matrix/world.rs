@@ -21,7 +21,7 @@ use super::{Case, Missing, Path};
 use weft_packet::headers::{Body, Headers};
 
 use crate::{
-    judge::outside::public_of,
+    judge::{fronts::publics, outside::public_of},
     random::Random,
     town::{OUTSIDE4, Town, outside6},
     underlay::{Fate, Journey},
@@ -45,9 +45,11 @@ impl World {
         let sender = attach(&mut town, (0, 0));
         let receiver = match case.path {
             Path::Hairpin => sender,
-            Path::Peering | Path::Transit | Path::Public | Path::NatToPublic => {
-                attach(&mut town, (1, far))
-            }
+            Path::Peering
+            | Path::PeeredBalancer
+            | Path::Transit
+            | Path::Public
+            | Path::NatToPublic => attach(&mut town, (1, far)),
             _ => attach(&mut town, (0, far)),
         };
         let mut world = Self {
@@ -100,7 +102,15 @@ impl World {
             }
             Path::Peering => self.peer(),
             Path::Transit => self.join(),
-            Path::Balancer => self.balance(),
+            Path::Balancer => self.balance(0, Scheme::Internal),
+            Path::PeeredBalancer => {
+                self.peer();
+                self.balance(1, Scheme::Internal);
+            }
+            Path::Front => {
+                self.lead_out(everywhere);
+                self.balance(0, Scheme::InternetFacing);
+            }
             Path::EgressOnly => {
                 let draft = egress_gateway::Draft {
                     vpc: self.town.vpcs[0],
@@ -238,8 +248,8 @@ impl World {
         self.to = self.address(self.ends.1);
     }
 
-    fn balance(&mut self) {
-        let (vpc, subnet) = (self.town.vpcs[0], self.town.subnets[0]);
+    fn balance(&mut self, nth: usize, scheme: Scheme) {
+        let (vpc, subnet) = (self.town.vpcs[nth], self.town.subnets[nth]);
         let target = TargetDraft {
             name: TargetName::Ip(self.address(self.ends.1)),
             port: None,
@@ -252,7 +262,7 @@ impl World {
         };
         let balancer = balancer::Draft {
             placements: vec![placement],
-            scheme: Scheme::Internal,
+            scheme,
             cross_zone: false,
             label: None,
         };
@@ -291,7 +301,11 @@ impl World {
         };
         town.judge.health.insert((group, address, 80), true);
         let balancer = town.controller.cloud.balancer(id).unwrap();
-        let mut addresses = balancer.addresses();
+        let mut addresses = match scheme {
+            Scheme::Internal => balancer.addresses().collect(),
+            Scheme::InternetFacing => publics(balancer),
+        }
+        .into_iter();
         self.to = addresses.find(|a| a.is_ipv6() == self.case.six).unwrap();
     }
 
@@ -388,6 +402,8 @@ impl World {
     pub(super) fn way(&self) -> Way {
         let (from, to) = self.ends;
         let inward = self.case.path == Path::Inward;
+        let front = self.case.path == Path::Front;
+        let outside = if self.case.six { outside6() } else { OUTSIDE4 };
         let direct = matches!(self.case.path, Path::Subnet | Path::Hairpin);
         Way {
             src_mac: self.interface(from).mac,
@@ -395,7 +411,10 @@ impl World {
                 true => self.interface(to).mac,
                 false => Mac::ROUTER,
             },
-            src: if inward { self.to } else { self.address(from) },
+            src: match inward || front {
+                true => outside,
+                false => self.address(from),
+            },
             dst: if inward { self.public(to) } else { self.to },
             ttl: 64,
             dont_fragment: false,
@@ -404,7 +423,7 @@ impl World {
 
     pub(super) fn send(&mut self, frame: Vec<u8>) -> Fate {
         let (from, now) = (self.ends.0, self.town.now);
-        if self.case.path == Path::Inward {
+        if matches!(self.case.path, Path::Inward | Path::Front) {
             return Journey::enter(&mut self.town.hosts, now, EDGE, frame);
         }
         let host = self.town.host_of(from).unwrap();

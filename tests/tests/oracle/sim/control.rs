@@ -1,11 +1,11 @@
 //! The streams between the controller and the hosts, and what breaks them.
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
-use weft_model::Cloud;
+use weft_model::HostName;
 use weft_planner::queue::Hello;
 
-use super::{Event, MILLISECOND, SECOND, Simulation, session};
+use super::{Event, MILLISECOND, SECOND, Simulation, View, session};
 use crate::{
     change::{Alter, Kind},
     controller::deltas,
@@ -23,10 +23,7 @@ impl Simulation {
         if self.town.controller.revision != revision {
             self.census.changes += 1;
             self.keys += 9;
-            self.cloud = Rc::new(self.town.controller.cloud.clone());
-            for host in 0..self.stations.len() {
-                self.pump(host);
-            }
+            self.tell(self.cloud.lost.clone());
         }
         // People come and go with what they talk to.
         let old = self.random.below(self.sessions.len());
@@ -35,13 +32,39 @@ impl Simulation {
         self.after(pause, Event::Change);
     }
 
+    /// The controller wants something else from now on.
+    fn tell(&mut self, lost: BTreeSet<HostName>) {
+        let cloud = self.town.controller.cloud.clone();
+        self.cloud = Rc::new(View { cloud, lost });
+        for host in 0..self.stations.len() {
+            self.pump(host);
+        }
+    }
+
+    /// A host's stream ended, or is there again.
+    fn set_lost(&mut self, host: usize, is_lost: bool) {
+        let name = self.town.hosts[host].name.clone();
+        let mut lost = self.cloud.lost.clone();
+        let changed = match is_lost {
+            true => lost.insert(name.clone()),
+            false => lost.remove(&name),
+        };
+        if self.controller_runs && changed {
+            self.town.controller.set_lost(&name, is_lost);
+            self.tell(lost);
+        }
+    }
+
     /// As in a story, but for a cloud that doesn't shrink: an interface goes where two came.
     fn alteration(&mut self) -> Alter {
-        let theme = *self.random.pick(&[Theme::Peered, Theme::Transit]);
+        let themes = [Theme::Peered, Theme::Transit, Theme::Outside];
+        let theme = *self.random.pick(&themes);
         let alter = Alter::random(&mut self.random, theme);
         let kind = match alter.kind {
             Kind::DeleteInterface if self.random.percent(50) => Kind::AddInterface,
             Kind::Unplug => Kind::Move,
+            // Here streams end.
+            Kind::Lose => Kind::Elastic,
             kind => kind,
         };
         let whom = self.random.below(self.town.interfaces.len());
@@ -85,7 +108,7 @@ impl Simulation {
         (host, connection): (usize, u64),
         (update, view): (
             weft_planner::queue::Update<weft_model::state::State>,
-            Rc<Cloud>,
+            Rc<View>,
         ),
     ) {
         if !self.hears(host, connection) {
@@ -96,6 +119,7 @@ impl Simulation {
         assert!(refused.is_empty(), "h{host}: {refused:?}");
         let station = &mut self.stations[host];
         station.judge.changed(&station.view, &view);
+        station.judge.lost = view.lost.clone();
         station.view = view;
         let pause = self.about(2 * MILLISECOND);
         self.after(pause, Event::Ack(host, connection, update.nonce));
@@ -135,6 +159,7 @@ impl Simulation {
         if !self.controller_runs || !self.hears(host, connection) {
             return;
         }
+        self.set_lost(host, false);
         let found = &self.town.hosts[host];
         let hello = Hello {
             instance: self.stations[host].instance,
@@ -151,6 +176,7 @@ impl Simulation {
         station.connection += 1;
         let name = &self.town.hosts[host].name;
         self.town.controller.queue(name).disconnect();
+        self.set_lost(host, true);
         let pause = self.about(50 * MILLISECOND);
         self.after(pause, Event::Connect(host));
     }
@@ -184,7 +210,7 @@ impl Simulation {
         let instance = self.random.bits();
         let station = &mut self.stations[host];
         station.runs = false;
-        station.view = Rc::new(Cloud::new());
+        station.view = Rc::default();
         station.judge = Judge::default();
         station.instance = instance;
         let pause = self.about(100 * MILLISECOND);
@@ -210,7 +236,9 @@ impl Simulation {
         for host in 0..self.stations.len() {
             self.cut(host);
         }
+        // Whom it had lost it doesn't know either.
         self.town.controller.restart();
+        self.tell(BTreeSet::new());
         let pause = self.about(100 * MILLISECOND);
         self.after(pause, Event::ControllerStart);
     }

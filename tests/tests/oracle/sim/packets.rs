@@ -3,10 +3,12 @@
 use std::rc::Rc;
 
 use weft_engine::{Drop, PortIndex, Verdict};
-use weft_model::{Cloud, Interface, InterfaceId, Vni};
+use weft_model::{Cloud, Interface, InterfaceId, Mac, Vni};
 use weft_packet::{headers::Headers, vxlan};
 
-use super::{Event, MILLISECOND, SECOND, Simulation, Tunnel, may_send};
+use super::{
+    Event, MILLISECOND, SECOND, Sender, Simulation, Tunnel, View, may_send, outside::Came,
+};
 use crate::{
     judge::{Next, Outcome, Refusal, Way},
     send::{Origin, Send},
@@ -14,7 +16,8 @@ use crate::{
 };
 
 /// What a host says of a packet that comes from where its own revision has nobody.
-const EARLY: [&str; 6] = [
+const EARLY: [&str; 7] = [
+    "edge_unknown",
     "source_elsewhere",
     "inner_mac",
     "vtep_unknown",
@@ -23,7 +26,7 @@ const EARLY: [&str; 6] = [
     "port_unknown",
 ];
 
-fn told(drop: &Drop) -> Refusal {
+pub(super) fn told(drop: &Drop) -> Refusal {
     Refusal {
         code: drop.reason.code(),
         blames: drop.object.map(|object| object.to_string()),
@@ -33,8 +36,10 @@ fn told(drop: &Drop) -> Refusal {
 impl Simulation {
     pub(super) fn packet(&mut self) {
         let send = Send::random(&mut self.random, &self.sessions);
-        if let Some((Origin::Port(from), frame)) = send.frame(&self.town) {
-            self.leave(from, frame);
+        match send.frame(&self.town) {
+            Some((Origin::Port(from), frame)) => self.leave(from, frame),
+            Some((Origin::Internet(edge), frame)) => self.bring(&edge, frame),
+            None => {}
         }
         let busy = self.stations.len() as u64;
         let pause = self.about(50 * MILLISECOND / busy);
@@ -96,8 +101,20 @@ impl Simulation {
             _ => {}
         }
         let view = Rc::clone(&self.stations[host].view);
+        let sender = Sender {
+            interface: Some(from.id),
+            host,
+        };
         let Next::Interface(to) = &way.to else {
-            panic!("no gateway leads out of a simulation: {way:?}");
+            assert!(local.is_empty(), "{} is at no port", way.to.mac());
+            let edges = self.stations[host].judge.edges(&view);
+            for (encap, frame) in tunnel {
+                let leaves = encap.vni == Vni::OUTSIDE && edges.contains(&encap.vtep);
+                assert!(leaves, "{} to {encap:?}, of {edges:?}", from.id);
+                let payload = [&vxlan::emit(encap.vni)[..], &frame].concat();
+                self.carry(sender, &view, encap.vtep, payload);
+            }
+            return;
         };
         let place = to.attachment.as_ref().unwrap();
         for (port, mut frame) in local {
@@ -107,27 +124,32 @@ impl Simulation {
                 (to.id, &self.town.hosts[host].name)
             );
             let now = self.town.now;
-            let verdict = self.town.hosts[host].arrive(now, port, &mut frame);
-            self.arrived(host, (from.id, &view), Some((**to).clone()), verdict, frame);
+            let mut made = Made::default();
+            let verdict = self.town.hosts[host].arrive(now, port, &mut frame, &mut made);
+            assert!(
+                made.is_empty(),
+                "an arrival leads to nothing more: {made:?}"
+            );
+            let came = Came::Inside(sender, &view);
+            self.arrived(host, came, Some((**to).clone()), verdict, frame);
         }
         for (encap, frame) in tunnel {
             let vtep = view.host(&place.host).unwrap().vtep;
             assert_eq!(encap.vtep, vtep, "{} to {}", from.id, to.id);
             let payload = [&vxlan::emit(encap.vni)[..], &frame].concat();
-            self.carry(host, from.id, &view, encap.vtep, payload);
+            self.carry(sender, &view, encap.vtep, payload);
         }
     }
 
     /// Into the underlay, which loses, repeats, delays and so reorders.
-    fn carry(
+    pub(super) fn carry(
         &mut self,
-        host: usize,
-        from: InterfaceId,
-        view: &Rc<Cloud>,
+        from: Sender,
+        view: &Rc<View>,
         vtep: std::net::IpAddr,
         payload: Vec<u8>,
     ) {
-        let source = self.town.hosts[host].vtep;
+        let source = self.town.hosts[from.host].vtep;
         let to = self.town.hosts.iter().position(|host| host.vtep == vtep);
         let (Some(to), false) = (to, !self.calm && self.random.percent(3)) else {
             self.census.lost += 1;
@@ -156,87 +178,92 @@ impl Simulation {
             from,
             view,
         } = tunnel;
-        let sender = view.interface(from).and_then(|i| i.attachment.clone());
-        let sender = sender.map(|place| place.host);
         let cut = |host: usize| !self.stations[host].reachable || !self.stations[host].runs;
-        let lost = self
-            .town
-            .hosts
-            .iter()
-            .position(|h| Some(&h.name) == sender.as_ref());
-        if cut(host) || lost.is_some_and(cut) {
+        if cut(host) || cut(from.host) {
             self.census.lost += 1;
             return;
+        }
+        if payload[4..7] == [0xff; 3] && payload[vxlan::HEADER..][..6] == Mac::EDGE.octets() {
+            return self.at_edge(host, (source, from), payload, &view);
         }
         self.clear_edge(host);
         let to = self.addressee(host, &payload);
         let now = self.town.now;
-        let verdict = self.town.hosts[host].emerge(now, source, &mut payload);
         // As it came: the judge reads what the engine read.
-        let frame = payload.split_off(vxlan::HEADER);
-        self.arrived(host, (from, &view), to, verdict, frame);
+        let frame = payload[vxlan::HEADER..].to_vec();
+        let mut made = Made::default();
+        let verdict = self.town.hosts[host].emerge(now, source, &mut payload, &mut made);
+        assert!(
+            made.is_empty(),
+            "an arrival leads to nothing more: {made:?}"
+        );
+        let came = match payload[4..7] == [0xff; 3] {
+            true => Came::Outside(source, &view),
+            false => Came::Inside(from, &view),
+        };
+        self.arrived(host, came, to, verdict, frame);
     }
 
     /// Whom the inner frame is for, by what the host holds.
     fn addressee(&self, host: usize, payload: &[u8]) -> Option<Interface> {
         let view = &self.stations[host].view;
         let vni = Vni::try_from(u32::from_be_bytes([0, payload[4], payload[5], payload[6]]));
-        let vpc = view.vpc_by_vni(vni.ok()?)?;
+        let vni = vni.ok()?;
+        let vpc = view.vpc_by_vni(vni).map(|vpc| vpc.id);
         let inner = Headers::parse(&payload[vxlan::HEADER..]).unwrap();
         let found = view.interface_by_mac(inner.dst)?;
         let here = plugged(&self.town.hosts[host].name, view, found.id)?;
-        (here.vpc == vpc.id).then_some(here)
+        (vni == Vni::OUTSIDE || Some(here.vpc) == vpc).then_some(here)
     }
 
     fn arrived(
         &mut self,
         host: usize,
-        (from, sent): (InterfaceId, &Rc<Cloud>),
+        came: Came<'_>,
         to: Option<Interface>,
         verdict: Verdict,
         frame: Vec<u8>,
     ) {
         let view = Rc::clone(&self.stations[host].view);
         let now = self.now();
-        if let Verdict::Drop(drop) = verdict
-            && EARLY.contains(&drop.reason.code())
-        {
-            let agree = Rc::ptr_eq(sent, &view) && self.calm;
+        let found = match verdict {
+            Verdict::Deliver(port) => Ok(self.town.hosts[host].interface(port).0),
+            Verdict::Drop(drop) => Err(told(&drop)),
+            other => panic!("{now}: {other:?}"),
+        };
+        let mut judge = self.stations[host].judge.clone();
+        let expected = to.as_ref().map(|to| {
+            let judged = came.judge(&mut judge, (&view, now), to, &frame);
+            judged.map(|_| to.id)
+        });
+        if Some(&found) != expected.as_ref() {
+            // What it can't know yet: then nothing has happened.
+            let early = found.as_ref().is_err_and(|drop| EARLY.contains(&drop.code));
+            let agree = Rc::ptr_eq(came.sent(), &view) && self.calm;
             assert!(
-                !agree,
-                "{now}: {from} to {to:?}: {drop} though all hosts agree"
+                early && !agree,
+                "{now}: {came} to {to:?} on h{host}: {found:?}, and should be {expected:?}: \
+                 {frame:02x?}"
             );
             self.census.early += 1;
             return;
         }
-        let to = to.unwrap_or_else(|| panic!("{now}: {from} reached h{host}: {verdict:?}"));
-        let sender = sent.interface(from).map(|from| from.vpc).unwrap();
-        // By what the sender held: a host that forwards for the VPC may be believed for long.
-        let together = may_send(sent, sender, to.vpc);
-        assert!(together, "{now}: {from} reached {} of another VPC", to.id);
-        let judged = self.stations[host].judge.arrival(&view, now, &to, &frame);
-        let expected = judged.map(|_| ());
-        let found = match verdict {
-            Verdict::Deliver(port) => {
-                assert_eq!(self.town.hosts[host].interface(port).0, to.id);
-                Ok(())
-            }
-            Verdict::Drop(drop) => Err(told(&drop)),
-            other => panic!("{now}: {other:?}"),
-        };
-        assert_eq!(
-            found, expected,
-            "{now}: {from} to {} on h{host}: {frame:02x?}",
-            to.id
-        );
+        self.stations[host].judge = judge;
+        let to = to.expect("it was judged");
+        if let Came::Inside(from, sent) = came {
+            let sender = from.interface.and_then(|id| sent.interface(id));
+            // By what the sender held: a host that forwards for the VPC may be believed for long.
+            let together = sender.is_some_and(|from| may_send(sent, from.vpc, to.vpc));
+            assert!(together, "{now}: {came} reached {} of another VPC", to.id);
+        }
         match found {
-            Ok(()) => self.census.delivered += 1,
+            Ok(_) => self.census.delivered += 1,
             Err(_) => self.census.refused += 1,
         }
     }
 
     /// Moves the clock past an instant that two clocks may see differently.
-    fn clear_edge(&mut self, host: usize) {
+    pub(super) fn clear_edge(&mut self, host: usize) {
         while self.stations[host].judge.is_on_edge(self.town.now.0) {
             self.town.now = self.town.now.plus(SECOND / 50);
         }

@@ -66,6 +66,7 @@ impl Simulation {
             );
             // What changed since its last update was none of its business.
             station.view = Rc::clone(&self.cloud);
+            station.judge.lost = self.cloud.lost.clone();
         }
     }
 
@@ -94,9 +95,10 @@ fn nothing_forbidden_passes_and_nothing_tracked_breaks_while_everything_fails() 
             interfaces: hosts * 2,
             peered: true,
             transit: true,
-            outside: false,
+            outside: true,
             balancers: false,
             nats: false,
+            facing: false,
         };
         let mut simulation = Simulation::new(seed as u64, size);
         simulation.run(packets);

@@ -1,10 +1,11 @@
 //! Load balancers: listeners, targets, and how those are.
 
 use weft_model::{
-    Carried, HealthCheck, IdleTimeout, Probe, Scheme, TargetName, TargetType, Weight,
+    Carried, Destination, HealthCheck, IdleTimeout, Probe, RouteTarget, Scheme, TargetName,
+    TargetType, Weight,
     ops::{
         balancer::{self, PlacementDraft},
-        listener,
+        listener, route_table, subnet,
         target_group::{self, TargetDraft},
     },
     state::TargetKey,
@@ -23,9 +24,19 @@ fn carried(random: &mut Random) -> Carried {
 
 /// Building.
 impl Town {
-    pub(super) fn build_balancers(&mut self, random: &mut Random) {
+    pub(super) fn build_balancers(&mut self, random: &mut Random, facing: bool) {
         for _ in 0..random.between(1, 3) {
-            self.add_balancer(random);
+            let scheme = match facing && random.percent(75) {
+                true => Scheme::InternetFacing,
+                false => Scheme::Internal,
+            };
+            self.add_balancer(random, scheme);
+        }
+        if self.balancers.is_empty() {
+            self.add_balancer(random, Scheme::Internal);
+        }
+        if facing {
+            self.build_privately(random);
         }
         for _ in 0..random.between(1, 3) {
             self.add_targets(random);
@@ -41,10 +52,55 @@ impl Town {
         }
     }
 
-    fn add_balancer(&mut self, random: &mut Random) {
+    /// Most balancers' subnets lead out, and some targets' don't: theirs have a table of their own.
+    fn build_privately(&mut self, random: &mut Random) {
+        for n in 0..self.gateways.len() {
+            let gateway = self.gateways[n];
+            let vpc = self.controller.cloud.internet_gateway(gateway).unwrap().vpc;
+            let main = vpc.map(|vpc| self.controller.cloud.vpc(vpc).unwrap().main_route_table);
+            let main = self.tables.iter().position(|table| Some(*table) == main);
+            for destination in ["0.0.0.0/0", "::/0"] {
+                if let Some(table) = main.filter(|_| random.percent(80)) {
+                    let to = Destination::Prefix(destination.parse().unwrap());
+                    let _ = self.put_route(table, (to, RouteTarget::InternetGateway(gateway)));
+                }
+            }
+        }
+        let cloud = &self.controller.cloud;
+        let fronts = cloud
+            .balancers()
+            .flat_map(|balancer| balancer.placements.clone());
+        let fronts: Vec<_> = fronts.map(|placement| placement.subnet).collect();
+        let mut others = self.subnets.iter().filter(|id| !fronts.contains(id));
+        let Some(&subnet) = others.next() else {
+            return;
+        };
+        let vpc = cloud.subnet(subnet).unwrap().vpc;
+        let draft = route_table::Draft {
+            vpc,
+            routes: vec![],
+            label: None,
+        };
+        let run = self.run(|w, e| route_table::create(&w.controller.cloud, &w.settings, draft, e));
+        run.unwrap();
+        let update = subnet::Update {
+            route_table: self.tables.last().copied().map(Some),
+            ..subnet::Update::default()
+        };
+        let run = self.run(|w, _| subnet::update(&w.controller.cloud, subnet, update, None));
+        run.unwrap();
+    }
+
+    fn add_balancer(&mut self, random: &mut Random, scheme: Scheme) {
         let subnet = *random.pick(&self.subnets);
         let cloud = &self.controller.cloud;
         let home = cloud.subnet(subnet).unwrap();
+        // Public IPv6 addresses are nobody else's, or it is a cloud that nobody could reach.
+        let blocks = &cloud.vpc(home.vpc).unwrap().ipv6;
+        let twin = cloud
+            .vpcs()
+            .any(|vpc| vpc.id != home.vpc && vpc.ipv6 == *blocks);
+        let scheme = if twin { Scheme::Internal } else { scheme };
         let mut subnets = vec![subnet];
         let mut all = cloud.subnets_in_vpc(home.vpc);
         let other = all.find(|subnet| subnet.zone != home.zone);
@@ -57,7 +113,7 @@ impl Town {
         };
         let draft = balancer::Draft {
             placements: subnets.into_iter().map(placement).collect(),
-            scheme: Scheme::Internal,
+            scheme,
             cross_zone: random.percent(40),
             label: None,
         };

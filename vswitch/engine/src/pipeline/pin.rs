@@ -32,6 +32,7 @@ use crate::{
     edge,
     flow::is_opening,
     frame::Frame,
+    mutation::{Mutation, is_awake},
     time::Now,
     trace::Step,
     verdict::{Encap, Sink, Verdict},
@@ -223,7 +224,9 @@ impl Core {
     ) -> Result<Pick, Drop> {
         let flags = super::tcp_flags(ip);
         let begins = flags.is_none_or(is_opening);
-        if let Some(pin) = self.pins.get(now, visit) {
+        if let Some(pin) = self.pins.get(now, visit)
+            && !is_awake(Mutation::Forgetful)
+        {
             let stays = match begins {
                 true => asked.takes(&pin.pick),
                 false => asked.stays(&pin.pick).map(|()| true)?,

@@ -233,6 +233,7 @@ impl Core {
         }
         if let Some(held) = held
             && packet.view.vpc.balancers.front(held.local()).is_some()
+            && !is_awake(Mutation::AnswersByOwnRoutes)
         {
             // A balancer's answer leaves as it came in, whatever the target's own routes.
             packet.check_exit(Hop::Routed)?;
