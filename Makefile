@@ -10,7 +10,8 @@ WEFT := target/release/weft
 ORACLE_CLOUDS ?= 10000
 ORACLE_PACKETS ?= 160
 
-.PHONY: help demo test check fmt lint unit oracle sim labs deps deps-test bench fuzz deny clean
+.PHONY: help demo test check fmt lint unit oracle sim labs deps deps-test deps-peers bench \
+    peers fuzz deny clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,8 +26,11 @@ $(WEFT): deps
 deps: ## Install what building needs (a linker)
 	@scripts/deps build
 
-deps-test: ## Install what testing needs besides (iproute2)
+deps-test: ## Install what testing needs besides (iproute2, daemons)
 	@scripts/deps test
+
+deps-peers: ## Install what `make peers` measures beside Weft (nftables, Open vSwitch)
+	@scripts/deps peers
 
 test: deps-test ## Everything CI runs: format, clippy, unit, property and namespace tests
 	@scripts/test
@@ -63,6 +67,9 @@ bench: deps-test $(WEFT) ## Engine cost in memory, then the whole system beside 
 	    echo "no instruction counts: install valgrind, and gungraun-runner 0.20.0 with cargo"; \
 	fi
 	$(WEFT) bench --rounds 5
+
+peers: deps-peers $(WEFT) ## Measure beside nftables and Open vSwitch; rewrites docs/performance.md
+	$(WEFT) bench --peers --rounds 5 --write docs/performance.md
 
 fuzz: ## Fuzz every parser for FUZZ_SECONDS each (default 600); needs nightly and cargo-fuzz
 	@scripts/fuzz $${FUZZ_SECONDS:-600}

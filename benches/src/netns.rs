@@ -38,6 +38,17 @@ impl Netns {
         made.map(Self).map_err(io("make a network namespace"))
     }
 
+    /// The same one, held open once more.
+    ///
+    /// # Errors
+    /// When this process has too many open files.
+    pub fn again(&self) -> Result<Self, BenchError> {
+        self.0
+            .try_clone()
+            .map(Self)
+            .map_err(io("hold a network namespace open"))
+    }
+
     /// Does `work` on a thread of its own inside the namespace. Threads that it spawns are inside
     /// too.
     ///

@@ -17,6 +17,7 @@ use weft_proto::v1::{
     self as wire, interfaces_client::InterfacesClient, regions_client::RegionsClient,
     subnets_client::SubnetsClient, vpcs_client::VpcsClient, zones_client::ZonesClient,
 };
+use weft_telemetry::TelemetryOptions;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -33,7 +34,7 @@ async fn main() -> Result<(), Failure> {
         account: Default::default(),
         quota: vec!["unlimited".parse()?],
         aws: Default::default(),
-        log: "off".to_owned(),
+        telemetry: TelemetryOptions::default(),
     })?;
     let address = format!("http://{}", server.addresses()[0]);
     tokio::spawn(server.serve(std::future::pending()));

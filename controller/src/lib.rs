@@ -6,6 +6,7 @@ pub mod aws;
 pub mod core;
 mod drains;
 mod metering;
+mod metrics;
 mod north;
 pub mod options;
 mod server;

@@ -9,6 +9,7 @@ use weft_model::{
     AccountId,
     ops::{Quotas, Settings},
 };
+use weft_telemetry::TelemetryOptions;
 
 /// How the controller runs.
 #[derive(Debug, Clone, Args)]
@@ -37,9 +38,9 @@ pub struct Options {
     #[command(flatten)]
     pub aws: aws::Options,
 
-    /// What to log: a level, or levels by module as weft=debug,h2=warn
-    #[arg(long, value_name = "FILTER", env = "WEFT_LOG", default_value = "info")]
-    pub log: String,
+    /// How it is watched
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
 }
 
 impl Options {

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    io::{self, IsTerminal as _},
+    io,
     net::SocketAddr,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -23,13 +23,16 @@ use tonic_health::{
     ServingStatus,
     server::{HealthReporter, health_reporter},
 };
+use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 use weft_model::{Change, Revision};
 use weft_store::{RedbStore, StoreError};
+use weft_telemetry::{ListenError, MetricsServer, Telemetry, TelemetryError};
 
 use crate::{
     Options, aws,
     core::{Core, Downstream, load},
     drains,
+    metrics::ControllerMetrics,
     north::{self, CallLayer},
     south::{Hub, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, Timings, leases},
 };
@@ -47,9 +50,12 @@ const METERS_SAVED: Duration = Duration::from_secs(5);
 /// Why the controller can't run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The log filter can't be read.
-    #[error("--log: {0}")]
-    Log(#[from] tracing_subscriber::filter::ParseError),
+    /// It can't say what it does.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// Metrics can't be served there.
+    #[error(transparent)]
+    Metrics(#[from] ListenError),
     /// The data directory can't be made.
     #[error(
         "the data directory {} can't be made: {source}; name another one with --data",
@@ -105,21 +111,19 @@ impl Error {
 /// # Errors
 /// When it can't start, or its store fails.
 pub fn run(options: Options) -> Result<(), Error> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&options.log)?;
-    // Where a subscriber is set already, its owner decides what is logged.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .try_init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Error::system("starting the runtime"))?;
-    let ended = runtime.block_on(async {
-        let stop = stop_signal()?;
-        Server::bind(&options)?.serve(stop).await
-    });
+    let (ended, telemetry) = runtime.block_on(async {
+        let telemetry = Telemetry::start(&options.telemetry, "weft-controller", "")?;
+        let ended = async {
+            let stop = stop_signal()?;
+            Server::bind(&options)?.serve(stop).await
+        };
+        Ok::<_, Error>((ended.await, telemetry))
+    })?;
+    telemetry.end();
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }
@@ -153,6 +157,8 @@ pub struct Server {
     hub: Hub,
     failure: oneshot::Receiver<StoreError>,
     aws: Option<aws::Server>,
+    metrics: Option<SocketAddr>,
+    store: PathBuf,
 }
 
 impl Server {
@@ -190,6 +196,8 @@ impl Server {
             hub,
             failure,
             aws,
+            metrics: options.telemetry.metrics_listen,
+            store: store_file(&options.data),
         })
     }
 
@@ -214,13 +222,23 @@ impl Server {
             hub,
             mut failure,
             aws,
+            metrics,
+            store,
             ..
         } = self;
+        let (stopping, stopped) = watch::channel(false);
         let (health, health_service) = health_reporter();
         report(&health, ServingStatus::Serving).await;
+        let calls = CallLayer::new(stopped.clone());
+        let told = ControllerMetrics {
+            core: Arc::downgrade(&core),
+            hub: hub.clone(),
+            calls: calls.stats(),
+            store,
+        };
+        let metrics = watch_by(metrics, told).await?;
         let leases = hub.take_asks();
         let leases = leases.map(|asks| tokio::spawn(leases::serve(Arc::clone(&core), asks)));
-        let (stopping, stopped) = watch::channel(false);
         let watching = [
             tokio::spawn(hub.clone().watch_silence()),
             tokio::spawn(drains::end_when_due(Arc::clone(&core))),
@@ -232,16 +250,11 @@ impl Server {
                 .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
                 .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
                 .max_concurrent_streams(STREAMS)
-                .layer(CallLayer::new(stopped.clone()))
+                .layer(calls)
                 .add_routes(north::routes(Arc::clone(&core), hub.clone()))
                 .add_service(hub.service())
                 .add_service(health_service)
-                .add_service(
-                    tonic_reflection::server::Builder::configure()
-                        .register_encoded_file_descriptor_set(weft_proto::DESCRIPTORS)
-                        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                        .build_v1()?,
-                )
+                .add_service(reflection()?)
                 .serve_with_incoming_shutdown(select_all(listeners), async move {
                     // An error means that the sender is gone, and with it the server.
                     let _ = stopped.clone().wait_for(|stopping| *stopping).await;
@@ -260,12 +273,8 @@ impl Server {
         if tokio::time::timeout(GRACE, serving).await.is_err() {
             tracing::warn!("calls that still ran after {GRACE:?} were cut off");
         }
-        if let Some(aws) = aws
-            && tokio::time::timeout(GRACE, aws).await.is_err()
-        {
-            tracing::warn!("calls of the AWS-compatible API that still ran were cut off");
-        }
-        watching.iter().for_each(JoinHandle::abort);
+        cut_off(aws).await;
+        watching.iter().chain(&metrics).for_each(JoinHandle::abort);
         if let Some(leases) = leases {
             leases.abort();
         }
@@ -274,6 +283,37 @@ impl Server {
         hub.metering().save();
         failed.map_or(Ok(()), Err)
     }
+}
+
+/// Waits for the calls of the AWS-compatible API that still run, for a while.
+async fn cut_off(aws: Option<JoinHandle<()>>) {
+    if let Some(aws) = aws
+        && tokio::time::timeout(GRACE, aws).await.is_err()
+    {
+        tracing::warn!("calls of the AWS-compatible API that still ran were cut off");
+    }
+}
+
+/// Tells callers what the API looks like.
+fn reflection() -> Result<ServerReflectionServer<impl ServerReflection>, Error> {
+    let builder = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(weft_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    Ok(builder.build_v1()?)
+}
+
+/// Serves metrics, where somebody wants them.
+async fn watch_by(
+    address: Option<SocketAddr>,
+    metrics: ControllerMetrics,
+) -> Result<Option<JoinHandle<()>>, Error> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let build = ("controller", env!("CARGO_PKG_VERSION"));
+    let server = MetricsServer::bind(address, build, vec![Box::new(metrics)]).await?;
+    tracing::info!(address = ?server.address().ok(), "metrics are at /metrics");
+    Ok(Some(tokio::spawn(server.serve())))
 }
 
 /// Keeps what was metered on disk, a little behind.
@@ -295,7 +335,11 @@ fn open_store(data: &Path) -> Result<RedbStore, Error> {
         path: data.to_owned(),
         source,
     })?;
-    Ok(RedbStore::open(data.join("cloud.redb"))?)
+    Ok(RedbStore::open(store_file(data))?)
+}
+
+fn store_file(data: &Path) -> PathBuf {
+    data.join("cloud.redb")
 }
 
 fn listen(address: SocketAddr) -> Result<TcpIncoming, Error> {

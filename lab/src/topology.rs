@@ -8,6 +8,7 @@ mod exercise;
 mod fault;
 mod host;
 mod link;
+mod metrics;
 mod mirror;
 mod name;
 mod nat;
@@ -34,6 +35,7 @@ pub use check::{Check, Destination, Transport};
 pub use exercise::{CriterionSpec, ExerciseSpec, HealthySpec, RulesSpec, TrySpec};
 pub use fault::FaultSpec;
 pub use host::{Workers, WorkersError};
+pub use metrics::{METRICS_PORT, MetricsSpec};
 pub use name::{ItemName, ItemNameError, LabName};
 pub use outside::Routing;
 pub use run::{NeedSpec, RunSpec};
@@ -93,6 +95,8 @@ pub struct Topology {
     pub balancers: Vec<BalancerSpec>,
     /// What goes wrong, and when.
     pub faults: Vec<FaultSpec>,
+    /// Whether its programs tell Prometheus what they count.
+    pub metrics: Option<MetricsSpec>,
     /// What must hold, an exercise's criteria included.
     pub checks: Vec<Check>,
     /// What a learner is to bring about.
@@ -527,6 +531,16 @@ impl Topology {
     /// Everything that is wrong, each with its place.
     pub fn parse(file: &str, text: &str) -> Result<Self, Rejected> {
         parse::topology(text).map_err(|errors| Rejected::new(file, text, errors))
+    }
+
+    /// The rules of one direction in the largest security group.
+    pub fn most_rules(&self) -> usize {
+        let groups = self.vpcs.iter().flat_map(|vpc| &vpc.groups);
+        let larger = |group: &GroupSpec| {
+            let egress = group.egress.as_ref().map_or(0, Vec::len);
+            group.ingress.len().max(egress)
+        };
+        groups.map(larger).max().unwrap_or(0)
     }
 
     /// The VPC of that name.

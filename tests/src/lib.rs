@@ -4,6 +4,7 @@
 // A test's harness: a broken expectation is the message.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
+mod exposition;
 mod lab;
 mod program;
 mod running;
@@ -11,6 +12,7 @@ mod skip;
 mod trace;
 mod user;
 
+pub use exposition::{Exposition, Kind, Series};
 pub use lab::Lab;
 pub use program::{Finished, run, weft_program};
 pub use running::Running;

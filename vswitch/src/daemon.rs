@@ -17,6 +17,7 @@ use weft_datapath::{
 };
 use weft_engine::{Limits, config::TablesOptions};
 use weft_model::Mtu;
+use weft_telemetry::{ListenError, MetricsServer, Telemetry, TelemetryError};
 
 use crate::{
     agent::Agent,
@@ -27,6 +28,7 @@ use crate::{
     host::Host,
     inspect::{self, Inspector},
     lock::{LockError, RunLock},
+    metrics::HostMetrics,
     mirrors,
     options::{Options, UnderlayMtu},
     ports::{Ports, PortsOptions},
@@ -36,9 +38,12 @@ use crate::{
 /// Why the vswitch could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The log filter can't be read.
-    #[error("--log: {0}")]
-    Log(#[from] tracing_subscriber::filter::ParseError),
+    /// It can't say what it does.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// Metrics can't be served there.
+    #[error(transparent)]
+    Metrics(#[from] ListenError),
     /// The run directory is held or can't be used.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -95,21 +100,20 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> Error {
 /// # Errors
 /// When it can't start, or a worker hangs.
 pub fn run(options: &Options) -> Result<(), Error> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&options.log)?;
-    // Where a subscriber is set already, its owner decides what is logged.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .try_init();
-    let run_dir = options.run_dir();
-    let _lock = RunLock::take(&run_dir)?;
-    let host = start(options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(system("starting the runtime"))?;
+    let telemetry = {
+        let _inside = runtime.enter();
+        Telemetry::start(&options.telemetry, "weft-vswitch", options.host.as_str())?
+    };
+    let run_dir = options.run_dir();
+    let _lock = RunLock::take(&run_dir)?;
+    let host = start(options)?;
     let ended = runtime.block_on(serve(options, &host));
+    telemetry.end();
     // Sessions and inspections end with their runtime, so the ports are ours again.
     runtime.shutdown_timeout(Duration::from_secs(1));
     if let Ok(host) = Arc::try_unwrap(host) {
@@ -132,6 +136,7 @@ fn start(options: &Options) -> Result<Arc<Host>, Error> {
         limits: Limits::default(),
         seed: random()?,
         kernel: None,
+        busy_poll: options.busy_poll,
     };
     if let Some(uplink) = &options.uplink {
         holdings.deny_outside(networks_beside(uplink.as_str()).map_err(Error::Uplink)?);
@@ -190,8 +195,10 @@ async fn serve(options: &Options, host: &Arc<Host>) -> Result<(), Error> {
         started: Instant::now(),
     };
     let socket = options.run_dir().join(inspect::SOCKET);
+    let metrics = metrics(options, host).await?;
     tracing::info!(host = %options.host, vtep = %options.vtep, "started");
     tokio::select! {
+        () = watched(metrics) => Ok(()),
         ended = agent.run() => Ok(ended?),
         ended = books::keep(host) => Ok(ended?),
         served = inspect::serve(&socket, inspector) => {
@@ -199,6 +206,26 @@ async fn serve(options: &Options, host: &Arc<Host>) -> Result<(), Error> {
         }
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
+    }
+}
+
+/// The listener for Prometheus, where one is wanted.
+async fn metrics(options: &Options, host: &Arc<Host>) -> Result<Option<MetricsServer>, Error> {
+    let Some(address) = options.telemetry.metrics_listen else {
+        return Ok(None);
+    };
+    let build = ("vswitch", env!("CARGO_PKG_VERSION"));
+    let metrics = HostMetrics::new(host, options.metrics_interfaces);
+    let server = MetricsServer::bind(address, build, vec![Box::new(metrics)]).await?;
+    tracing::info!(address = ?server.address().ok(), "metrics are at /metrics");
+    Ok(Some(server))
+}
+
+/// Never ends.
+async fn watched(metrics: Option<MetricsServer>) {
+    match metrics {
+        Some(metrics) => metrics.serve().await,
+        None => std::future::pending().await,
     }
 }
 

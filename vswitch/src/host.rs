@@ -1,6 +1,9 @@
 //! This host's state, where the agent writes it and the inspection reads it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use tokio::sync::watch;
 use weft_datapath::{Datapath, WorkerError};
@@ -8,7 +11,8 @@ use weft_engine::Config;
 use weft_proto::sync::v1 as wire;
 
 use crate::{
-    books::Books, edge::Edge, health::Findings, holdings::Holdings, mirrors, ports::Ports, resolver,
+    books::Books, edge::Edge, health::Findings, holdings::Holdings, metrics::Times, mirrors,
+    ports::Ports, resolver,
 };
 
 /// How the stream from the controller is doing.
@@ -35,6 +39,8 @@ pub(crate) struct Host {
     pub(crate) resolver: Arc<resolver::Counters>,
     /// What became of mirrored packets for files.
     pub(crate) mirrors: Arc<mirrors::Counters>,
+    /// How long things took.
+    pub(crate) times: Times,
     edge: Option<Edge>,
 }
 
@@ -61,6 +67,7 @@ impl Host {
             books: Mutex::new(books),
             resolver: Arc::default(),
             mirrors: Arc::default(),
+            times: Times::default(),
             edge,
         }
     }
@@ -69,7 +76,14 @@ impl Host {
     ///
     /// # Errors
     /// A worker hangs: nothing more can be promised of this host.
+    #[tracing::instrument(skip_all, fields(
+        nonce = update.nonce,
+        revision = update.revision,
+        resources = update.resources.len(),
+        removed = update.removed.len(),
+    ))]
     pub(crate) fn apply(&self, update: &wire::Update) -> Result<wire::Ack, WorkerError> {
+        let began = Instant::now();
         let mut holdings = lock(&self.holdings);
         let applied = holdings.apply(update);
         self.datapath.publish(Arc::clone(&applied.config))?;
@@ -89,6 +103,7 @@ impl Host {
                 link.revision = link.revision.max(update.revision);
             }
         });
+        self.times.applied(began.elapsed());
         Ok(applied.ack)
     }
 

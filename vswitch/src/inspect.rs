@@ -280,6 +280,7 @@ fn counters(snapshot: &WorkerSnapshot) -> std::collections::HashMap<String, u64>
         ("made_full", worker.made_full),
         ("findings_lost", worker.findings_lost),
         ("dns_questions_lost", worker.questions_lost),
+        ("busy_poll_ns", worker.busy_poll),
         ("icmp_errors", engine.icmp_errors),
         ("icmp_errors_suppressed", engine.icmp_errors_suppressed),
         ("answered", engine.answered),

@@ -12,6 +12,7 @@ mod holdings;
 mod host;
 mod inspect;
 mod lock;
+mod metrics;
 mod mirrors;
 mod options;
 mod ports;

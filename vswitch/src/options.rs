@@ -6,9 +6,13 @@ use clap::Args;
 use tonic::transport::Uri;
 use weft_datapath::MAX_WORKERS;
 use weft_model::{DeviceName, HostName, Mtu};
+use weft_telemetry::TelemetryOptions;
 
 /// Workers without `--workers`: more than this share one host's memory bandwidth anyway.
 const DEFAULT_WORKERS: usize = 8;
+
+/// Interfaces on the page of metrics: five series each are some megabytes a scrape.
+const MOST_INTERFACES: usize = 10_000;
 
 /// How the vswitch runs.
 #[derive(Debug, Clone, Args)]
@@ -45,6 +49,12 @@ pub struct Options {
     #[arg(long, value_name = "N", value_parser = workers)]
     pub workers: Option<usize>,
 
+    /// Percent of a core that each worker may spend looking for the next packet before it sleeps;
+    /// without traffic it sleeps at once
+    #[arg(long, value_name = "PERCENT", default_value_t = 50,
+          value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub busy_poll: u8,
+
     /// The underlay's MTU in bytes; `auto` takes that of the VTEP's device
     #[arg(long, value_name = "auto|N", default_value = "auto")]
     pub underlay_mtu: UnderlayMtu,
@@ -62,9 +72,13 @@ pub struct Options {
     #[arg(long)]
     pub remove_ports_on_exit: bool,
 
-    /// What to log: a level, or levels by module as weft=debug,h2=warn
-    #[arg(long, value_name = "FILTER", env = "WEFT_LOG", default_value = "info")]
-    pub log: String,
+    /// Interfaces whose packets are counted one by one on the page of metrics, at most 10000
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = interfaces)]
+    pub metrics_interfaces: usize,
+
+    /// How it is watched
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
 }
 
 impl Options {
@@ -134,6 +148,13 @@ fn workers(text: &str) -> Result<usize, String> {
     }
 }
 
+fn interfaces(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count <= MOST_INTERFACES => Ok(count),
+        _ => Err(format!("a number up to {MOST_INTERFACES} is wanted")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -173,6 +194,11 @@ mod tests {
             (&["10.0.0.9:7400"][..], "--controller"),
             (&["http://c:1", "--workers", "0"], "--workers"),
             (&["http://c:1", "--workers", "65"], "--workers"),
+            (&["http://c:1", "--busy-poll", "101"], "--busy-poll"),
+            (
+                &["http://c:1", "--metrics-interfaces", "10001"],
+                "--metrics-interfaces",
+            ),
             (&["http://c:1", "--underlay-mtu", "1000"], "--underlay-mtu"),
         ] {
             let error = parse(more).unwrap_err().to_string();

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -11,7 +11,7 @@ use std::{
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 
 use super::{SILENCE, tcp};
-use crate::{BenchError, Path, io};
+use crate::{BenchError, Path, Target, io};
 
 /// Callers at a time: enough to keep both sides busy on a small machine.
 const CALLERS: usize = 4;
@@ -20,18 +20,19 @@ const CALLERS: usize = 4;
 ///
 /// # Errors
 /// When a socket refuses.
-pub fn run(path: &Path, duration: Duration) -> Result<f64, BenchError> {
+pub fn run(path: &Path, target: Target, duration: Duration) -> Result<f64, BenchError> {
     let done = AtomicBool::new(false);
     let done = &done;
     let ((), count) = tcp(
         path,
+        target,
         |listener| serve(&listener, done),
-        |port| {
-            let outcome = call_all(path, port, duration);
+        || {
+            let outcome = call_all(target.to, duration);
             done.store(true, Ordering::Relaxed);
             // Wakes each server from its accept, so that it sees the end.
             for _ in 0..CALLERS {
-                let _ = TcpStream::connect((path.address, port));
+                let _ = TcpStream::connect_timeout(&target.to, SILENCE);
             }
             outcome
         },
@@ -69,11 +70,11 @@ fn serve_one_by_one(listener: &TcpListener, done: &AtomicBool) -> Result<(), Ben
     Ok(())
 }
 
-fn call_all(path: &Path, port: u16, duration: Duration) -> Result<u64, BenchError> {
+fn call_all(to: SocketAddr, duration: Duration) -> Result<u64, BenchError> {
     let end = Instant::now() + duration;
     thread::scope(|scope| {
         let callers: Vec<_> = (0..CALLERS)
-            .map(|_| scope.spawn(move || call_until(path, port, end)))
+            .map(|_| scope.spawn(move || call_until(to, end)))
             .collect();
         callers
             .into_iter()
@@ -85,10 +86,10 @@ fn call_all(path: &Path, port: u16, duration: Duration) -> Result<u64, BenchErro
     })
 }
 
-fn call_until(path: &Path, port: u16, end: Instant) -> Result<u64, BenchError> {
+fn call_until(to: SocketAddr, end: Instant) -> Result<u64, BenchError> {
     let mut count = 0;
     while Instant::now() < end {
-        let mut stream = TcpStream::connect((path.address, port)).map_err(io("connect"))?;
+        let mut stream = TcpStream::connect_timeout(&to, SILENCE).map_err(io("connect"))?;
         // Close with RST: thousands in TIME_WAIT would run out of ports, not of network.
         let linger = nix::libc::linger {
             l_onoff: 1,

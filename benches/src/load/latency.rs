@@ -2,7 +2,7 @@
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -28,10 +28,12 @@ const LONGEST: u64 = 10_000_000_000;
 /// # Errors
 /// When a socket refuses.
 pub fn run(path: &Path, duration: Duration) -> Result<Latency, BenchError> {
+    let target = path.direct();
     let ((), latency) = tcp(
         path,
+        target,
         |listener| echo(&listener),
-        |port| ask(path, port, duration),
+        || ask(target.to, duration),
     )?;
     Ok(latency)
 }
@@ -52,8 +54,8 @@ fn echo(listener: &TcpListener) -> Result<(), BenchError> {
     }
 }
 
-fn ask(path: &Path, port: u16, duration: Duration) -> Result<Latency, BenchError> {
-    let mut stream = TcpStream::connect((path.address, port)).map_err(io("connect"))?;
+fn ask(to: SocketAddr, duration: Duration) -> Result<Latency, BenchError> {
+    let mut stream = TcpStream::connect_timeout(&to, SILENCE).map_err(io("connect"))?;
     stream.set_nodelay(true).map_err(io("set TCP_NODELAY"))?;
     stream
         .set_read_timeout(Some(SILENCE))

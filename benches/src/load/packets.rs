@@ -2,7 +2,7 @@
 
 use std::{
     io::ErrorKind,
-    net::UdpSocket,
+    net::{SocketAddr, UdpSocket},
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc,
@@ -40,6 +40,16 @@ impl Trial {
     pub fn lost(&self) -> u64 {
         self.sent.saturating_sub(self.received)
     }
+
+    /// Whether less than one in a hundred was lost.
+    fn passes(&self) -> bool {
+        self.lost() * 100 < self.sent
+    }
+
+    /// Packets per second that arrived.
+    fn arrived(&self) -> f64 {
+        self.rate * self.received as f64 / self.sent.max(1) as f64
+    }
 }
 
 /// Sends at `rate` packets per second for so long.
@@ -48,21 +58,21 @@ impl Trial {
 /// When a socket refuses.
 pub fn trial(path: &Path, rate: u64, duration: Duration) -> Result<Trial, BenchError> {
     let over = AtomicBool::new(false);
+    let target = path.direct();
     let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
         let over = &over;
         let receiver = scope.spawn(move || {
             path.server.run(move || {
-                let socket = UdpSocket::bind((path.address, 0)).map_err(io("bind"))?;
+                let socket = UdpSocket::bind(target.at).map_err(io("bind"))?;
                 enlarge(&socket);
-                let port = socket.local_addr().map_err(io("bind"))?.port();
-                tell.send(port)
+                tell.send(())
                     .map_err(|_| io("start")(ErrorKind::BrokenPipe.into()))?;
                 count(&socket, over)
             })
         });
         let sent = match told.recv() {
-            Ok(port) => path.client.run(move || send(path, port, rate, duration)),
+            Ok(()) => path.client.run(move || send(target.to, rate, duration)),
             Err(_) => Err(io("start the receiver")(ErrorKind::NotConnected.into())),
         };
         thread::sleep(DRAIN);
@@ -103,16 +113,8 @@ fn count(socket: &UdpSocket, over: &AtomicBool) -> Result<u64, BenchError> {
     }
 }
 
-fn send(path: &Path, port: u16, rate: u64, duration: Duration) -> Result<(u64, f64), BenchError> {
-    let any = if path.address.is_ipv4() {
-        "0.0.0.0:0"
-    } else {
-        "[::]:0"
-    };
-    let socket = UdpSocket::bind(any).map_err(io("bind"))?;
-    socket
-        .connect((path.address, port))
-        .map_err(io("connect"))?;
+fn send(to: SocketAddr, rate: u64, duration: Duration) -> Result<(u64, f64), BenchError> {
+    let socket = super::datagrams(to)?;
     socket.send(&[0; PAYLOAD]).map_err(io("send"))?;
     thread::sleep(Duration::from_millis(20));
     let total = (rate as f64 * duration.as_secs_f64()) as u64;
@@ -130,32 +132,35 @@ fn send(path: &Path, port: u16, rate: u64, duration: Duration) -> Result<(u64, f
     Ok((sent, sent as f64 / start.elapsed().as_secs_f64()))
 }
 
-/// The highest rate reached without a loss, in packets per second: doubles from `from` until one is
-/// lost or the sender itself can't follow, then halves the gap.
+/// The highest rate at which less than one packet in a hundred was lost, in packets per second that
+/// arrived: doubles from `from` until more are, or until the sender itself can't follow, then halves
+/// the gap.
 ///
 /// # Errors
 /// As `trial`.
-pub fn lossless(path: &Path, from: u64, each: Duration) -> Result<f64, BenchError> {
+pub fn highest(path: &Path, from: u64, each: Duration) -> Result<f64, BenchError> {
     /// After this many halvings the answer is good to a few per cent.
     const HALVINGS: u32 = 4;
     let (mut good, mut bad) = (0.0, from as f64);
     loop {
         let trial = trial(path, bad as u64, each)?;
-        if trial.lost() > 0 {
+        if !trial.passes() {
             break;
         }
-        good = trial.rate;
+        good = trial.arrived();
         // Nine tenths leave room for a late tick; less is the sender's own limit.
         if trial.rate < bad * 0.9 {
             return Ok(good);
         }
         bad *= 2.0;
     }
+    let mut low = good;
     for _ in 0..HALVINGS {
-        let middle = f64::midpoint(good, bad);
+        let middle = f64::midpoint(low, bad);
         let trial = trial(path, middle as u64, each)?;
-        if trial.lost() == 0 {
-            good = trial.rate.min(middle);
+        if trial.passes() {
+            good = good.max(trial.arrived());
+            low = middle;
         } else {
             bad = middle;
         }

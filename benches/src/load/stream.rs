@@ -2,13 +2,13 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     thread,
     time::{Duration, Instant},
 };
 
 use super::{SILENCE, tcp};
-use crate::{BenchError, Path, io};
+use crate::{BenchError, Path, Target, io};
 
 /// What one call writes and reads: four segments of the largest size.
 const CHUNK: usize = 256 << 10;
@@ -17,11 +17,17 @@ const CHUNK: usize = 256 << 10;
 ///
 /// # Errors
 /// When a socket refuses.
-pub fn run(path: &Path, streams: usize, duration: Duration) -> Result<f64, BenchError> {
+pub fn run(
+    path: &Path,
+    target: Target,
+    streams: usize,
+    duration: Duration,
+) -> Result<f64, BenchError> {
     let (rate, ()) = tcp(
         path,
+        target,
         |listener| drain_all(&listener, streams),
-        |port| fill_all(path, port, streams, duration),
+        || fill_all(target.to, streams, duration),
     )?;
     Ok(rate)
 }
@@ -66,9 +72,9 @@ fn drain(mut stream: TcpStream) -> Result<u64, BenchError> {
     }
 }
 
-fn fill_all(path: &Path, port: u16, streams: usize, duration: Duration) -> Result<(), BenchError> {
+fn fill_all(to: SocketAddr, streams: usize, duration: Duration) -> Result<(), BenchError> {
     let connections = (0..streams)
-        .map(|_| TcpStream::connect((path.address, port)).map_err(io("connect")))
+        .map(|_| TcpStream::connect_timeout(&to, SILENCE).map_err(io("connect")))
         .collect::<Result<Vec<_>, _>>()?;
     let end = Instant::now() + duration;
     thread::scope(|scope| {

@@ -126,6 +126,19 @@ impl Links {
             .map_err(netlink("put a device into a bridge"))
     }
 
+    /// Sets a device up.
+    pub(crate) async fn up(&self, name: &str) -> Result<(), BenchError> {
+        let link = LinkUnspec::new_with_index(self.index(name).await?)
+            .up()
+            .build();
+        self.0
+            .link()
+            .change(link)
+            .execute()
+            .await
+            .map_err(netlink("set a device up"))
+    }
+
     /// Gives a device its address and MTU and sets it up.
     pub(crate) async fn configure(
         &self,

@@ -1,7 +1,7 @@
 //! Actions: what a service can be asked to do.
 
 use weft_model::{
-    AccountId, Change, Cloud, RegionName, ResourceKey, Tags,
+    AccountId, Change, Cloud, Label, RegionName, ResourceKey, Tags,
     ops::{Entropy, OpError, Settings},
 };
 
@@ -199,6 +199,15 @@ impl<'a> Stage<'a> {
         let keys = self.run(command)?;
         let id = keys.iter().find_map(T::of);
         Ok(id.expect("a creation makes what it is for"))
+    }
+
+    /// Says what a resource that was just made or changed is for.
+    pub fn describe(&mut self, key: impl Into<ResourceKey>, description: Option<Label>) {
+        let key = key.into();
+        let mut made = self.changes.iter_mut().filter_map(|c| c.after.as_mut());
+        if let Some(resource) = made.find(|resource| resource.key() == key) {
+            resource.meta_mut().description = description;
+        }
     }
 
     /// Puts tags on what was just made.

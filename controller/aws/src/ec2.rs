@@ -4,8 +4,18 @@ use weft_model::{Block4, Cloud, RegionName, Vpc, VpcId};
 
 use crate::{Action, Ask, Fault, fault};
 
+mod address;
+mod assignment;
+mod interface;
 mod internet_gateway;
+mod nat_gateway;
+mod network_acl;
+mod permission;
 mod region;
+mod route;
+mod route_table;
+mod rule;
+mod security_group;
 mod subnet;
 mod tag;
 mod vpc;
@@ -16,6 +26,16 @@ pub const ACTIONS: &[&[Action]] = &[
     vpc::ACTIONS,
     subnet::ACTIONS,
     internet_gateway::ACTIONS,
+    route_table::ACTIONS,
+    route::ACTIONS,
+    security_group::ACTIONS,
+    permission::ACTIONS,
+    rule::ACTIONS,
+    network_acl::ACTIONS,
+    address::ACTIONS,
+    nat_gateway::ACTIONS,
+    interface::ACTIONS,
+    assignment::ACTIONS,
     tag::ACTIONS,
 ];
 

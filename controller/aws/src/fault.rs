@@ -139,7 +139,7 @@ pub fn of(error: OpError) -> Fault {
             let reasons: Vec<&str> = violations.iter().map(|v| v.reason.as_str()).collect();
             Fault::new("InvalidParameterValue", reasons.join("; "))
         }
-        OpError::InUse { key, by } => in_use(&key, &by),
+        OpError::InUse { key, .. } => in_use(&key),
         OpError::Protected { key, reason } => Fault::new(
             "OperationNotPermitted",
             format!("{} {key}: {reason}", key.kind().text()),
@@ -160,24 +160,16 @@ pub fn of(error: OpError) -> Fault {
     }
 }
 
-fn in_use(key: &ResourceKey, by: &ResourceKey) -> Fault {
+fn in_use(key: &ResourceKey) -> Fault {
     let noun = match key.kind() {
         Kind::Vpc => "vpc",
         Kind::Subnet => "subnet",
         Kind::RouteTable => "routeTable",
-        Kind::SecurityGroup => return resource_has("resource", key, by),
         Kind::NetworkAcl => "networkAcl",
         Kind::InternetGateway => "internetGateway",
-        _ => return resource_has("resource", key, by),
+        _ => "resource",
     };
-    resource_has(noun, key, by)
-}
-
-fn resource_has(noun: &str, key: &ResourceKey, by: &ResourceKey) -> Fault {
-    let message = format!(
-        "The {noun} '{key}' has dependencies and cannot be deleted: {} {by} needs it.",
-        by.kind().text()
-    );
+    let message = format!("The {noun} '{key}' has dependencies and cannot be deleted.");
     Fault::new("DependencyViolation", message)
 }
 

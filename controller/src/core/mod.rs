@@ -5,6 +5,7 @@
 //! disk.
 
 mod request;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -26,11 +27,14 @@ use weft_store::{Store, StoreError};
 
 pub(crate) use self::request::fnv1a;
 pub use self::request::{Request, RequestId, RequestIdError};
-use self::writer::{Message, Write, Writer};
+use self::{
+    stats::Stats,
+    writer::{Message, Write, Writer},
+};
 
 /// Writes that may wait. One write takes some microseconds and a group one flush, so a full queue
 /// means seconds of waiting: better to say so at once.
-const QUEUE: usize = 1024;
+pub(crate) const QUEUE: usize = 1024;
 
 /// What is committed, as of one revision.
 #[derive(Debug, Default)]
@@ -116,6 +120,7 @@ pub struct Core {
     view: Arc<RwLock<View>>,
     queue: SyncSender<Message>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    stats: Arc<Stats>,
 }
 
 impl Core {
@@ -132,7 +137,9 @@ impl Core {
     ) -> std::io::Result<(Self, oneshot::Receiver<StoreError>)> {
         let (queue, commands) = sync_channel(QUEUE);
         let (failed, failure) = oneshot::channel();
-        let writer = Writer::new(Arc::clone(&view), store, settings, downstream);
+        let stats = Arc::<Stats>::default();
+        let writer = Writer::new(Arc::clone(&view), store, settings, downstream)
+            .with_stats(Arc::clone(&stats));
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
@@ -145,6 +152,7 @@ impl Core {
             view,
             queue,
             writer: Mutex::new(Some(thread)),
+            stats,
         };
         Ok((core, failure))
     }
@@ -179,12 +187,27 @@ impl Core {
             request,
             work,
             reply,
+            caller: tracing::Span::current(),
         };
-        match self.queue.try_send(Message::Write(write)) {
+        // Before it is taken, so that it never falls below nothing.
+        Stats::add(&self.stats.waiting);
+        let sent = self.queue.try_send(Message::Write(write));
+        if sent.is_err() {
+            self.stats.taken();
+        }
+        match sent {
             Ok(()) => answer.await.unwrap_or(Err(WriteError::Closed)),
-            Err(TrySendError::Full(_)) => Err(WriteError::Busy),
+            Err(TrySendError::Full(_)) => {
+                Stats::add(&self.stats.busy);
+                Err(WriteError::Busy)
+            }
             Err(TrySendError::Disconnected(_)) => Err(WriteError::Closed),
         }
+    }
+
+    /// What was counted and timed since the start.
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
     }
 
     /// Carries out what is queued, then ends the writer and closes the store. Blocks.

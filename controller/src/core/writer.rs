@@ -4,16 +4,18 @@
 use std::{
     hash::{BuildHasher as _, RandomState},
     sync::{Arc, PoisonError, RwLock, mpsc::Receiver},
+    time::Instant,
 };
 
 use tokio::sync::oneshot;
+use tracing::Span;
 use weft_model::{
     Change, Revision,
     ops::{Settings, lease},
 };
 use weft_store::{Receipt, Store, StoreError, Txn};
 
-use super::{Downstream, Request, View, Work, WriteError};
+use super::{Downstream, Request, View, Work, WriteError, stats::Stats};
 
 /// Writes in one commit at most: enough to share a flush, few enough to keep the first from
 /// waiting for the last.
@@ -24,6 +26,8 @@ pub(super) struct Write {
     pub(super) request: Option<Request>,
     pub(super) work: Box<dyn Work>,
     pub(super) reply: Reply,
+    /// The call that it is part of, for traces.
+    pub(super) caller: Span,
 }
 
 type Outcome = Result<Vec<u8>, WriteError>;
@@ -46,6 +50,7 @@ pub(super) struct Writer {
     settings: Settings,
     downstream: Arc<dyn Downstream>,
     entropy: Box<dyn FnMut() -> u64 + Send>,
+    stats: Arc<Stats>,
 }
 
 /// Writes worked out but not committed. No answer goes out before the commit: even a refusal may
@@ -54,6 +59,8 @@ pub(super) struct Writer {
 struct Group {
     txns: Vec<Txn>,
     outcomes: Vec<(Reply, Outcome)>,
+    /// Whose writes they are.
+    callers: Vec<Span>,
 }
 
 impl Writer {
@@ -76,7 +83,14 @@ impl Writer {
             settings,
             downstream,
             entropy: Box::new(entropy()),
+            stats: Arc::default(),
         }
+    }
+
+    /// Counting there.
+    pub(super) fn with_stats(mut self, stats: Arc<Stats>) -> Self {
+        self.stats = stats;
+        self
     }
 
     /// Works until the queue closes.
@@ -90,7 +104,10 @@ impl Writer {
             let mut close = false;
             for message in &mut messages {
                 match message {
-                    Message::Write(write) => self.stage(write, &mut group)?,
+                    Message::Write(write) => {
+                        self.stats.taken();
+                        self.stage(write, &mut group)?;
+                    }
                     Message::Close => {
                         close = true;
                         break;
@@ -111,10 +128,16 @@ impl Writer {
             // The caller has gone, and nobody has been told that anything happened.
             return Ok(());
         }
-        let outcome = match self.answered(write.request.as_ref(), group)? {
-            Some(outcome) => outcome,
-            None => self.carry_out(write.request, write.work, group),
+        let _inside = tracing::info_span!(parent: &write.caller, "stage").entered();
+        let (outcome, count) = match self.answered(write.request.as_ref(), group)? {
+            Some(outcome) => (outcome, &self.stats.repeated),
+            None => match self.carry_out(write.request, write.work, group) {
+                Ok(answer) => (Ok(answer), &self.stats.committed),
+                Err(error) => (Err(error), &self.stats.refused),
+            },
         };
+        Stats::add(count);
+        group.callers.push(write.caller);
         group.outcomes.push((write.reply, outcome));
         Ok(())
     }
@@ -169,10 +192,14 @@ impl Writer {
 
     fn commit(&self, group: Group) -> Result<(), StoreError> {
         let changes: Vec<_> = group.txns.iter().map(|txn| txn.changes.clone()).collect();
+        let _inside = group.span().entered();
         let revisions = if group.txns.is_empty() {
             Vec::new()
         } else {
-            self.store.commit(group.txns)?
+            let began = Instant::now();
+            let revisions = self.store.commit(group.txns)?;
+            self.stats.commit.observe(began.elapsed().as_secs_f64());
+            revisions
         };
         debug_assert!(
             revisions
@@ -195,7 +222,22 @@ impl Writer {
         view.cloud.apply(changes);
         view.revision = revision;
         drop(view);
+        let _inside = tracing::info_span!("plan", %revision, changes = changes.len()).entered();
+        let began = Instant::now();
         self.downstream.commit(revision, changes);
+        self.stats.plan.observe(began.elapsed().as_secs_f64());
+    }
+}
+
+impl Group {
+    /// The span of its commit: part of the first write's trace, and linked to the others'.
+    fn span(&self) -> Span {
+        let first = self.callers.first().and_then(Span::id);
+        let span = tracing::info_span!(parent: first, "commit", writes = self.txns.len());
+        for caller in self.callers.iter().skip(1) {
+            span.follows_from(caller.id());
+        }
+        span
     }
 }
 

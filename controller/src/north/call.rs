@@ -4,7 +4,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -14,8 +14,9 @@ use tokio::sync::{Semaphore, watch};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
+use weft_telemetry::continue_trace;
 
-use super::status;
+use super::{CallStats, status};
 
 /// Names a call in the answer's metadata and in the log; a caller may choose it.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,6 +37,7 @@ pub(crate) struct CallLayer {
     calls: Arc<Semaphore>,
     waits: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
+    stats: Arc<CallStats>,
 }
 
 impl CallLayer {
@@ -45,7 +47,13 @@ impl CallLayer {
             calls: Arc::new(Semaphore::new(CALLS)),
             waits: Arc::new(Semaphore::new(WAITS)),
             stopping,
+            stats: Arc::default(),
         }
+    }
+
+    /// How calls went.
+    pub(crate) fn stats(&self) -> Arc<CallStats> {
+        Arc::clone(&self.stats)
     }
 
     fn limits(&self, path: &str) -> Limits {
@@ -109,19 +117,40 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let id = request_id(&request);
         let limits = self.layer.limits(request.uri().path());
-        let path = request.uri().path();
-        let span = tracing::info_span!("call", method = path, request_id = ?id);
+        let path = request.uri().path().to_owned();
+        let shown = id.to_str().unwrap_or_default();
+        let span = tracing::info_span!("call", method = path, request_id = shown);
+        continue_trace(&span, request.headers());
         let answer = self.inner.call(request);
+        let running = Running::begin(&self.layer.stats);
         let call = async move {
             let started = Instant::now();
             let mut response = limits.run(answer).await?;
             response.headers_mut().insert(REQUEST_ID, id);
             let code = Status::from_header_map(response.headers())
                 .map_or(tonic::Code::Ok, |status| status.code());
-            tracing::debug!(?code, elapsed = ?started.elapsed(), "answered");
+            let elapsed = started.elapsed();
+            running.0.ended(&path, code, elapsed);
+            tracing::debug!(?code, ?elapsed, "answered");
             Ok(response)
         };
         Box::pin(call.instrument(span))
+    }
+}
+
+/// Counts a call among those that run, until it is dropped: a caller may go at any time.
+struct Running(Arc<CallStats>);
+
+impl Running {
+    fn begin(stats: &Arc<CallStats>) -> Self {
+        stats.running.fetch_add(1, Relaxed);
+        Self(Arc::clone(stats))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Relaxed);
     }
 }
 

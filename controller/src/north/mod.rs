@@ -10,6 +10,7 @@ mod methods;
 mod operations;
 mod page;
 mod service;
+mod stats;
 mod status;
 
 use std::{marker::PhantomData, sync::Arc};
@@ -19,7 +20,7 @@ use weft_model::{HostName, TargetGroupId};
 use weft_planner::TargetReport;
 use weft_proto::v1 as wire;
 
-pub(crate) use self::call::CallLayer;
+pub(crate) use self::{call::CallLayer, stats::CallStats};
 use self::{
     explain::Explain,
     kinds::{

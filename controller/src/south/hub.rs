@@ -25,7 +25,7 @@ use weft_proto::sync::v1::{self as wire, sync_server::SyncServer};
 use crate::metering::Metering;
 
 use super::{
-    Counters, HostStatus, MESSAGE_LIMIT, Timings,
+    Counters, HostStatus, MESSAGE_LIMIT, Summary, Timings,
     health::LOOK,
     leases::{self, Ask},
     session::{Ending, Link, Session},
@@ -64,6 +64,8 @@ struct Shared {
     metering: Metering,
     turned_away: AtomicU64,
     silent: AtomicU64,
+    /// What deleted hosts had counted: sums never fall.
+    former: Mutex<Counters>,
     asks: mpsc::Sender<Ask>,
     /// Until somebody answers what hosts ask.
     asked: Mutex<Option<mpsc::Receiver<Ask>>>,
@@ -107,6 +109,7 @@ impl Hub {
             metering: Metering::default(),
             turned_away: AtomicU64::new(0),
             silent: AtomicU64::new(0),
+            former: Mutex::default(),
             asks,
             asked: Mutex::new(Some(asked)),
         }))
@@ -168,7 +171,13 @@ impl Hub {
     pub fn forget(&self, host: &HostName) {
         if let Some((_, session)) = self.0.sessions.remove(host) {
             session.end(Ending::Forgotten);
+            session.count(&mut self.former());
         }
+    }
+
+    fn former(&self) -> MutexGuard<'_, Counters> {
+        let former = &self.0.former;
+        former.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn plans(&self) -> MutexGuard<'_, Plans> {
@@ -330,12 +339,22 @@ impl Hub {
         self.session(host).map(|session| session.status(newest))
     }
 
-    /// What happened on all streams since the start. Deleted hosts don't count.
+    /// How all hosts are doing.
+    pub(crate) fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for (_, session) in self.sessions() {
+            session.summarize(&mut summary);
+        }
+        summary
+    }
+
+    /// What happened on all streams since the start, those of hosts deleted since among them.
     pub fn counters(&self) -> Counters {
         let mut counters = Counters {
             turned_away: self.0.turned_away.load(Ordering::Relaxed),
             silent: self.0.silent.load(Ordering::Relaxed),
-            ..Counters::default()
+            connected: 0,
+            ..*self.former()
         };
         for (_, session) in self.sessions() {
             session.count(&mut counters);

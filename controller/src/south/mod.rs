@@ -17,6 +17,7 @@ mod wait;
 use std::time::Duration;
 
 pub use hub::Hub;
+pub(crate) use status::Summary;
 pub use status::{Counters, HostStatus, PortTrouble};
 pub use stream::Service;
 pub use wait::{Applied, HostLag, LagReason, Lagging};

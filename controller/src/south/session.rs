@@ -21,7 +21,7 @@ use weft_planner::{
 };
 use weft_proto::sync::v1::Resource;
 
-use super::{Counters, HostStatus, PortTrouble, probe::Probes};
+use super::{Counters, HostStatus, PortTrouble, Summary, probe::Probes};
 
 /// Ports in trouble that are remembered for each host: more of them say nothing new.
 const TROUBLES: usize = 1024;
@@ -237,6 +237,18 @@ impl Session {
             troubles: inner.troubles.clone(),
             counters: inner.queue.counters(),
         }
+    }
+
+    pub(super) fn summarize(&self, summary: &mut Summary) {
+        let inner = self.lock();
+        let failed = inner.troubles.values().filter(|t| t.failed).count();
+        summary.hosts += 1;
+        summary.connected += usize::from(inner.queue.is_connected());
+        summary.behind += usize::from(inner.queue.oldest().is_some());
+        summary.pending += inner.queue.pending();
+        summary.refused += inner.queue.refused().len();
+        summary.waiting += inner.troubles.len() - failed;
+        summary.failed += failed;
     }
 
     pub(super) fn count(&self, counters: &mut Counters) {

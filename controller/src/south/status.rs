@@ -49,6 +49,25 @@ pub struct Counters {
     pub silent: u64,
 }
 
+/// How all hosts are doing now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    /// Registered.
+    pub(crate) hosts: usize,
+    /// On the stream.
+    pub(crate) connected: usize,
+    /// With something to send or to acknowledge.
+    pub(crate) behind: usize,
+    /// Changes of all of them that wait.
+    pub(crate) pending: usize,
+    /// Resources refused.
+    pub(crate) refused: usize,
+    /// Ports that are not up yet.
+    pub(crate) waiting: usize,
+    /// Ports that can't come up as they are.
+    pub(crate) failed: usize,
+}
+
 /// The refusal of this resource, for the API.
 pub(super) fn refusal(key: &StateKey, refusal: &Refusal) -> v1::Refusal {
     v1::Refusal {

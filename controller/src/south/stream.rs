@@ -8,6 +8,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Span;
 use weft_model::{HostName, state::StateKey};
 use weft_planner::queue::{Refusal, Update};
 use weft_proto::sync::v1::{
@@ -87,6 +88,7 @@ async fn serve(
         link,
         inbound,
         out,
+        in_flight: None,
     };
     let result = stream.run().await;
     tracing::info!(host = hello.host, error = ?result.as_ref().err(), "disconnected");
@@ -118,6 +120,8 @@ struct Stream {
     beats: Interval,
     sequence: u64,
     heard: Instant,
+    /// From an update's sending to its acknowledgement, for traces.
+    in_flight: Option<Span>,
 }
 
 /// However the stream ends, the session must not wait for its answers.
@@ -152,12 +156,24 @@ impl Stream {
                 Event::Beat => self.beat()?,
                 Event::Room(permit) => {
                     if let Some(update) = self.session.next_update(&self.link) {
+                        self.in_flight = Some(self.span(&update));
                         permit.send(Ok(message(ToHost::Update(write_update(update)))));
                     }
                 }
                 Event::Gone => return Ok(()),
             }
         }
+    }
+
+    fn span(&self, update: &Update<wire::Resource>) -> Span {
+        tracing::info_span!(
+            "update",
+            host = %self.host,
+            nonce = update.nonce,
+            revision = update.revision.0,
+            resources = update.upserts.len(),
+            removed = update.removals.len(),
+        )
     }
 
     /// Where there is no room they are lost, and whoever asked hears that nobody answered.
@@ -245,7 +261,8 @@ impl Stream {
         Ok(())
     }
 
-    fn acknowledge(&self, ack: wire::Ack) -> Result<(), Status> {
+    fn acknowledge(&mut self, ack: wire::Ack) -> Result<(), Status> {
+        self.in_flight = None;
         let refused = ack.refused.into_iter().filter_map(read_nack).collect();
         let result = self.session.ack(&self.link, ack.nonce, refused);
         result.map_err(|error| Status::invalid_argument(error.to_string()))

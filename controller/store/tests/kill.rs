@@ -39,6 +39,7 @@ fn region(name: &str, label: u64, created: u64, updated: u64) -> Resource {
         name: Some(label.to_string().parse::<Label>().unwrap()),
         created: Revision(created),
         updated: Revision(updated),
+        ..Meta::default()
     };
     let name = name.parse().unwrap();
     Resource::Region(Region { name, meta })

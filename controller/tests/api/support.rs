@@ -16,6 +16,7 @@ use weft_proto::v1::{
     route_tables_client::RouteTablesClient, security_groups_client::SecurityGroupsClient,
     subnets_client::SubnetsClient, vpcs_client::VpcsClient, zones_client::ZonesClient,
 };
+use weft_telemetry::TelemetryOptions;
 
 /// A controller that serves in this process.
 pub(crate) struct Controller {
@@ -55,7 +56,7 @@ pub(crate) fn options(data: &Path) -> Options {
         account: Default::default(),
         quota: Vec::new(),
         aws: Default::default(),
-        log: "off".to_owned(),
+        telemetry: TelemetryOptions::default(),
     }
 }
 

@@ -28,5 +28,9 @@ scripts! {
     vpcs_are_made_described_changed_and_deleted "vpcs.py";
     subnets_fit_their_vpc_and_no_other "subnets.py";
     gateways_are_attached_once_and_detached "gateways.py";
+    routes_lead_where_they_may_and_tables_serve_their_subnets "routes.py";
+    groups_have_rules_of_both_forms "groups.py";
+    acls_have_numbered_entries_and_every_subnet_has_one "acls.py";
+    addresses_and_nat_gateways_are_given_put_on_and_back "addresses.py";
     tags_are_put_found_and_taken_off "tags.py";
 }

@@ -39,7 +39,7 @@ fn options(data: &Path) -> Options {
             ],
             public: vec!["us-east-1=203.0.113.0/24".parse().unwrap()],
         },
-        log: "off".to_owned(),
+        telemetry: Default::default(),
     }
 }
 

@@ -1,13 +1,17 @@
 //! `weft lab env`: what a shell needs to speak with a lab's controller about its objects.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
-use super::{Global, block_on, select};
+use super::{Global, ask, block_on, select};
 use crate::{
     api::{Api, ApiError, name_of},
     error::LabError,
     print::{self, Format},
-    runtime::dirs::LabDir,
+    runtime::{
+        dirs::LabDir,
+        wire::{Answer, Request},
+    },
+    topology::METRICS_PORT,
 };
 
 /// Variables by name.
@@ -19,6 +23,7 @@ pub(super) fn env(ids: bool, global: &Global) -> Result<(), LabError> {
         ("WEFT_LAB".to_owned(), dir.name.to_string()),
         ("WEFT_API".to_owned(), dir.controller_uri()),
     ]);
+    all.extend(metrics(&dir)?);
     if ids {
         all.extend(block_on(objects(&dir))?);
     }
@@ -29,6 +34,27 @@ pub(super) fn env(ids: bool, global: &Global) -> Result<(), LabError> {
         print::line(&format!("export {name}={value}"))?;
     }
     Ok(())
+}
+
+/// Where the lab's programs tell what they count, as seen from its hosts.
+fn metrics(dir: &LabDir) -> Result<Variables, LabError> {
+    let status = ask(dir, &Request::Status)?;
+    let Answer::Status {
+        stage: Some(stage), ..
+    } = status
+    else {
+        return Ok(Variables::new());
+    };
+    if stage.metrics.is_none() {
+        return Ok(Variables::new());
+    }
+    let url = |address| format!("http://{}/metrics", SocketAddr::new(address, METRICS_PORT));
+    let hosts = stage.hosts.iter().map(|host| {
+        let name = host.name.as_str().replace(['-', '.'], "_");
+        (format!("WEFT_METRICS_{name}"), url(host.vtep))
+    });
+    let controller = ("WEFT_METRICS".to_owned(), url(stage.gateway));
+    Ok(hosts.chain([controller]).collect())
 }
 
 /// Gathers variables; those of what is inside a VPC have its name where there are several.

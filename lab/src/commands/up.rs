@@ -267,6 +267,8 @@ impl Job<'_> {
             hosts,
             workloads: workloads.collect(),
             internet: self.topology.internet.as_ref().map(|i| i.routing),
+            rules: self.topology.most_rules(),
+            metrics: self.topology.metrics,
         })
     }
 
@@ -363,6 +365,7 @@ fn both(wanted: &Stage, old: Option<&Stage>) -> Stage {
     let Some(old) = old else {
         return stage;
     };
+    stage.rules = wanted.rules.max(old.rules);
     let hosts = old.hosts.iter().cloned();
     stage
         .hosts

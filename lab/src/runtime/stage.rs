@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use weft_model::HostName;
+use weft_model::{HostName, ops::Quotas};
 
 use super::{
     dirs::LabDir,
@@ -20,7 +20,7 @@ use super::{
     supervisor::{CONTROLLER_PORT, Lab, State, open_controller, workload_netns},
     wire::{Expected, HostPlace, Stage, Work, WorkloadPlace},
 };
-use crate::topology::INTERNET;
+use crate::topology::{INTERNET, METRICS_PORT};
 
 /// What exists.
 #[derive(Debug, Default)]
@@ -204,18 +204,33 @@ fn endpoint(address: IpAddr) -> String {
     std::net::SocketAddr::new(address, CONTROLLER_PORT).to_string()
 }
 
+/// Where a program tells what it counts, if it shall.
+fn metrics(stage: &Stage, address: IpAddr) -> impl Iterator<Item = String> {
+    let listen = move |_| {
+        let address = std::net::SocketAddr::new(address, METRICS_PORT);
+        ["--metrics-listen".into(), address.to_string()]
+    };
+    stage.metrics.map(listen).into_iter().flatten()
+}
+
 fn controller(dir: &LabDir, stage: &Stage) -> io::Result<Spec> {
+    let mut argv = vec![
+        "controller".into(),
+        "--listen".into(),
+        endpoint(stage.gateway),
+        "--data".into(),
+        text(&dir.data()),
+        // The file says how many workloads have one.
+        "--quota".into(),
+        "elastic-addresses-per-region=5000".into(),
+    ];
+    // A file with larger groups than the quota means them.
+    if stage.rules > Quotas::default().rules_per_group {
+        argv.extend(["--quota".into(), format!("rules-per-group={}", stage.rules)]);
+    }
+    argv.extend(metrics(stage, stage.gateway));
     Ok(Spec {
-        argv: weft(vec![
-            "controller".into(),
-            "--listen".into(),
-            endpoint(stage.gateway),
-            "--data".into(),
-            text(&dir.data()),
-            // The file says how many workloads have one.
-            "--quota".into(),
-            "elastic-addresses-per-region=5000".into(),
-        ])?,
+        argv: weft(argv)?,
         env: BTreeMap::new(),
         netns: None,
         log: dir.log("controller"),
@@ -250,6 +265,11 @@ fn vswitch(
         text(&run),
     ];
     argv.extend(uplink.into_iter().flatten());
+    argv.extend(metrics(stage, place.vtep));
+    if let Some(metrics) = &stage.metrics {
+        let interfaces = metrics.interfaces.to_string();
+        argv.extend(["--metrics-interfaces".into(), interfaces]);
+    }
     if let Some(workers) = place.workers {
         argv.extend(["--workers".into(), workers.to_string()]);
     }

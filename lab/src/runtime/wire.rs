@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use weft_model::HostName;
 
-use crate::{fault::Fault, topology::Routing};
+use crate::{
+    fault::Fault,
+    topology::{MetricsSpec, Routing},
+};
 
 /// The longest message: a lab of thousands of workloads fits, a runaway peer does not.
 pub const MAX_MESSAGE: usize = 8 << 20;
@@ -53,6 +56,12 @@ pub struct Stage {
     /// Whether there is an internet, and how it learns of edges.
     #[serde(default)]
     pub internet: Option<Routing>,
+    /// Rules of one direction in the largest security group of the file.
+    #[serde(default)]
+    pub rules: usize,
+    /// Whether the programs tell Prometheus what they count.
+    #[serde(default)]
+    pub metrics: Option<MetricsSpec>,
 }
 
 /// What a workload's device must have before the lab is up.

@@ -6,7 +6,8 @@ use weft_model::Mtu;
 
 use super::{
     Check, Destination, HostSpec, InternetSpec, ItemName, LabName, Routing, Topology, Transport,
-    Underlay, WorkloadSpec, acl, balancing, exercise, fault, link, mirror, options, peering,
+    Underlay, WorkloadSpec, acl, balancing, exercise, fault, link, metrics, mirror, options,
+    peering,
     read::{Fields, Reader},
     run,
     source::{At, Diagnostic, Span},
@@ -33,6 +34,7 @@ const KEYS: &[&str] = &[
     "internet",
     "exercise",
     "needs",
+    "metrics",
 ];
 const WORKLOAD_KEYS: [&str; 15] = [
     "host",
@@ -78,6 +80,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         .collect();
     let (exercise, criteria) = exercise::exercise(&mut r, fields.get("exercise"));
     let needs = named(&mut r, &fields, "needs", run::need);
+    let metrics = metrics::metrics(&mut r, &fields);
     let mut topology = Topology {
         name: name.unwrap_or_else(|| At::new(LabName::unnamed(), root.span)),
         underlay,
@@ -94,6 +97,7 @@ pub(super) fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
         target_groups,
         balancers,
         faults,
+        metrics,
         checks: Vec::new(),
         exercise,
         needs,

@@ -4,6 +4,7 @@
 
 mod acls;
 mod balancing;
+mod bench;
 mod changes;
 mod edges;
 mod explain;
@@ -14,6 +15,7 @@ mod hidden;
 mod leaks;
 mod lessons;
 mod lifecycle;
+mod metrics;
 mod mirrors;
 mod nat;
 mod peerings;

@@ -27,6 +27,14 @@ impl<'ast> Visit<'ast> for Tests {
             self.0
                 .extend(text.split([' ', ',']).next().map(str::to_owned));
         }
+        // Each of its names stands before its script's.
+        if item.path.is_ident("scripts") {
+            let names = text
+                .split('"')
+                .step_by(2)
+                .filter_map(|before| before.split_whitespace().last());
+            self.0.extend(names.map(str::to_owned));
+        }
         // A property's body is a macro's tokens: `# [test] fn name`.
         for after in text.split("fn ").skip(1) {
             let name = after

@@ -5,12 +5,13 @@ use std::fs;
 use crate::source;
 
 /// Each crate with its folder and tier.
-const TIERS: [(&str, &str, u8); 15] = [
+const TIERS: [(&str, &str, u8); 14] = [
     ("weft-model", "controller/model", 0),
     ("weft-aws", "controller/aws", 1),
     ("weft-packet", "vswitch/packet", 1),
     ("weft-proto", "proto", 1),
     ("weft-store", "controller/store", 1),
+    ("weft-telemetry", "telemetry", 1),
     ("weft-engine", "vswitch/engine", 2),
     ("weft-planner", "controller/planner", 2),
     ("weft-datapath", "vswitch/datapath", 3),

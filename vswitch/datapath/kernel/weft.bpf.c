@@ -169,6 +169,14 @@ int from_port(struct packet *skb)
 	return verdict;
 }
 
+/* What a workload sent while nothing runs: the host's own stack is not to have it. */
+SEC("classifier/closed")
+int closed(struct packet *skb)
+{
+	(void)skb;
+	return DROP;
+}
+
 /* What the engine wrote for a workload. */
 SEC("classifier/from_engine")
 int from_engine(struct packet *skb)

@@ -64,6 +64,8 @@ pub struct DatapathOptions {
     pub seed: u64,
     /// What carries connections on in the kernel, loaded for this VTEP and these workers.
     pub kernel: Option<Arc<Kernel>>,
+    /// Hundredths of a core that each worker may spend looking for the next packet before it sleeps.
+    pub busy_poll: u8,
 }
 
 /// Why the datapath could not be started.
@@ -150,6 +152,7 @@ impl Datapath {
                 limits: options.limits.clone(),
                 // Each table has its own hash.
                 seed: options.seed.wrapping_add(id as u64),
+                busy_poll: options.busy_poll,
                 started,
                 sockets,
                 port: options.vtep.port,

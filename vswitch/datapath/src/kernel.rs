@@ -24,7 +24,8 @@ use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{Array, HashMap as BpfHash, Map, MapData, MapError, PerCpuArray},
     programs::{
-        LinkOrder, SchedClassifier, TcAttachType, tc::SchedClassifierLink, tc::TcAttachOptions,
+        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+        tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle, qdisc_add_clsact},
     },
 };
 use weft_engine::{Config, PortIndex};
@@ -51,6 +52,13 @@ const MISSING: &str = include_str!(concat!(env!("OUT_DIR"), "/weft.bpf.missing")
 const MOST_PORTS: u32 = 1 << 16;
 /// Slots of other hosts; what is sent to one beyond goes through the engine.
 const MOST_HOSTS: u32 = 1 << 13;
+
+/// Where the program that drops stands, so that there is one of it.
+const CLOSED: NlOptions = NlOptions {
+    priority: 1,
+    handle: TcHandle::new(0, 1),
+    classid: None,
+};
 
 /// How the kernel datapath is to be.
 #[derive(Debug, Clone, Copy)]
@@ -155,7 +163,7 @@ impl Kernel {
             return Err(KernelError::NotBuilt(MISSING));
         }
         let mut programs = open(options, fault)?;
-        for name in ["from_port", "from_engine", "from_underlay"] {
+        for name in ["closed", "from_port", "from_engine", "from_underlay"] {
             let program = classifier(&mut programs, name)?;
             let loaded = program.load();
             loaded.map_err(|error| KernelError::program(name, error))?;
@@ -264,6 +272,7 @@ impl Kernel {
     pub fn attach_port(&self, port: PortIndex, wires: &Wires<'_>) -> Result<(), KernelError> {
         let mut state = self.state();
         let (veth, tap) = (index_of(wires.veth)?, index_of(wires.tap)?);
+        state.close(wires.veth)?;
         state.connect(veth, tap, false)?;
         state.connect(tap, veth, true)?;
         let links = [
@@ -342,6 +351,24 @@ impl State {
         };
         let set = self.devices.insert(from, entry, 0);
         set.map_err(KernelError::map("devices"))
+    }
+
+    /// Keeps what the device brings from the host's stack for as long as it exists, whatever becomes of
+    /// this process. The other programs are asked first.
+    fn close(&mut self, device: &str) -> Result<(), KernelError> {
+        let refused = |error: ProgramError| KernelError::attach(device, error);
+        match qdisc_add_clsact(device) {
+            Err(error) if !error::is_there(&error) => return Err(refused(error.into())),
+            _ => {}
+        }
+        let program = classifier(&mut self.programs, "closed")?;
+        let options = TcAttachOptions::Netlink(CLOSED);
+        match program.attach_with_options(device, TcAttachType::Ingress, options) {
+            Ok(id) => std::mem::forget(program.take_link(id).map_err(refused)?),
+            Err(error) if error::is_there(&error) => {}
+            Err(error) => return Err(refused(error)),
+        }
+        Ok(())
     }
 
     fn attach(

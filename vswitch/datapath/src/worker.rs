@@ -7,6 +7,7 @@ mod command;
 mod counters;
 mod drops;
 mod lane;
+mod patience;
 mod poll;
 mod ring;
 mod taps;
@@ -20,6 +21,7 @@ use std::{
         Arc,
         mpsc::{Receiver, SyncSender},
     },
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -34,6 +36,7 @@ use self::{
     arrive::{hand_payload, take_datagram, take_payload},
     drops::Place,
     lane::Lane,
+    patience::Patience,
     poll::{Event, Poll},
     ring::Origin,
     taps::Input,
@@ -78,6 +81,8 @@ pub(crate) struct Parts {
     pub(crate) config: Arc<ArcSwap<Config>>,
     pub(crate) limits: Limits,
     pub(crate) seed: u64,
+    /// Hundredths of a core that looking for packets in vain may take.
+    pub(crate) busy_poll: u8,
     pub(crate) started: Instant,
     pub(crate) sockets: Sockets,
     pub(crate) port: u16,
@@ -99,6 +104,7 @@ pub(crate) struct Worker {
     config: Cache<Arc<ArcSwap<Config>>, Arc<Config>>,
     current: Arc<Config>,
     poll: Poll,
+    patience: Patience,
     commands: Receiver<Command>,
     receive: OwnedFd,
     inbox: Inbox,
@@ -135,6 +141,7 @@ impl Worker {
             config: Cache::new(parts.config),
             current,
             poll,
+            patience: Patience::new(parts.busy_poll),
             commands: parts.commands,
             receive: parts.sockets.receive,
             inbox: Inbox::new(),
@@ -147,15 +154,18 @@ impl Worker {
 
     /// Works until told to stop.
     pub(crate) fn run(mut self) {
+        let mut again = false;
         while !self.stopping {
             // What other workers left is waited for only when there is none.
-            let wait = if self.lane.rings.is_idle() {
-                TICK
-            } else {
-                Duration::ZERO
-            };
+            let idle = self.lane.rings.is_idle();
+            let wait = if idle && !again { TICK } else { Duration::ZERO };
             let ready = self.poll.wait(wait);
             let now = Now(self.started.elapsed().as_nanos() as u64);
+            again = self.patience.looks_again(now, ready > 0 || !idle);
+            if again && ready == 0 {
+                // Whoever has work for this core does it first.
+                thread::yield_now();
+            }
             self.refresh();
             for position in 0..ready {
                 match self.poll.event(position) {
@@ -280,7 +290,10 @@ impl Worker {
     fn snapshot(&self) -> WorkerSnapshot {
         WorkerSnapshot {
             engine: self.engine.counters().clone(),
-            worker: self.lane.counters,
+            worker: WorkerCounters {
+                busy_poll: self.patience.spent(),
+                ..self.lane.counters
+            },
             sent: *self.outbox.counters(),
             ports: self.lane.taps.len(),
         }

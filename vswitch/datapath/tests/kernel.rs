@@ -11,8 +11,12 @@ use std::{
 };
 
 use support::{Eni, Host, Namespace, address, cable, tables, with_namespaces};
-use weft_datapath::kernel::{KernelCounters, probe};
-use weft_engine::Config;
+use weft_datapath::{
+    Vtep, WatchFilter,
+    kernel::{Kernel, KernelCounters, KernelOptions, Wires, probe},
+};
+use weft_engine::{Config, Limits};
+use weft_model::{PortOptions, port_options::PacketRate};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -27,6 +31,10 @@ struct Rig {
 
 impl Rig {
     fn new(vteps: [&str; 2], prefix: u8, workers: usize) -> Self {
+        Self::limited(vteps, prefix, workers, &Limits::default())
+    }
+
+    fn limited(vteps: [&str; 2], prefix: u8, workers: usize, limits: &Limits) -> Self {
         let underlay = [Namespace::new(), Namespace::new()];
         let [a, b] = vteps.map(|vtep| format!("{vtep}/{prefix}"));
         cable((&underlay[0], &a), (&underlay[1], &b), 1500);
@@ -39,7 +47,7 @@ impl Rig {
         let workloads = [Namespace::new(), Namespace::new(), Namespace::new()];
         let mut hosts = [0, 1].map(|n| {
             let tables = tables(n, &vteps, &enis, mtu(vteps[0]));
-            Host::start_kernel(&underlay[n], &tables, vteps[n], workers)
+            Host::start_kernel(&underlay[n], &tables, vteps[n], workers, limits.clone())
         });
         for (eni, workload) in enis.iter().zip(&workloads) {
             hosts[eni.host].plug_kernel(eni, &underlay[eni.host], workload);
@@ -234,5 +242,141 @@ fn what_passes_in_the_kernel_is_counted_at_the_port_and_at_its_connection() {
                     .iter()
                     .any(|flow| both(flow.egress.bytes, flow.ingress.bytes))
         });
+    });
+}
+
+#[test]
+fn a_direction_that_rests_is_kept_awake_by_the_other() {
+    let name = "a_direction_that_rests_is_kept_awake_by_the_other";
+    with_kernel(name, || {
+        let mut limits = Limits::default();
+        limits.timeouts.udp_stream = 2_000_000_000;
+        let rig = Rig::limited(["192.0.2.1", "192.0.2.2"], 24, 1, &limits);
+        let server = rig.workloads[1].within(|| UdpSocket::bind((rig.enis[1].ipv4(), 0)).unwrap());
+        let client = rig.workloads[0].within(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+        client.connect(server.local_addr().unwrap()).unwrap();
+        for socket in [&server, &client] {
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        }
+        let mut room = [0; 8];
+        let mut ask = || {
+            client.send(b"ping").unwrap();
+            server.recv_from(&mut room).unwrap().1
+        };
+        // On a busy machine a round may take longer than the connection lives; then another is tried.
+        support::until_within(60, || {
+            let answer = |to| {
+                server.send_to(b"pong", to).unwrap();
+                client.recv(&mut [0; 8]).unwrap();
+            };
+            for _ in 0..5 {
+                answer(ask());
+            }
+            let began = std::time::Instant::now();
+            let mut to = ask();
+            while began.elapsed() < Duration::from_secs(3) {
+                to = ask();
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let before = rig.counters()[1];
+            answer(to);
+            let after = rig.counters()[1];
+            after.out > before.out && after.upcalls_out == before.upcalls_out
+        });
+    });
+}
+
+#[test]
+fn while_somebody_looks_every_packet_goes_through_the_engine() {
+    let name = "while_somebody_looks_every_packet_goes_through_the_engine";
+    with_kernel(name, || {
+        let rig = Rig::new(["192.0.2.1", "192.0.2.2"], 24, 1);
+        let address = rig.enis[1].ipv4().into();
+        rig.transfer(1, address, 1 << 20);
+        let watch = rig.hosts[0]
+            .datapath
+            .observe(&WatchFilter::default(), true)
+            .unwrap();
+        rig.hosts[0].datapath.snapshot().unwrap();
+        let before = rig.counters()[0];
+        rig.transfer(1, address, 1 << 20);
+        let after = rig.counters()[0];
+        assert_eq!((after.out, after.into), (before.out, before.into));
+        drop(watch);
+        support::until(|| {
+            rig.transfer(1, address, 1 << 18);
+            rig.counters()[0].out > after.out
+        });
+    });
+}
+
+#[test]
+fn what_a_workload_sends_goes_nowhere_once_the_datapath_is_gone() {
+    let name = "what_a_workload_sends_goes_nowhere_once_the_datapath_is_gone";
+    with_kernel(name, || {
+        let (here, workload) = (Namespace::new(), Namespace::new());
+        here.ip(&format!(
+            "link add wv type veth peer name eth0 netns {}",
+            workload.thread()
+        ));
+        here.ip("link add wt type veth peer name wx");
+        for (namespace, device, address) in [
+            (&here, "wv", "10.7.0.1/24"),
+            (&workload, "eth0", "10.7.0.2/24"),
+        ] {
+            namespace.ip(&format!("addr add {address} dev {device}"));
+            namespace.ip(&format!("link set {device} up"));
+        }
+        let host = here.within(|| UdpSocket::bind("10.7.0.1:0").unwrap());
+        host.set_read_timeout(Some(Duration::from_millis(300)))
+            .unwrap();
+        let target = host.local_addr().unwrap();
+        let sender = workload.within(|| UdpSocket::bind("10.7.0.2:0").unwrap());
+        let arrives = || {
+            sender.send_to(b"out", target).unwrap();
+            host.recv_from(&mut [0; 8]).is_ok()
+        };
+        assert!(arrives(), "a veth carries packets");
+        let options = KernelOptions {
+            vtep: Vtep {
+                address: address("10.7.0.1"),
+                port: 4789,
+            },
+            workers: 1,
+            flows: 1,
+        };
+        let wires = Wires {
+            veth: "wv",
+            tap: "wt",
+        };
+        for _ in 0..2 {
+            here.within(|| {
+                let kernel = Kernel::load(&options).unwrap();
+                let port = weft_engine::PortIndex(0);
+                kernel.attach_port(port, &wires).unwrap();
+            });
+            assert!(!arrives(), "the host's stack got what a workload sent");
+        }
+    });
+}
+
+#[test]
+fn packets_that_a_rate_limits_stay_with_the_engine() {
+    with_kernel("packets_that_a_rate_limits_stay_with_the_engine", || {
+        let rig = Rig::new(["192.0.2.1", "192.0.2.2"], 24, 1);
+        let address = rig.enis[1].ipv4().into();
+        rig.transfer(1, address, 1 << 20);
+        let mut limited = support::port(&rig.enis[0]);
+        let mut options = PortOptions::default();
+        options.limits.egress_packets = Some(PacketRate::try_from(1_000_000).unwrap());
+        limited.options = options.into();
+        rig.publish(|tables| {
+            use weft_model::state::{Delta, State};
+            tables.apply(Delta::Upsert(State::Port(limited))).unwrap();
+        });
+        let before = rig.counters()[0];
+        rig.transfer(1, address, 1 << 20);
+        let after = rig.counters()[0];
+        assert_eq!((after.out, after.into), (before.out, before.into));
     });
 }

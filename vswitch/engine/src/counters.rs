@@ -11,6 +11,13 @@ pub struct Tally {
     pub bytes: u64,
 }
 
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+    }
+}
+
 impl Tally {
     pub(crate) fn add(&mut self, bytes: usize) {
         self.packets += 1;
@@ -106,6 +113,8 @@ pub struct Counters {
     /// Those that weren't remembered because a bound was hit.
     pub pins_refused: u64,
     pub(crate) ports: Vec<Option<(PortIndex, PortCounters)>>,
+    /// Egress and ingress of ports whose place another one took.
+    former: [Tally; 2],
 }
 
 impl Counters {
@@ -115,6 +124,16 @@ impl Counters {
             .iter()
             .flatten()
             .map(|(index, counters)| (*index, counters))
+    }
+
+    /// What all ports sent and got, those that are gone too: it never falls.
+    pub fn totals(&self) -> [Tally; 2] {
+        let [mut egress, mut ingress] = self.former;
+        for (_, counters) in self.ports() {
+            egress += counters.egress;
+            ingress += counters.ingress;
+        }
+        [egress, ingress]
     }
 
     /// One port's counters.
@@ -131,11 +150,30 @@ impl Counters {
             self.ports.resize_with(slot + 1, || None);
         }
         let entry = &mut self.ports[slot];
-        if entry.as_ref().is_none_or(|(index, _)| *index != port) {
-            *entry = None;
+        if entry.as_ref().is_none_or(|(index, _)| *index != port)
+            && let Some((_, gone)) = entry.take()
+        {
+            self.former[0] += gone.egress;
+            self.former[1] += gone.ingress;
         }
         &mut entry
             .get_or_insert_with(|| (port, PortCounters::default()))
             .1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_keep_what_a_port_counted_whose_place_another_took() {
+        let mut counters = Counters::default();
+        let port = |generation| PortIndex::new(3, generation);
+        counters.port_mut(port(1)).egress.add(100);
+        counters.port_mut(port(2)).ingress.add(60);
+        let [egress, ingress] = counters.totals();
+        assert_eq!((egress.packets, egress.bytes), (1, 100));
+        assert_eq!((ingress.packets, ingress.bytes), (1, 60));
     }
 }

@@ -59,6 +59,9 @@ async fn a_deleted_host_s_stream_ends_and_nobody_waits_for_it() {
     assert_eq!(h1.end().await, Code::NotFound);
     world.settled().await;
     assert_eq!(world.hub.status(&name(1)), None);
+    // What it counted stays in the sums.
+    let counters = world.hub.counters();
+    assert_eq!((counters.queues.resyncs, counters.connected), (1, 0));
 }
 
 #[tokio::test]

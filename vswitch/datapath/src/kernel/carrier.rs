@@ -131,7 +131,27 @@ impl Carrier {
             } else {
                 0
             };
-            self.credit(engine, self.hand);
+            if !self.credit(engine, self.hand) {
+                self.keep_awake(self.hand);
+            }
+        }
+    }
+
+    /// A connection isn't idle while one of its directions is used: the other half hears of it, or it
+    /// would give its next packet up.
+    fn keep_awake(&mut self, number: usize) {
+        let held = |number: usize| self.held.get(number)?.as_ref();
+        let (Some(half), Some(other)) = (held(number), held(number ^ 1)) else {
+            return;
+        };
+        let (key, other) = (half.key, other.key);
+        let (Ok(flow), Ok(other)) = (self.tables.get(&key), self.tables.get(&other)) else {
+            return;
+        };
+        if other.seen.saturating_sub(flow.seen) > flow.limit / 4 {
+            // What passes just now goes uncounted; nothing did for a long time.
+            let seen = other.seen;
+            let _ = self.tables.insert(&key, &Flow { seen, ..flow });
         }
     }
 
@@ -170,20 +190,23 @@ impl Carrier {
         });
     }
 
-    fn credit(&mut self, engine: &mut Engine, number: usize) {
+    /// Whether anything passed of the half.
+    fn credit(&mut self, engine: &mut Engine, number: usize) -> bool {
         let Some(held) = &mut self.held[number] else {
-            return;
+            return false;
         };
         let Ok(flow) = self.tables.get(&held.key) else {
-            return;
+            return false;
         };
-        let new = (flow.packets - held.packets, flow.bytes - held.bytes);
-        if new.0 == 0 {
-            return;
-        }
+        // Another port's half may have taken the place of this one, and counts anew.
+        let packets = flow.packets.saturating_sub(held.packets);
+        let bytes = flow.bytes.saturating_sub(held.bytes);
         (held.packets, held.bytes) = (flow.packets, flow.bytes);
-        let seen = Now(flow.seen.saturating_sub(self.began));
-        engine.credit(&held.id, new, seen);
+        if packets > 0 {
+            let seen = Now(flow.seen.saturating_sub(self.began));
+            engine.credit(&held.id, (packets, bytes), seen);
+        }
+        packets > 0
     }
 
     /// The half as the kernel's tables have it; `None` where a device or a host isn't known there.

@@ -131,6 +131,11 @@ impl KernelError {
     }
 }
 
+/// Whether what was to be made is there already.
+pub(super) fn is_there(error: &(dyn std::error::Error + 'static)) -> bool {
+    system(error).is_some_and(|error| error.raw_os_error() == Some(libc::EEXIST))
+}
+
 /// The system's error at the bottom.
 fn system(error: &(dyn std::error::Error + 'static)) -> Option<io::Error> {
     let mut next = Some(error);

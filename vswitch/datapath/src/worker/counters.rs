@@ -43,4 +43,6 @@ pub struct WorkerCounters {
     pub upcalls_malformed: u64,
     /// Questions to resolvers outside that nobody took in time.
     pub questions_lost: u64,
+    /// Nanoseconds spent looking for packets that didn't come.
+    pub busy_poll: u64,
 }

@@ -337,7 +337,7 @@ fn mapping(eni: &Eni) -> Mapping {
     }
 }
 
-fn port(eni: &Eni) -> Port {
+pub fn port(eni: &Eni) -> Port {
     Port {
         interface: eni.id(),
         vpc: vpc(),
@@ -366,7 +366,7 @@ pub struct Host {
 
 impl Host {
     pub fn start(namespace: &Namespace, tables: &Tables, vtep: IpAddr, workers: usize) -> Self {
-        Self::start_with(namespace, tables, vtep, workers, None)
+        Self::start_with(namespace, tables, vtep, workers, (None, Limits::default()))
     }
 
     /// With the kernel's datapath, on the device u0.
@@ -375,6 +375,7 @@ impl Host {
         tables: &Tables,
         address: IpAddr,
         workers: usize,
+        limits: Limits,
     ) -> Self {
         let vtep = Vtep {
             address,
@@ -391,7 +392,7 @@ impl Host {
             kernel
         };
         let kernel = Some(Arc::new(namespace.within(load)));
-        Self::start_with(namespace, tables, address, workers, kernel)
+        Self::start_with(namespace, tables, address, workers, (kernel, limits))
     }
 
     pub fn kernel(&self) -> &Kernel {
@@ -403,7 +404,7 @@ impl Host {
         tables: &Tables,
         vtep: IpAddr,
         workers: usize,
-        kernel: Option<Arc<Kernel>>,
+        (kernel, limits): (Option<Arc<Kernel>>, Limits),
     ) -> Self {
         let config = Arc::new(tables.config().clone());
         let options = DatapathOptions {
@@ -412,9 +413,10 @@ impl Host {
                 port: 4789,
             },
             workers,
-            limits: Limits::default(),
+            limits,
             seed: 1,
             kernel: kernel.clone(),
+            busy_poll: 50,
         };
         let start = || Datapath::start(&options, Arc::clone(&config));
         Self {
@@ -484,9 +486,14 @@ impl Host {
 }
 
 pub fn until(condition: impl Fn() -> bool) {
+    until_within(10, condition);
+}
+
+/// Within this many seconds.
+pub fn until_within(seconds: u64, mut condition: impl FnMut() -> bool) {
     let started = std::time::Instant::now();
     while !condition() {
-        assert!(started.elapsed().as_secs() < 10, "it never came true");
+        assert!(started.elapsed().as_secs() < seconds, "it never came true");
         std::thread::yield_now();
     }
 }

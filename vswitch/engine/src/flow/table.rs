@@ -201,6 +201,7 @@ impl FlowTable {
         let hash = self.hash(&outside);
         self.vacate(now, &outside, hash)?;
         self.unbind(at);
+        self.change(at);
         self.flows[at].flags.set(Flags::TRANSLATED, true);
         // Where something translates, the connection is tracked whatever the rules.
         self.flows[at].flags.set(Flags::UNTRACKED, false);
