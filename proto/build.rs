@@ -74,6 +74,7 @@ const PRINTED: &[&str] = &[
     ".weft.host.v1.ReadFlowLogResponse",
     ".weft.host.v1.StatusResponse",
     ".weft.host.v1.Controller",
+    ".weft.host.v1.Datapath",
     ".weft.host.v1.Worker",
     ".weft.host.v1.FlowTable",
     ".weft.host.v1.Port",

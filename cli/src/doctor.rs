@@ -72,7 +72,15 @@ impl Row for Finding {
 
 /// Prints every finding; fails where a lab can't run.
 pub(crate) fn run(format: Format) -> Result<ExitCode, CliError> {
-    let findings = [kernel(), cores(), tun(), namespaces(), ipv6(), buffers()];
+    let findings = [
+        kernel(),
+        cores(),
+        tun(),
+        namespaces(),
+        ipv6(),
+        buffers(),
+        kernel_datapath(),
+    ];
     output::list(format, &findings)?;
     let runs = findings
         .iter()
@@ -233,4 +241,18 @@ fn buffers() -> Finding {
         found,
         "Bursts may drop; run `sysctl net.core.rmem_max=4194304 net.core.wmem_max=4194304`.",
     )
+}
+
+/// Loads its programs and lets them go: nothing else tells whether they load.
+fn kernel_datapath() -> Finding {
+    const ADVICE: &str = "Hosts forward in userspace, slower; the kernel needs root, Linux 6.6 and a weft built with clang.";
+    match weft_datapath::kernel::probe() {
+        Ok(()) => Finding::new("kernel datapath", Verdict::Ok, "its programs load", ADVICE),
+        Err(error) => Finding::new(
+            "kernel datapath",
+            Verdict::Limited,
+            error.to_string(),
+            ADVICE,
+        ),
+    }
 }

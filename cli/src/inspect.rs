@@ -9,8 +9,8 @@ use serde::Serialize;
 use tonic::transport::Channel;
 use weft_model::HostName;
 use weft_proto::host::v1::{
-    DropsRequest, Flow, FlowsRequest, Port, PortsRequest, RecentDropsRequest, StatusRequest,
-    StatusResponse, Tally, inspect_client::InspectClient, port::State,
+    Datapath, DropsRequest, Flow, FlowsRequest, Port, PortsRequest, RecentDropsRequest,
+    StatusRequest, StatusResponse, Tally, inspect_client::InspectClient, port::State,
 };
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 /// Arguments of `weft inspect`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  weft inspect h1 drops --recent --lab quickstart   which packets, and what dropped them\n  weft inspect h1 drops --lab quickstart            how many, by reason\n  weft inspect h1 ports --lab quickstart            each port, with its own drops\n  weft inspect h1 flows eni-0... --lab quickstart\n  weft inspect h1                                   on the host itself"
+    after_help = "Examples:\n  weft inspect h1 drops --recent --lab quickstart   which packets, and what dropped them\n  weft inspect h1 drops --lab quickstart            how many, by reason\n  weft inspect h1 ports --lab quickstart            each port, with its own drops\n  weft inspect h1 flows eni-0... --lab quickstart\n  weft inspect h1 datapath --lab quickstart         the kernel or userspace, and why\n  weft inspect h1                                   on the host itself"
 )]
 pub(crate) struct InspectArgs {
     /// The host.
@@ -38,6 +38,9 @@ pub(crate) struct InspectArgs {
 enum What {
     /// The daemon: its connection, workers and tables.
     Status,
+    /// What forwards its packets: the kernel, with what its programs hold and count, or userspace, and
+    /// why.
+    Datapath,
     /// Its ports with what they carried and dropped.
     Ports,
     /// What was dropped on the whole host, by reason; or the latest packets, each with what is to
@@ -73,6 +76,7 @@ impl Row for StatusResponse {
         "HOST",
         "VTEP",
         "MTU",
+        "DATAPATH",
         "CONTROLLER",
         "REVISION",
         "FLOWS",
@@ -91,12 +95,53 @@ impl Row for StatusResponse {
             self.host.clone(),
             format!("{}:{}", self.vtep, self.vxlan_port),
             self.mtu.to_string(),
+            datapath(self),
             format!("{state} {}", controller.endpoint),
             controller.revision.to_string(),
             self.workers.iter().map(live).sum::<u64>().to_string(),
             format!("{} s", self.uptime_seconds),
         ]
     }
+}
+
+fn datapath(status: &StatusResponse) -> String {
+    let kind = status.datapath.as_ref().map(|datapath| &datapath.kind);
+    or_dash(kind.map_or("", String::as_str))
+}
+
+/// A thing that the kernel's programs hold or count.
+#[derive(Serialize)]
+struct Count {
+    what: String,
+    count: u64,
+}
+
+impl Row for Count {
+    const TITLES: &'static [&'static str] = &["WHAT", "COUNT"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.what.clone(), self.count.to_string()]
+    }
+}
+
+fn show_datapath(format: Format, datapath: &Datapath) -> Result<(), CliError> {
+    if format == Format::Json {
+        return output::json(datapath);
+    }
+    if datapath.kind != "kernel" {
+        let why = match datapath.why_not.as_str() {
+            "" => String::new(),
+            why => format!(": {why}"),
+        };
+        return output::lines(&format!("{}{why}", datapath.kind));
+    }
+    let row = |(what, count): (&String, &u64)| Count {
+        what: what.clone(),
+        count: *count,
+    };
+    let mut rows: Vec<Count> = datapath.kernel.iter().map(row).collect();
+    rows.sort_by(|a, b| a.what.cmp(&b.what));
+    output::list(format, &rows)
 }
 
 fn tally(tally: Option<&Tally>) -> String {
@@ -209,6 +254,10 @@ async fn ask(channel: Channel, format: Format, what: What) -> Result<(), CliErro
     let mut client = InspectClient::new(channel);
     match what {
         What::Status => output::one(format, &client.status(StatusRequest {}).await?.into_inner()),
+        What::Datapath => {
+            let status = client.status(StatusRequest {}).await?.into_inner();
+            show_datapath(format, &status.datapath.unwrap_or_default())
+        }
         What::Ports => output::list(
             format,
             &client.ports(PortsRequest {}).await?.into_inner().ports,

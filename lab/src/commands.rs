@@ -16,6 +16,7 @@ mod up;
 use std::{future::Future, path::PathBuf};
 
 use clap::{Args, Subcommand};
+use weft_model::DatapathChoice;
 
 use crate::{
     error::LabError,
@@ -174,6 +175,10 @@ pub struct UpArgs {
     /// In a user namespace, even as root.
     #[arg(long)]
     pub(crate) rootless: bool,
+    /// What forwards every host's packets, whatever the topology says: `userspace`, `auto` (the kernel
+    /// where it can be), or `kernel`, which needs a lab as root.
+    #[arg(long, value_name = "auto|userspace|kernel", env = "WEFT_DATAPATH")]
+    pub(crate) datapath: Option<DatapathChoice>,
     /// How long hosts and devices may take, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) timeout: u64,

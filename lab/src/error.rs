@@ -2,6 +2,8 @@
 
 use std::io;
 
+use weft_model::HostName;
+
 use crate::{
     api::ApiError,
     runtime::{client::ControlError, dirs::DirError, launch::LaunchError},
@@ -51,6 +53,16 @@ pub enum LabError {
         /// The packages that have them.
         packages: String,
     },
+    /// The kernel's datapath in a lab without privileges.
+    #[error(
+        "host {host} is to have the kernel datapath, and this lab is rootless: the kernel takes \
+         programs from the machine's own root only; run it as root (sudo), or say `datapath: \
+         userspace` or `auto`"
+    )]
+    KernelDatapath {
+        /// The first such host.
+        host: HostName,
+    },
     /// Devices did not come, or programs don't listen.
     #[error("after {seconds} s these are not up: {lacking}")]
     NotReady {
@@ -86,6 +98,7 @@ impl LabError {
         match self {
             Self::Topology(_) | Self::Scenario(_) | Self::Which(_) => 2,
             Self::NotInstalled { .. }
+            | Self::KernelDatapath { .. }
             | Self::Launch(
                 LaunchError::NotRoot | LaunchError::Namespaces(_) | LaunchError::Tun(_),
             ) => 3,

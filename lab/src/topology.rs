@@ -45,9 +45,10 @@ pub use transit::{
 };
 pub(crate) use vpc::all_egress;
 use weft_model::{
-    AclEntry, Block4, Carried, DnsName, Family, HealthCheck, HostName, IdleTimeout, LogFormat,
-    LogInterval, LogTraffic, MirrorLength, MirrorNumber, MirrorRule, Mtu, PortMatch, PortOptions,
-    Prefix, PublicBlock4, RecordSet, Scheme, SubnetBlock6, Vni, VpcBlock6, VpcDns, ZoneName,
+    AclEntry, Block4, Carried, DatapathChoice, DnsName, Family, HealthCheck, HostName, IdleTimeout,
+    LogFormat, LogInterval, LogTraffic, MirrorLength, MirrorNumber, MirrorRule, Mtu, PortMatch,
+    PortOptions, Prefix, PublicBlock4, RecordSet, Scheme, SubnetBlock6, Vni, VpcBlock6, VpcDns,
+    ZoneName,
 };
 
 /// The region that a lab's zones are part of.
@@ -149,6 +150,8 @@ pub struct HostSpec {
     pub edge: bool,
     /// Threads of its vswitch; as it likes if `None`.
     pub workers: Option<At<Workers>>,
+    /// What forwards its packets: as the host says, or the whole topology.
+    pub datapath: DatapathChoice,
 }
 
 /// The internet: a namespace that edges' uplinks lead to.

@@ -44,6 +44,47 @@ macro_rules! both_modes {
     };
 }
 
+/// Makes three tests of one body: as [`both_modes`], and `in_the_kernel` as root, where the kernel
+/// forwards.
+#[macro_export]
+macro_rules! both_datapaths {
+    ($name:ident, $body:ident) => {
+        $crate::root_datapaths!($name, $body, {
+            #[test]
+            fn rootless() {
+                if let Some(user) = $crate::User::new($crate::Mode::Rootless) {
+                    super::$body(user);
+                }
+            }
+        });
+    };
+}
+
+/// Makes two tests of one body as root: `as_root`, where the vswitch's own threads forward, and
+/// `in_the_kernel`.
+#[macro_export]
+macro_rules! root_datapaths {
+    ($name:ident, $body:ident $(, { $($more:tt)* })?) => {
+        mod $name {
+            #[test]
+            fn as_root() {
+                if let Some(user) = $crate::User::new($crate::Mode::Root) {
+                    super::$body(user);
+                }
+            }
+
+            #[test]
+            fn in_the_kernel() {
+                if let Some(user) = $crate::User::new($crate::Mode::Kernel) {
+                    super::$body(user);
+                }
+            }
+
+            $($($more)*)?
+        }
+    };
+}
+
 /// Between two looks at something awaited.
 const LOOK: Duration = Duration::from_millis(20);
 

@@ -27,10 +27,27 @@ const TUN: &str = "/dev/net/tun";
 /// As whom a lab runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// As the machine's root.
+    /// As the machine's root, packets forwarded by the vswitch's own threads.
     Root,
-    /// As anybody, in a user namespace.
+    /// As the machine's root, packets forwarded by the kernel.
+    Kernel,
+    /// As anybody, in a user namespace, where there is only the userspace datapath.
     Rootless,
+}
+
+impl Mode {
+    /// Whether labs are the machine's root's.
+    pub const fn is_root(self) -> bool {
+        matches!(self, Self::Root | Self::Kernel)
+    }
+
+    /// What `weft` takes as the datapath where it isn't said.
+    const fn datapath(self) -> &'static str {
+        match self {
+            Self::Root | Self::Rootless => "userspace",
+            Self::Kernel => "kernel",
+        }
+    }
 }
 
 /// How a command becomes another user's.
@@ -62,7 +79,7 @@ impl User {
     /// When files can't be made, or `weft` isn't built.
     pub fn new(mode: Mode) -> Option<Self> {
         let root = geteuid().is_root();
-        if mode == Mode::Root && !root {
+        if mode.is_root() && !root {
             skip("needs root");
             return None;
         }
@@ -97,7 +114,7 @@ impl User {
     /// Where this user's labs have their directories.
     pub fn labs(&self) -> PathBuf {
         match self.mode {
-            Mode::Root => self.home().join("labs"),
+            Mode::Root | Mode::Kernel => self.home().join("labs"),
             Mode::Rootless => self.run_dir().join("weft/labs"),
         }
     }
@@ -135,9 +152,10 @@ impl User {
             .current_dir(self.home())
             .env("PATH", format!("{own}:{path}"))
             .env("HOME", self.home())
+            .env("WEFT_DATAPATH", self.mode.datapath())
             .env("XDG_RUNTIME_DIR", self.run_dir())
             .env("XDG_STATE_HOME", self.home().join("state"));
-        if self.mode == Mode::Root {
+        if self.mode.is_root() {
             // Root's usual place may hold labs that aren't the test's.
             command.env("WEFT_LAB_DIR", self.labs());
         }
@@ -161,7 +179,7 @@ impl User {
         if !Path::new("/proc/net/if_inet6").exists() {
             return Err("this kernel has no IPv6".to_owned());
         }
-        let own = if self.mode == Mode::Root {
+        let own = if self.mode.is_root() {
             ""
         } else {
             "--user --map-root-user"
@@ -176,7 +194,23 @@ impl User {
                 return Err(format!("no {what} for {:?}: {}", self.mode, said.trim()));
             }
         }
+        if self.mode == Mode::Kernel {
+            self.has_kernel_datapath()?;
+        }
         Ok(())
+    }
+
+    fn has_kernel_datapath(&self) -> Result<(), String> {
+        let asked = self.weft().args(["doctor", "-o", "json"]).output();
+        let output = asked.map_err(|error| format!("weft doctor: {error}"))?;
+        let findings: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("weft doctor: {error}"))?;
+        let mut findings = findings.as_array().into_iter().flatten();
+        match findings.find(|finding| finding["what"] == "kernel datapath") {
+            Some(finding) if finding["verdict"] == "ok" => Ok(()),
+            Some(finding) => Err(format!("no kernel datapath: {}", finding["found"])),
+            None => Err("weft doctor says nothing of the kernel datapath".to_owned()),
+        }
     }
 
     fn become_nobody(&mut self) -> Option<()> {

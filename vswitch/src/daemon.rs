@@ -22,6 +22,7 @@ use weft_telemetry::{ListenError, MetricsServer, Telemetry, TelemetryError};
 use crate::{
     agent::Agent,
     books::{self, Books},
+    choice::{NoKernel, choose},
     edge::Edge,
     health,
     holdings::Holdings,
@@ -72,6 +73,9 @@ pub enum Error {
     /// The datapath can't start.
     #[error(transparent)]
     Datapath(#[from] StartError),
+    /// The kernel datapath was asked for.
+    #[error("--datapath kernel: {0}")]
+    Kernel(#[from] NoKernel),
     /// The uplink isn't there.
     #[error("--uplink: {0}")]
     Uplink(LinkError),
@@ -130,12 +134,13 @@ fn start(options: &Options) -> Result<Arc<Host>, Error> {
         vtep: options.vtep,
         mtu: inside_mtu(options)?,
     });
+    let chosen = choose(options.datapath, vtep(options), options.workers())?;
     let datapath = DatapathOptions {
         vtep: vtep(options),
         workers: options.workers(),
         limits: Limits::default(),
         seed: random()?,
-        kernel: None,
+        kernel: chosen.kernel,
         busy_poll: options.busy_poll,
     };
     if let Some(uplink) = &options.uplink {
@@ -152,9 +157,9 @@ fn start(options: &Options) -> Result<Arc<Host>, Error> {
     })
     .map_err(system("starting the ports' thread"))?;
     let books = Books::new(options.flow_log_dir());
-    Ok(Arc::new(Host::new(
-        holdings, datapath, ports, findings, books, edge,
-    )))
+    let mut host = Host::new(holdings, datapath, ports, findings, books, edge);
+    host.why_not_kernel = chosen.why_not;
+    Ok(Arc::new(host))
 }
 
 /// The way to the internet, of a host that is an edge.

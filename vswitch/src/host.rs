@@ -42,6 +42,8 @@ pub(crate) struct Host {
     /// How long things took.
     pub(crate) times: Times,
     edge: Option<Edge>,
+    /// Why the kernel doesn't forward, where that was left to the system.
+    pub(crate) why_not_kernel: String,
 }
 
 /// A panic elsewhere leaves plain values that are still the best there is.
@@ -69,6 +71,7 @@ impl Host {
             mirrors: Arc::default(),
             times: Times::default(),
             edge,
+            why_not_kernel: String::new(),
         }
     }
 

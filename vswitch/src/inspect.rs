@@ -11,7 +11,10 @@ use std::{collections::BTreeMap, io, path::Path, sync::Arc, time::Instant};
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Request, Response, Status};
-use weft_datapath::{Vtep, WorkerSnapshot};
+use weft_datapath::{
+    Vtep, WorkerSnapshot,
+    kernel::{Kernel, KernelCounters},
+};
 use weft_engine::{
     config::{Direction, PortConfig, owner},
     counters::{DropCounts, Tally},
@@ -97,6 +100,7 @@ impl Inspect for Inspector {
             held: held.map(|(kind, n)| (kind.to_owned(), n)).collect(),
             uptime_seconds: self.started.elapsed().as_secs(),
             counters: totals(&self.host),
+            datapath: Some(datapath(&self.host, &workers)),
         }))
     }
 
@@ -244,6 +248,40 @@ fn worker((id, snapshot): (usize, &WorkerSnapshot)) -> wire::Worker {
             refused: flows.refused,
         }),
         counters: counters(snapshot),
+    }
+}
+
+/// What the kernel's programs hold and count.
+fn programs(kernel: &Kernel, workers: &[WorkerSnapshot]) -> std::collections::HashMap<String, u64> {
+    let counters = kernel.counters().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the kernel datapath's counters can't be read");
+        KernelCounters::default()
+    });
+    let sum = |of: fn(&WorkerSnapshot) -> u64| workers.iter().map(of).sum();
+    let named = [
+        ("ports", kernel.ports() as u64),
+        ("halves", sum(|w| w.worker.kernel_halves)),
+        ("halves_refused", sum(|w| w.worker.kernel_refused)),
+        ("hits_out", counters.out),
+        ("hits_in", counters.into),
+        ("upcalls_out", counters.upcalls_out),
+        ("upcalls_in", counters.upcalls_in),
+        ("no_room", counters.no_room),
+    ];
+    named.map(|(name, n)| (name.to_owned(), n)).into()
+}
+
+/// What forwards.
+fn datapath(host: &Host, workers: &[WorkerSnapshot]) -> wire::Datapath {
+    let kernel = host.datapath.kernel();
+    let kind = match kernel {
+        Some(_) => "kernel",
+        None => "userspace",
+    };
+    wire::Datapath {
+        kind: kind.to_owned(),
+        why_not: host.why_not_kernel.clone(),
+        kernel: kernel.map(|k| programs(k, workers)).unwrap_or_default(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod agent;
 mod books;
+mod choice;
 mod daemon;
 mod edge;
 mod health;
@@ -19,6 +20,7 @@ mod ports;
 mod resolver;
 
 pub use self::{
+    choice::NoKernel,
     daemon::{Error, run},
     lock::LockError,
     options::{Options, UnderlayMtu},

@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf, str::FromStr};
 use clap::Args;
 use tonic::transport::Uri;
 use weft_datapath::MAX_WORKERS;
-use weft_model::{DeviceName, HostName, Mtu};
+use weft_model::{DatapathChoice, DeviceName, HostName, Mtu};
 use weft_telemetry::TelemetryOptions;
 
 /// Workers without `--workers`: more than this share one host's memory bandwidth anyway.
@@ -44,6 +44,16 @@ pub struct Options {
     /// Where mirror sessions write their files [default: mirrors in the run directory]
     #[arg(long, value_name = "DIR")]
     pub mirror_dir: Option<PathBuf>,
+
+    /// What forwards packets: threads of this process (`userspace`), or the kernel, where it can be
+    /// (`auto`) or else not at all (`kernel`)
+    #[arg(
+        long,
+        value_name = "auto|userspace|kernel",
+        env = "WEFT_DATAPATH",
+        default_value_t = DatapathChoice::default()
+    )]
+    pub datapath: DatapathChoice,
 
     /// Worker threads, 1 to 64 [default: one per core, at most 8]
     #[arg(long, value_name = "N", value_parser = workers)]
@@ -186,6 +196,7 @@ mod tests {
         assert_eq!(options.run_dir(), PathBuf::from("/run/weft/h1"));
         assert_eq!(options.underlay_mtu, UnderlayMtu::Auto);
         assert!((1..=8).contains(&options.workers()));
+        assert_eq!(options.datapath, DatapathChoice::Userspace);
     }
 
     #[test]
@@ -199,6 +210,7 @@ mod tests {
                 &["http://c:1", "--metrics-interfaces", "10001"],
                 "--metrics-interfaces",
             ),
+            (&["http://c:1", "--datapath", "fast"], "--datapath"),
             (&["http://c:1", "--underlay-mtu", "1000"], "--underlay-mtu"),
         ] {
             let error = parse(more).unwrap_err().to_string();

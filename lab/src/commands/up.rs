@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use weft_model::DatapathChoice;
 use weft_proto::v1 as wire;
 
 use super::{Global, UpArgs, ask, block_on, parse, source, stored};
@@ -23,7 +24,7 @@ use crate::{
         programs, routing,
         wire::{Answer, Expected, HostPlace, Request, Stage, Timed, Work, WorkloadPlace},
     },
-    topology::{NeedSpec, Rejected, Routing, RunSpec, Topology},
+    topology::{HostSpec, NeedSpec, Rejected, Routing, RunSpec, Topology},
 };
 
 /// How often to look whether devices are up.
@@ -34,6 +35,7 @@ pub(super) fn up(args: &UpArgs, global: &Global) -> Result<(), LabError> {
     let topology = parse(&file, &text)?;
     let name = args.name.as_ref().unwrap_or(&topology.name.value);
     installed(&topology)?;
+    privileged(&topology, args)?;
     let labs = Labs::open()?;
     let _guard = labs.guard(name)?.ok_or_else(|| {
         LabError::Which(format!(
@@ -54,6 +56,7 @@ pub(super) fn up(args: &UpArgs, global: &Global) -> Result<(), LabError> {
         text: &text,
         topology: &topology,
         timeout: Duration::from_secs(args.timeout),
+        datapath: args.datapath,
     };
     let outcome = if fresh {
         job.start(mode(args))
@@ -93,6 +96,20 @@ fn installed(topology: &Topology) -> Result<(), LabError> {
     })
 }
 
+/// Refuses what every vswitch would fail at: the kernel takes programs of its own root only.
+fn privileged(topology: &Topology, args: &UpArgs) -> Result<(), LabError> {
+    let wants = |host: &HostSpec| {
+        let choice = args.datapath.unwrap_or(host.datapath);
+        choice == DatapathChoice::Kernel
+    };
+    match topology.hosts.iter().find(|host| wants(host)) {
+        Some(host) if mode(args) == Mode::Rootless => Err(LabError::KernelDatapath {
+            host: host.name.value.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn mode(args: &UpArgs) -> Mode {
     match (args.root, args.rootless) {
         (true, _) => Mode::Root,
@@ -107,6 +124,7 @@ struct Job<'a> {
     text: &'a str,
     topology: &'a Topology,
     timeout: Duration,
+    datapath: Option<DatapathChoice>,
 }
 
 impl Job<'_> {
@@ -253,6 +271,7 @@ impl Job<'_> {
                 vtep,
                 edge: host.edge,
                 workers: host.workers.as_ref().map(|workers| workers.value.get()),
+                datapath: self.datapath.unwrap_or(host.datapath).text().to_owned(),
             });
         }
         let workloads = self.topology.workloads.iter().map(|w| WorkloadPlace {

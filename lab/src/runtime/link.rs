@@ -60,6 +60,14 @@ pub(super) fn loopback() -> io::Result<()> {
     })
 }
 
+/// What a host's namespace needs.
+pub(super) fn host() -> io::Result<()> {
+    // A connection that nobody answers any more keeps the namespace of a host that was removed, and with
+    // it the other ends of its workloads' devices: it is given up after a second.
+    netns::sysctl("ipv4/tcp_orphan_retries", "1");
+    loopback()
+}
+
 /// The bridge with the controller's address, in the calling thread's namespace.
 pub(super) fn bridge(mtu: u32, gateway: IpAddr, length: u8) -> io::Result<()> {
     netns::sysctl("ipv6/conf/default/accept_dad", "0");
@@ -103,6 +111,18 @@ fn uplink(device: &str, vtep: IpAddr, mtu: u32, length: u8) -> io::Result<()> {
             .build();
         handle.link().change(up).execute().await?;
         address(&handle, UPLINK, vtep, length).await
+    })
+}
+
+/// Takes a host's cable away at once: its namespace may take a while to end, and a host of the same
+/// name needs the place.
+pub(super) fn unplug(place: &HostPlace) -> io::Result<()> {
+    let here = port(place);
+    netlink(|handle| async move {
+        match index(&here) {
+            Ok(index) => handle.link().del(index).execute().await,
+            Err(_) => Ok(()),
+        }
     })
 }
 

@@ -79,7 +79,7 @@ pub(super) fn apply(lab: &Lab, stage: Stage) -> io::Result<()> {
     state
         .processes
         .ensure("controller", controller(&lab.dir, &stage)?)?;
-    drop_absent(&lab.dir, &mut state, &stage);
+    drop_absent(&lab.dir, &mut state, &stage)?;
     if stage.internet.is_some() && state.staged.internet.is_none() {
         let netns = netns::create(&lab.dir.internet(), internet::furnish)?;
         state.staged.internet = Some(netns);
@@ -107,7 +107,7 @@ fn command_name(workload: &str) -> String {
     format!("workload-{workload}")
 }
 
-fn drop_absent(dir: &LabDir, state: &mut State, stage: &Stage) {
+fn drop_absent(dir: &LabDir, state: &mut State, stage: &Stage) -> io::Result<()> {
     let hosts: BTreeSet<&HostPlace> = stage.hosts.iter().collect();
     let workloads: BTreeSet<&WorkloadPlace> = stage.workloads.iter().collect();
     let gone: Vec<_> = state
@@ -133,7 +133,9 @@ fn drop_absent(dir: &LabDir, state: &mut State, stage: &Stage) {
         state.faults.remove(place.name.as_str());
         state.staged.hosts.remove(place.name.as_str());
         netns::remove(&host_path(dir, place));
+        link::unplug(place)?;
     }
+    Ok(())
 }
 
 fn host_path(dir: &LabDir, place: &HostPlace) -> PathBuf {
@@ -159,7 +161,7 @@ fn add_workload(dir: &LabDir, state: &mut State, place: &WorkloadPlace) -> io::R
 fn add_host(dir: &LabDir, state: &mut State, stage: &Stage, place: &HostPlace) -> io::Result<()> {
     let name = place.name.as_str();
     if !state.staged.hosts.contains_key(name) {
-        let netns = netns::create(&host_path(dir, place), link::loopback)?;
+        let netns = netns::create(&host_path(dir, place), link::host)?;
         link::cable(place, &netns, stage.mtu, stage.prefix_len)?;
         if let (true, Some(internet)) = (place.edge, &state.staged.internet) {
             internet::cable(place.vtep, &netns, internet)?;
@@ -264,6 +266,7 @@ fn vswitch(
         "--run-dir".into(),
         text(&run),
     ];
+    argv.extend(["--datapath".into(), place.datapath.clone()]);
     argv.extend(uplink.into_iter().flatten());
     argv.extend(metrics(stage, place.vtep));
     if let Some(metrics) = &stage.metrics {

@@ -146,6 +146,17 @@ fn prepare(dir: &LabDir) -> io::Result<(UnixListener, Flock<File>)> {
     ) {
         note(&format!("no /proc of its own: {error}"));
     }
+    // What hosts pin of the kernel's programs goes with the lab. A rootless lab may have none.
+    if let Err(error) = mount(
+        Some("bpf"),
+        "/sys/fs/bpf",
+        Some("bpf"),
+        quiet | MsFlags::MS_NOEXEC,
+        Some("mode=0700"),
+    ) && error != nix::Error::EPERM
+    {
+        note(&format!("no /sys/fs/bpf of its own: {error}"));
+    }
     link::loopback().map_err(context("raising loopback"))?;
     let _ = fs::remove_file(dir.control());
     let listener = UnixListener::bind(dir.control()).map_err(context("control socket"))?;

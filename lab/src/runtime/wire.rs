@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
-use weft_model::HostName;
+use weft_model::{DatapathChoice, HostName};
 
 use crate::{
     fault::Fault,
@@ -27,6 +27,14 @@ pub struct HostPlace {
     /// Threads of its vswitch; as it likes if `None`.
     #[serde(default)]
     pub workers: Option<u8>,
+    /// What forwards its packets, as `weft vswitch --datapath` takes it.
+    #[serde(default = "unsaid")]
+    pub datapath: String,
+}
+
+/// What a supervisor of an older build leaves out.
+fn unsaid() -> String {
+    DatapathChoice::default().to_string()
 }
 
 /// A workload's namespace to have.

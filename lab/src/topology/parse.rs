@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use weft_model::Mtu;
+use weft_model::{DatapathChoice, Mtu};
 
 use super::{
     Check, Destination, HostSpec, InternetSpec, ItemName, LabName, Routing, Topology, Transport,
@@ -35,7 +35,9 @@ const KEYS: &[&str] = &[
     "exercise",
     "needs",
     "metrics",
+    "datapath",
 ];
+const HOST_KEYS: [&str; 4] = ["zone", "edge", "workers", "datapath"];
 const WORKLOAD_KEYS: [&str; 15] = [
     "host",
     "vpc",
@@ -171,18 +173,22 @@ fn internet(r: &mut Reader, fields: &Fields<'_>) -> Option<InternetSpec> {
 
 fn hosts(r: &mut Reader, fields: &Fields<'_>) -> Vec<HostSpec> {
     let mut hosts = Vec::new();
+    let all = r.optional(fields, "datapath");
+    let all = all.map_or_else(DatapathChoice::default, |all| all.value);
     for (key, node) in r.entries(fields.get("hosts"), "hosts") {
-        let inner = r.fields(node, key.span, "a host", &["zone", "edge", "workers"]);
+        let inner = r.fields(node, key.span, "a host", &HOST_KEYS);
         let name = r.parsed(key, "hosts");
         let zone = r.required(&inner, "zone", &format!("host `{}`", key.value));
         if let (Some(name), Some(zone)) = (name, zone) {
             let edge = r.flag(&inner, "edge", false);
             let workers = r.optional(&inner, "workers");
+            let datapath = r.optional(&inner, "datapath");
             hosts.push(HostSpec {
                 name,
                 zone,
                 edge,
                 workers,
+                datapath: datapath.map_or(all, |own| own.value),
             });
         }
     }

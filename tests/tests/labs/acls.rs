@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use weft_tests::{Lab, User, both_modes, eventually};
+use weft_tests::{Lab, User, both_datapaths, eventually};
 
-both_modes!(boundaries_lists_and_addresses_hold, boundaries);
+both_datapaths!(boundaries_lists_and_addresses_hold, boundaries);
 
 const TOPOLOGY: &str = include_str!("../../topologies/acls.yaml");
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use weft_tests::{Lab, Mode, Running, User, eventually};
+use weft_tests::{Lab, Mode, Running, User, eventually, root_datapaths};
 
 /// The servers' port, and the listener's.
 const SERVED: &str = "6000";
@@ -27,11 +27,15 @@ fn text(value: &serde_json::Value) -> String {
 
 impl Balanced {
     fn up(servers: &[&str], delay: &str) -> Option<Self> {
-        Self::with(servers, delay, start)
+        Some(Self::with(User::new(Mode::Root)?, servers, delay, start))
     }
 
-    fn with(servers: &[&str], delay: &str, start: impl Fn(&Lab, &str) -> Running) -> Option<Self> {
-        let user = User::new(Mode::Root)?;
+    fn with(
+        user: User,
+        servers: &[&str],
+        delay: &str,
+        start: impl Fn(&Lab, &str) -> Running,
+    ) -> Self {
         let lab = Lab::up(user, include_str!("../../topologies/balanced.yaml"));
         let started = ["web-1", "web-2", "web-3", "web-4"];
         let started = started.map(|name| start(&lab, name));
@@ -67,7 +71,7 @@ impl Balanced {
             balanced.becomes(server, "healthy");
         }
         balanced.lab.weft(&["wait"]).ok();
-        Some(balanced)
+        balanced
     }
 
     fn interface(&self, server: &str) -> String {
@@ -176,11 +180,13 @@ fn ten_thousand_connections_spread_within_three_percent_of_the_weights() {
     }
 }
 
-#[test]
-fn no_connection_moves_when_targets_come_and_none_is_lost_while_they_drain() {
-    let Some(world) = Balanced::up(&["web-1", "web-2", "web-3"], "3600") else {
-        return;
-    };
+root_datapaths!(
+    no_connection_moves_when_targets_come_and_none_is_lost_while_they_drain,
+    moves
+);
+
+fn moves(user: User) {
+    let world = Balanced::with(user, &SERVERS, "3600", start);
     let (mut held, with) = world.hold("120");
     assert_eq!(with.len(), 3, "{with:?}");
     world.register("web-4");
@@ -226,12 +232,14 @@ fn a_target_that_stops_answering_is_left_and_its_connections_are_reset() {
     assert_eq!(held.ask("?"), kept);
 }
 
-#[test]
-fn devices_that_believe_in_more_than_the_path_has_learn_better_through_a_balancer() {
+root_datapaths!(
+    devices_that_believe_in_more_than_the_path_has_learn_better_through_a_balancer,
+    path
+);
+
+fn path(user: User) {
     let serve = |lab: &Lab, name: &str| lab.serve(name, &[SERVED]);
-    let Some(world) = Balanced::with(&["web-1", "web-2"], "300", serve) else {
-        return;
-    };
+    let world = Balanced::with(user, &["web-1", "web-2"], "300", serve);
     let lab = &world.lab;
     for workload in ["client", "web-1", "web-2"] {
         let believe = ["ip", "link", "set", "eth0", "mtu", "1500"];
@@ -292,11 +300,9 @@ load_balancers:
     )
 }
 
-#[test]
-fn a_check_within_tls_asks_a_real_server() {
-    let Some(user) = User::new(Mode::Root) else {
-        return;
-    };
+root_datapaths!(a_check_within_tls_asks_a_real_server, tls);
+
+fn tls(user: User) {
     let tls = "check: https, check_port: 6443, path: /ready, interval: 5";
     let topology = file("[web-1, web-2, web-3]", LISTENED).replace("interval: 5", tls);
     let lab = Lab::up(user, &topology);

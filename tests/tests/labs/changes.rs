@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
-use weft_tests::{Lab, Mode, User, both_modes};
+use weft_tests::{Lab, Mode, User, both_datapaths};
 
-both_modes!(packets_obey_what_the_api_changes, changes);
+both_datapaths!(packets_obey_what_the_api_changes, changes);
 
 fn changes(user: User) {
     let lab = Lab::up(user, include_str!("../../topologies/pair.yaml"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weft_tests::{Lab, Running, User, both_modes, eventually};
+use weft_tests::{Lab, Running, User, both_datapaths, eventually};
 
 const CROWD: u32 = 200;
 const SOON: Duration = Duration::from_secs(20);
@@ -17,7 +17,7 @@ fn public(lab: &Lab) -> String {
     elastic["address"].as_str().unwrap().to_owned()
 }
 
-both_modes!(
+both_datapaths!(
     public_addresses_pass_both_ways_and_private_ones_do_not,
     passage
 );
@@ -56,13 +56,13 @@ fn explained(lab: &Lab) {
     assert!(nowhere.stderr.contains("no public address"), "{nowhere:?}");
 }
 
-both_modes!(connections_outlive_an_edge_that_dies, death);
+both_datapaths!(connections_outlive_an_edge_that_dies, death);
 
 fn death(user: User) {
     survive(&up(user));
 }
 
-both_modes!(
+both_datapaths!(
     a_routing_daemon_takes_connections_off_a_dead_edge,
     announced
 );
@@ -132,7 +132,7 @@ fn carried(lab: &Lab, edge: &str) -> u64 {
     links[0]["stats64"]["rx"]["packets"].as_u64().unwrap()
 }
 
-both_modes!(a_smaller_path_is_found_in_mid_connection, path);
+both_datapaths!(a_smaller_path_is_found_in_mid_connection, path);
 
 fn path(user: User) {
     let lab = up(user);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use weft_tests::{Lab, Mode, Running, User, both_modes, eventually};
+use weft_tests::{Lab, Mode, Running, User, both_datapaths, eventually};
 
 const BACK: Duration = Duration::from_secs(20);
 
-both_modes!(
+both_datapaths!(
     traffic_outlives_the_controller_and_nothing_is_sent_twice,
     controller
 );
@@ -99,7 +99,7 @@ fn tally(beat: &mut Running) -> (u64, u64, u64) {
     (sent, received, gap)
 }
 
-both_modes!(a_killed_vswitch_comes_back_with_its_ports, vswitch);
+both_datapaths!(a_killed_vswitch_comes_back_with_its_ports, vswitch);
 
 fn vswitch(user: User) {
     let lab = Lab::up(user, include_str!("../../topologies/pair.yaml"));

@@ -6,6 +6,7 @@ mod acls;
 mod balancing;
 mod bench;
 mod changes;
+mod datapath;
 mod edges;
 mod explain;
 mod failures;

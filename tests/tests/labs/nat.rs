@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
-use weft_tests::{Lab, Mode, Running, User, both_modes, eventually};
+use weft_tests::{Lab, Mode, Running, User, both_datapaths, eventually};
 
 const SERVER: &str = "198.51.100.1";
 const CROWD: u32 = 100;
@@ -23,7 +23,7 @@ fn public(lab: &Lab) -> String {
     nat["public_ipv4"].as_str().unwrap().to_owned()
 }
 
-both_modes!(private_workloads_share_an_address_on_the_way_out, passage);
+both_datapaths!(private_workloads_share_an_address_on_the_way_out, passage);
 
 fn passage(user: User) {
     let lab = up(user);
@@ -95,7 +95,7 @@ fn leases_of(lab: &Lab) -> BTreeMap<String, u64> {
     leases.filter_map(held).collect()
 }
 
-both_modes!(connections_outlive_an_edge_and_the_controller, death);
+both_datapaths!(connections_outlive_an_edge_and_the_controller, death);
 
 fn death(user: User) {
     let lab = up(user);
@@ -134,7 +134,7 @@ fn death(user: User) {
     assert_eq!(new, "reached");
 }
 
-both_modes!(a_smaller_path_is_found_through_the_gateway, path);
+both_datapaths!(a_smaller_path_is_found_through_the_gateway, path);
 
 fn path(user: User) {
     let lab = up(user);

@@ -1,11 +1,11 @@
 //! Real kernels talk through the overlay.
 
-use weft_tests::{Lab, User, both_modes};
+use weft_tests::{Lab, User, both_datapaths};
 
 /// Some hundred windows' worth.
 const BULK: &str = "8388608";
 
-both_modes!(kernels_talk_within_a_host_and_across_hosts, conversation);
+both_datapaths!(kernels_talk_within_a_host_and_across_hosts, conversation);
 
 fn conversation(user: User) {
     let lab = Lab::up(user, include_str!("../../topologies/pair.yaml"));

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use weft_tests::{Lab, Running, User, both_modes, eventually};
+use weft_tests::{Lab, Running, User, both_datapaths, eventually};
 
-both_modes!(what_is_watched_is_what_passed, watched);
+both_datapaths!(what_is_watched_is_what_passed, watched);
 
 /// Fields that the test reads by their place.
 const FORMAT: &str = "${interface-id} ${srcaddr} ${dstaddr} ${dstport} ${protocol} ${packets} \

@@ -22,8 +22,11 @@ impl<'ast> Visit<'ast> for Tests {
 
     fn visit_macro(&mut self, item: &'ast syn::Macro) {
         let text = item.tokens.to_string();
-        // Its first word is the name of a test in both modes.
-        if item.path.is_ident("both_modes") {
+        // Its first word is the name of a test in all modes.
+        if ["both_modes", "both_datapaths", "root_datapaths"]
+            .iter()
+            .any(|name| item.path.is_ident(name))
+        {
             self.0
                 .extend(text.split([' ', ',']).next().map(str::to_owned));
         }

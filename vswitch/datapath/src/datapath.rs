@@ -23,8 +23,8 @@ use weft_engine::{
 use weft_model::{InterfaceId, Mac};
 
 use crate::{
-    device::{Device, DeviceError, EdgeDevice, UpcallDevice},
-    kernel::{Carrier, Kernel, KernelError},
+    device::{Device, DeviceError, EdgeDevice, UpcallDevice, Wiring},
+    kernel::{Carrier, Kernel, KernelError, Wires},
     underlay::{self, UnderlayError, Vtep},
     worker::{
         CapturedFrame, Command, FlowEvent, MirroredFrame, Parts, Points, Question, RecentDrops,
@@ -94,7 +94,7 @@ pub enum WorkerError {
     /// The descriptor couldn't be had or waited for.
     #[error("can't attach the port's TAP: {0}")]
     Attach(io::Error),
-    /// The kernel's tables can't be brought to a configuration.
+    /// The kernel's tables can't be brought to a configuration, or a port's devices joined.
     #[error(transparent)]
     Kernel(#[from] KernelError),
 }
@@ -204,6 +204,19 @@ impl Datapath {
         sent
     }
 
+    /// What ports' devices are to be.
+    pub fn wiring(&self) -> Wiring {
+        match self.kernel {
+            Some(_) => Wiring::Veth,
+            None => Wiring::Tap,
+        }
+    }
+
+    /// The kernel's part, where it has one.
+    pub fn kernel(&self) -> Option<&Kernel> {
+        self.kernel.as_deref()
+    }
+
     /// How many workers there are.
     pub fn workers(&self) -> usize {
         self.workers.len()
@@ -232,11 +245,22 @@ impl Datapath {
     /// Serves the device as the port with this MAC.
     ///
     /// # Errors
-    /// No descriptors left, or the worker hangs.
+    /// No descriptors left, the worker hangs, or the kernel refuses its programs.
     pub fn attach(&self, port: PortIndex, mac: Mac, device: &Device) -> Result<(), WorkerError> {
         let tap = File::from(device.descriptor().map_err(WorkerError::Attach)?);
         self.ask(self.owner(mac), |done| Command::Attach { port, tap, done })?
-            .map_err(WorkerError::Attach)
+            .map_err(WorkerError::Attach)?;
+        let (Some(kernel), Some((veth, tap))) = (&self.kernel, device.on_host()) else {
+            return Ok(());
+        };
+        let wires = Wires {
+            veth: veth.as_str(),
+            tap: tap.as_str(),
+        };
+        kernel.attach_port(port, &wires).or_else(|error| {
+            self.detach(port, mac)?;
+            Err(error.into())
+        })
     }
 
     /// Serves the device as this host's way to the internet.
@@ -257,6 +281,9 @@ impl Datapath {
     /// # Errors
     /// The worker hangs.
     pub fn detach(&self, port: PortIndex, mac: Mac) -> Result<(), WorkerError> {
+        if let Some(kernel) = &self.kernel {
+            kernel.detach_port(port);
+        }
         self.ask(self.owner(mac), |done| Command::Detach { port, done })
     }
 

@@ -1,8 +1,10 @@
-//! The device of a port: a TAP in the workload's namespace, with its addresses and routes.
+//! The device of a port in the workload's namespace, with its addresses and routes: a TAP, or one end
+//! of a veth pair where the kernel forwards.
 
 mod edge;
 mod hop;
 mod link;
+mod pair;
 mod tap;
 mod upcall;
 
@@ -14,11 +16,12 @@ use std::{
 };
 
 use weft_engine::config::{PortConfig, SubnetConfig};
-use weft_model::{DeviceName, Mac, Mtu};
+use weft_model::{DeviceName, InterfaceId, Mac, Mtu};
 
+use self::pair::{Names, Pair};
 pub use self::{
     edge::EdgeDevice,
-    link::{LinkError, mtu_of, networks_beside},
+    link::{LinkError, mtu_of, name_of, networks_beside},
 };
 pub(crate) use self::{
     hop::{Hop, hops_to},
@@ -41,9 +44,23 @@ impl fmt::Display for Place {
     }
 }
 
+/// What joins a workload to the datapath.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wiring {
+    /// A TAP in the workload's namespace, which a worker serves.
+    Tap,
+    /// A veth pair between the workload's namespace and the host's, where the kernel forwards, and a TAP
+    /// on the host for what a worker has to do.
+    Veth,
+}
+
 /// What a port's device has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceSpec {
+    /// What it is made of.
+    pub wiring: Wiring,
+    /// The interface: it names the devices on the host.
+    pub interface: InterfaceId,
     /// Where it is.
     pub place: Place,
     /// Its MAC.
@@ -63,9 +80,11 @@ pub struct DeviceSpec {
 }
 
 impl DeviceSpec {
-    /// The device of a configured port, below the directory of namespaces.
+    /// The TAP of a configured port, below the directory of namespaces.
     pub fn new(port: &PortConfig, netns_dir: &Path) -> Self {
         Self {
+            wiring: Wiring::Tap,
+            interface: port.interface,
             place: Place {
                 netns: netns_dir.join(port.netns.as_str()),
                 device: port.device.clone(),
@@ -78,6 +97,12 @@ impl DeviceSpec {
             gateway6: SubnetConfig::router_link_local(),
             ipv6: port.ipv6.clone(),
         }
+    }
+
+    /// The same, made of this.
+    #[must_use]
+    pub fn wired(self, wiring: Wiring) -> Self {
+        Self { wiring, ..self }
     }
 }
 
@@ -112,7 +137,7 @@ pub enum DeviceError {
         source: io::Error,
     },
     /// Netlink refused a setting.
-    #[error("the TAP {place}: {source}")]
+    #[error("the device {place}: {source}")]
     Link {
         /// Where.
         place: Place,
@@ -142,17 +167,18 @@ fn capability(error: &io::Error) -> &'static str {
     }
 }
 
-/// A port's TAP, still down. Dropping it closes the descriptor; a persistent device stays.
+/// A port's device, still down. Dropping it closes the descriptor; the device stays.
 #[derive(Debug)]
 pub struct Device {
     fd: OwnedFd,
+    pair: Option<Pair>,
     spec: DeviceSpec,
     identity: Option<Identity>,
 }
 
 impl Device {
     /// Makes the device or finds it again, and gives it its MAC, MTU, addresses and routes, but
-    /// leaves it as it was, up or down: a new one is down.
+    /// leaves it as it was, up or down: a new one is down. One of the other wiring is replaced.
     ///
     /// The device is persistent, so it outlives this process with the workload's sockets on it;
     /// [`Device::remove`] ends it.
@@ -161,13 +187,26 @@ impl Device {
     /// The namespace is absent ([`DeviceError::is_pending`]) or a step is refused.
     pub fn open(spec: &DeviceSpec) -> Result<Self, DeviceError> {
         let identity = netns::identity(&spec.place.netns);
-        let fd = netns::within(&spec.place.netns, || {
-            let fd = tap::open(&spec.place)?;
-            link::configure(spec).map_err(|source| link_error(spec, source))?;
-            Ok::<_, DeviceError>(fd)
-        })??;
+        let configure = || link::configure(spec).map_err(|source| link_error(spec, source));
+        let (fd, pair) = match spec.wiring {
+            Wiring::Tap => {
+                pair::end(spec.interface)?;
+                let fd = netns::within(&spec.place.netns, || {
+                    let fd = tap::open(&spec.place)?;
+                    configure()?;
+                    Ok::<_, DeviceError>(fd)
+                })??;
+                (fd, None)
+            }
+            Wiring::Veth => {
+                let (fd, pair) = pair::open(spec)?;
+                netns::within(&spec.place.netns, configure)??;
+                (fd, Some(pair))
+            }
+        };
         Ok(Self {
             fd,
+            pair,
             spec: spec.clone(),
             identity,
         })
@@ -179,6 +218,9 @@ impl Device {
     /// Netlink refuses, or the namespace is gone.
     pub fn up(&self) -> Result<(), DeviceError> {
         let spec = &self.spec;
+        if let Some(pair) = self.pair {
+            pair::up(pair).map_err(|source| link_error(spec, source))?;
+        }
         netns::within(&spec.place.netns, || link::up(spec))?
             .map_err(|source| link_error(spec, source))
     }
@@ -202,7 +244,13 @@ impl Device {
         &self.spec
     }
 
-    /// Another descriptor of the same TAP, for the worker.
+    /// The devices on the host, where the kernel forwards: the veth's end and the TAP.
+    pub fn on_host(&self) -> Option<(DeviceName, DeviceName)> {
+        let names = Names::of(self.spec.interface);
+        self.pair.map(|_| (names.host_end(), names.upcall()))
+    }
+
+    /// Another descriptor of the TAP that a worker serves.
     ///
     /// # Errors
     /// No more descriptors.
@@ -219,25 +267,37 @@ impl Device {
     /// Ends the device: it disappears with its last descriptor.
     ///
     /// # Errors
-    /// The kernel refuses to end its persistence.
-    pub fn remove(self) -> io::Result<()> {
-        tap::set_persistent(&self.fd, false)
+    /// The kernel refuses to end its persistence, or to remove the pair.
+    pub fn remove(self) -> Result<(), DeviceError> {
+        let ended = tap::set_persistent(&self.fd, false);
+        ended.map_err(|source| DeviceError::Tap {
+            step: "end",
+            place: self.spec.place.clone(),
+            source,
+        })?;
+        drop(self.fd);
+        if self.pair.is_some() {
+            pair::end(self.spec.interface)?;
+        }
+        Ok(())
     }
 }
 
-/// Ends a device that a former process kept, wherever it came from.
+/// Ends a TAP that a former process kept, wherever it came from.
 ///
 /// # Errors
 /// The namespace can't be entered, or another process holds the device.
 pub fn discard(place: &Place) -> Result<(), DeviceError> {
-    netns::within(&place.netns, || {
-        let fd = tap::create(place)?;
-        tap::set_persistent(&fd, false).map_err(|source| DeviceError::Tap {
-            step: "end",
-            place: place.clone(),
-            source,
-        })
-    })?
+    netns::within(&place.netns, || tap::end(place))?
+}
+
+/// Ends what a former process kept on the host for an interface, and so its end in the workload; whether
+/// there was anything.
+///
+/// # Errors
+/// Netlink refuses, or another process holds a device.
+pub fn discard_pair(interface: InterfaceId) -> Result<bool, DeviceError> {
+    pair::end(interface)
 }
 
 fn link_error(spec: &DeviceSpec, source: LinkError) -> DeviceError {

@@ -243,6 +243,11 @@ impl Kernel {
         })
     }
 
+    /// Ports that the programs are attached to.
+    pub fn ports(&self) -> usize {
+        self.state().ports.len()
+    }
+
     /// Gives a worker what comes out of the tunnel and isn't known, by this device.
     pub(crate) fn set_upcall(&self, worker: usize, device: &str) -> Result<(), KernelError> {
         let index = index_of(device)?;

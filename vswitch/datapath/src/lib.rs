@@ -1,5 +1,6 @@
-//! The userspace datapath: a TAP per port, UDP sockets to the underlay, and worker threads that
-//! carry frames between them through the engine.
+//! The datapaths. Userspace: a TAP per port, UDP sockets to the underlay, and worker threads that
+//! carry frames between them through the engine. Kernel: the same behind eBPF programs, which carry on
+//! what the workers have judged.
 //!
 //! It works wherever `/dev/net/tun` does, inside an unprivileged user namespace too. A frame of a
 //! workload is read from its TAP with its offloads undone, judged once, and sent to the other host

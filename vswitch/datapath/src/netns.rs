@@ -90,7 +90,8 @@ pub fn within<T: Send>(path: &Path, work: impl FnOnce() -> T + Send) -> Result<T
     })
 }
 
-fn open(path: &Path) -> Result<File, NetnsError> {
+/// Opens the namespace at `path`, to name it to netlink.
+pub(crate) fn open(path: &Path) -> Result<File, NetnsError> {
     File::open(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => NetnsError::Absent(path.to_owned()),
         _ => NetnsError::Open {

@@ -10,12 +10,15 @@ use std::{
 use tokio::sync::watch;
 use weft_datapath::{
     Datapath,
-    device::{Device, DeviceError, DeviceSpec},
+    device::{Device, DeviceError, DeviceSpec, Wiring},
 };
 use weft_engine::{Config, PortIndex, config::PortConfig};
 use weft_model::{InterfaceId, Mac};
 
-use super::{Board, Command, PortState, PortsOptions, ledger::Ledger};
+use super::{
+    Board, Command, PortState, PortsOptions,
+    ledger::{Entry, Ledger},
+};
 
 /// How often an absent namespace is looked for: within the 50 ms or so that a workload takes to
 /// start anyway.
@@ -39,6 +42,7 @@ struct Kept {
 
 pub(super) struct Keeper {
     netns_dir: PathBuf,
+    wiring: Wiring,
     datapath: Arc<Datapath>,
     ports: BTreeMap<InterfaceId, Kept>,
     ledger: Ledger,
@@ -50,6 +54,7 @@ impl Keeper {
     pub(super) fn new(options: PortsOptions, news: watch::Sender<Board>) -> Self {
         Self {
             netns_dir: options.netns_dir,
+            wiring: options.datapath.wiring(),
             datapath: options.datapath,
             ports: BTreeMap::new(),
             ledger: Ledger::open(&options.run_dir),
@@ -83,15 +88,15 @@ impl Keeper {
     fn reconcile(&mut self, config: &Config) {
         self.remove_unwanted(config);
         for (_, port) in config.ports() {
-            let spec = DeviceSpec::new(port, &self.netns_dir);
+            let spec = DeviceSpec::new(port, &self.netns_dir).wired(self.wiring);
             match self.ports.get_mut(&port.interface) {
                 Some(kept) if kept.spec == spec => {}
                 Some(kept) => kept.change(spec),
                 None => self.add(port, spec),
             }
         }
-        self.ledger
-            .keep(self.ports.values().map(|kept| &kept.spec.place));
+        let entries = self.ports.values().map(|kept| Entry::of(&kept.spec));
+        self.ledger.keep(entries);
     }
 
     /// First, so that a new port can have the place of an old one.
@@ -146,7 +151,7 @@ impl Keeper {
     }
 
     fn discard_orphans(&mut self) {
-        let wanted = self.ports.values().map(|kept| &kept.spec.place);
+        let wanted = self.ports.values().map(|kept| Entry::of(&kept.spec));
         self.ledger.discard_except(wanted);
     }
 

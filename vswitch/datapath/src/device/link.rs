@@ -18,13 +18,13 @@ use netlink_packet_route::{
 use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
 use weft_model::{Mac, Mtu, Prefix};
 
-use super::DeviceSpec;
+use super::{DeviceSpec, Wiring};
 
 /// The largest UDP payload over IPv4; a super frame's segments go out in one such send.
 const UDP_PAYLOAD_MAX: u32 = 65_507;
 /// Frames that may wait in the TAP for its worker: 40 ms of 50,000 packets a second, which a worker
 /// that shares its core may need; TUN's own 500 are 10 ms.
-const QUEUE: u32 = 2048;
+pub(super) const QUEUE: u32 = 2048;
 /// What the tunnel adds to a segment: VXLAN 8, inner Ethernet 14.
 const TUNNEL: u32 = 22;
 /// The least headers of a TCP segment with the timestamps that everyone sends: IPv4 20, TCP 32.
@@ -49,7 +49,7 @@ pub enum LinkError {
     },
 }
 
-fn refused(step: &'static str) -> impl FnOnce(rtnetlink::Error) -> LinkError {
+pub(super) fn refused(step: &'static str) -> impl FnOnce(rtnetlink::Error) -> LinkError {
     move |source| LinkError::Refused {
         step,
         source: Box::new(source),
@@ -102,16 +102,19 @@ fn skip_duplicate_detection(spec: &DeviceSpec) {
     let _ = std::fs::write(path, "0");
 }
 
-async fn index_of(handle: &Handle, name: &str) -> Result<u32, LinkError> {
+pub(super) async fn index_of(handle: &Handle, name: &str) -> Result<u32, LinkError> {
     let mut links = handle.link().get().match_name(name).execute();
     match links.try_next().await {
         Ok(Some(link)) => Ok(link.header.index),
         Ok(None) => Err(LinkError::Absent),
-        Err(rtnetlink::Error::NetlinkError(e)) if e.raw_code() == -libc::ENODEV => {
-            Err(LinkError::Absent)
-        }
+        Err(error) if is_absent(&error) => Err(LinkError::Absent),
         Err(source) => Err(refused("look the device up")(source)),
     }
+}
+
+/// Whether the kernel says that there is no such device.
+pub(super) fn is_absent(error: &rtnetlink::Error) -> bool {
+    matches!(error, rtnetlink::Error::NetlinkError(e) if e.raw_code() == -libc::ENODEV)
 }
 
 async fn loopback_up(handle: &Handle) -> Result<(), LinkError> {
@@ -132,11 +135,13 @@ async fn set_mac(handle: &Handle, index: u32, mac: Mac) -> Result<(), LinkError>
 /// header: otherwise each 64 KiB would cost a second, nearly empty send.
 async fn set_sizes(handle: &Handle, index: u32, spec: &DeviceSpec) -> Result<(), LinkError> {
     let mtu = u32::from(spec.mtu);
-    let link = LinkUnspec::new_with_index(index)
-        .mtu(mtu)
-        .txqueuelen(QUEUE)
-        .build();
-    let set = handle.link().set(link).execute().await;
+    let link = LinkUnspec::new_with_index(index).mtu(mtu);
+    let link = match spec.wiring {
+        Wiring::Tap => link.txqueuelen(QUEUE),
+        // A veth has no queue of its own.
+        Wiring::Veth => link,
+    };
+    let set = handle.link().set(link.build()).execute().await;
     set.map_err(refused("set the MTU and the queue"))?;
     let segments = UDP_PAYLOAD_MAX / (mtu + TUNNEL);
     let size = segments * mtu.saturating_sub(HEADERS) + HEADERS;
@@ -229,6 +234,28 @@ async fn set_routes(handle: &Handle, index: u32, spec: &DeviceSpec) -> Result<()
 /// # Errors
 /// No device holds it, or netlink fails.
 pub fn mtu_of(address: IpAddr) -> Result<u32, LinkError> {
+    of_holder(address, |attribute| match attribute {
+        LinkAttribute::Mtu(mtu) => Some(*mtu),
+        _ => None,
+    })
+}
+
+/// The name of the device that holds an address, in the calling thread's namespace.
+///
+/// # Errors
+/// No device holds it, or netlink fails.
+pub fn name_of(address: IpAddr) -> Result<String, LinkError> {
+    of_holder(address, |attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    })
+}
+
+/// What an attribute says of the device that holds an address.
+fn of_holder<T>(
+    address: IpAddr,
+    says: impl Fn(&LinkAttribute) -> Option<T>,
+) -> Result<T, LinkError> {
     converse(|handle| async move {
         let mut addresses = handle.address().get().execute();
         let mut index = None;
@@ -243,13 +270,9 @@ pub fn mtu_of(address: IpAddr) -> Result<u32, LinkError> {
         }
         let index = index.ok_or(LinkError::Absent)?;
         let mut links = handle.link().get().match_index(index).execute();
-        let link = links.try_next().await.map_err(refused("read the MTU"))?;
+        let link = links.try_next().await.map_err(refused("read the device"))?;
         let attributes = link.ok_or(LinkError::Absent)?.attributes;
-        let mtu = attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::Mtu(mtu) => Some(*mtu),
-            _ => None,
-        });
-        mtu.ok_or(LinkError::Absent)
+        attributes.iter().find_map(says).ok_or(LinkError::Absent)
     })
 }
 

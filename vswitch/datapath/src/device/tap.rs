@@ -50,8 +50,18 @@ pub(super) fn open_passing(place: &Place) -> Result<OwnedFd, DeviceError> {
     Ok(fd)
 }
 
+/// Ends the device that was kept, in the namespace of the calling thread.
+pub(super) fn end(place: &Place) -> Result<(), DeviceError> {
+    let fd = create(place)?;
+    set_persistent(&fd, false).map_err(|source| DeviceError::Tap {
+        step: "end",
+        place: place.clone(),
+        source,
+    })
+}
+
 /// Makes the device or opens the one that was kept, in the namespace of the calling thread.
-pub(super) fn create(place: &Place) -> Result<OwnedFd, DeviceError> {
+fn create(place: &Place) -> Result<OwnedFd, DeviceError> {
     // Told apart from a TUNSETIFF that fails.
     std::fs::File::open("/dev/net/tun").map_err(DeviceError::NoTun)?;
     let mut config = tun::Configuration::default();
