@@ -5,7 +5,7 @@ use std::fs;
 use crate::source;
 
 /// Each crate with its folder and tier.
-const TIERS: [(&str, &str, u8); 14] = [
+const TIERS: [(&str, &str, u8); 15] = [
     ("weft-model", "controller/model", 0),
     ("weft-aws", "controller/aws", 1),
     ("weft-packet", "vswitch/packet", 1),
