@@ -219,3 +219,26 @@ fn connections_that_are_there_stay_as_they_are_when_the_group_changes() {
     let fate = world.tcp(Family::V4, 1001, Seg::SYN);
     assert_eq!(seen(&world, &fate).1.0, IpAddr::from(world.client.ipv4()));
 }
+
+#[test]
+fn a_target_that_begins_anew_towards_a_client_that_it_sees_is_nobody_hidden() {
+    let mut world = World::new();
+    let fate = world.tcp(Family::V4, 1000, Seg::SYN);
+    let target = world.target(&fate);
+    let client = world.client.ipv4().into();
+    for seg in [Seg::SYN, Seg::ACK] {
+        let fate = answer(&mut world, target, (client, 1000), seg);
+        assert!(fate.reached(&world.client), "{fate:?}");
+    }
+}
+
+#[test]
+fn a_target_that_begins_anew_still_answers_its_hidden_client() {
+    let mut world = world();
+    let fate = world.tcp(Family::V4, 1000, Seg::SYN);
+    let (target, from) = seen(&world, &fate);
+    for seg in [Seg::SYN, Seg::ACK] {
+        let fate = answer(&mut world, target, from, seg);
+        assert!(fate.reached(&world.client), "{fate:?}");
+    }
+}
