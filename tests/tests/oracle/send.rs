@@ -126,7 +126,7 @@ impl Session {
             } else {
                 random.below(3)
             },
-            six: random.percent(35),
+            six: random.percent(theme.sixes()),
             ports: (*random.pick(&[1024, 40_000]), *random.pick(&PORTS)),
             via: theme.via(random),
         }

@@ -118,6 +118,14 @@ impl Theme {
         }
     }
 
+    /// How many in a hundred sessions are of IPv6, which no gateway translates.
+    pub(crate) fn sixes(self) -> usize {
+        match self {
+            Self::Natted => 10,
+            _ => 35,
+        }
+    }
+
     /// A change that belongs to it.
     pub(crate) fn change(self, random: &mut Random) -> Kind {
         let kinds: &[Kind] = match self {

@@ -21,7 +21,7 @@ impl Town {
     /// it.
     pub(super) fn build_nats(&mut self, random: &mut Random) {
         for vpc in self.vpcs.clone() {
-            if !random.percent(85) {
+            if !random.percent(95) {
                 continue;
             }
             self.lead_to_internet(vpc);
