@@ -185,7 +185,7 @@ fn describe(ask: &Ask, cloud: &Cloud, xml: &mut Xml) -> Result<(), Fault> {
         .into_iter()
         .filter(|a| wanted.fits(cloud, a, &a.meta));
     xml.list("addressesSet", found, |xml, address| {
-        fields(ask, cloud, address, xml)
+        fields(ask, cloud, address, xml);
     });
     Ok(())
 }

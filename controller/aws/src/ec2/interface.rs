@@ -157,7 +157,7 @@ const FILTERED: &[Filter<Interface>] = &[
         i.ipv6.iter().for_each(|address| is(&address.to_string()));
     }),
     filter("source-dest-check", |_, i, is| {
-        is(&i.source_dest_check.to_string())
+        is(&i.source_dest_check.to_string());
     }),
     filter("requester-managed", |_, _, is| is("false")),
     filter("interface-type", |_, _, is| is("interface")),

@@ -105,7 +105,7 @@ const FILTERED: &[Filter<NetworkAcl>] = &[
     filter("network-acl-id", |_, a, is| is(&a.id.to_string())),
     filter("vpc-id", |_, a, is| is(&a.vpc.to_string())),
     filter("default", |cloud, a, is| {
-        is(&is_default(cloud, a).to_string())
+        is(&is_default(cloud, a).to_string());
     }),
     filter("association.subnet-id", |cloud, a, is| {
         users(cloud, a)

@@ -1,7 +1,7 @@
 //! Rules of security groups in the newer form: each by its id.
 
 use weft_model::{
-    Cloud, Peer, PrefixListId, Rule, RuleId, SecurityGroupId,
+    Cloud, Peer, PrefixListId, RegionName, Rule, RuleId, SecurityGroupId,
     ops::security_group::{self, RuleDraft},
 };
 
@@ -115,10 +115,11 @@ pub(super) fn rule_fields(
     xml.text("securityGroupRuleArn", arn);
 }
 
-fn describe(ask: &Ask, cloud: &Cloud, xml: &mut Xml) -> Result<(), Fault> {
-    let args = ask.args();
-    let named = rule_ids(args, "SecurityGroupRuleId")?;
-    let page = Page::read(args, &format!("rules/{}", ask.region))?;
+/// A rule with its group, and whether it is for what goes out.
+type Listed<'a> = (RuleId, SecurityGroupId, &'a Rule, bool);
+
+/// Rules have no tags, and few other filters.
+fn check_filters(args: Args<'_>) -> Result<(), Fault> {
     for filter in args.groups("Filter") {
         let name = filter.needed("Name")?;
         if !matches!(name, "group-id" | "security-group-rule-id" | "tag-key")
@@ -128,36 +129,47 @@ fn describe(ask: &Ask, cloud: &Cloud, xml: &mut Xml) -> Result<(), Fault> {
             return Err(Fault::new("InvalidParameterValue", message));
         }
     }
-    let fits = |group: SecurityGroupId, rule: &Rule| {
-        args.groups("Filter").into_iter().all(|filter| {
-            let text = match filter.text("Name") {
-                Some("group-id") => group.to_string(),
-                Some("security-group-rule-id") => rule.id.to_string(),
-                // Rules have no tags.
-                _ => return false,
-            };
-            filter
-                .texts("Value")
-                .into_iter()
-                .any(|value| is_like(value, &text))
-        })
-    };
-    let groups = cloud.security_groups().filter(|group| {
+    Ok(())
+}
+
+fn fits(args: Args<'_>, group: SecurityGroupId, rule: &Rule) -> bool {
+    args.groups("Filter").into_iter().all(|filter| {
+        let text = match filter.text("Name") {
+            Some("group-id") => group.to_string(),
+            Some("security-group-rule-id") => rule.id.to_string(),
+            _ => return false,
+        };
+        let mut values = filter.texts("Value").into_iter();
+        values.any(|value| is_like(value, &text))
+    })
+}
+
+/// Every rule of the region's groups.
+fn rules<'a>(cloud: &'a Cloud, region: &'a RegionName) -> impl Iterator<Item = Listed<'a>> {
+    let groups = cloud.security_groups().filter(move |group| {
         let vpc = cloud.vpc(group.vpc);
-        vpc.is_some_and(|vpc| vpc.region == ask.region)
+        vpc.is_some_and(|vpc| vpc.region == *region)
     });
-    let mut all: Vec<(RuleId, SecurityGroupId, &Rule, bool)> = groups
-        .flat_map(|group| {
-            let ingress = group
-                .ingress
-                .iter()
-                .map(move |rule| (rule.id, group.id, rule, false));
-            let egress = group
-                .egress
-                .iter()
-                .map(move |rule| (rule.id, group.id, rule, true));
-            ingress.chain(egress)
-        })
+    groups.flat_map(|group| {
+        let ingress = group
+            .ingress
+            .iter()
+            .map(|rule| (rule.id, group.id, rule, false));
+        let egress = group
+            .egress
+            .iter()
+            .map(|rule| (rule.id, group.id, rule, true));
+        ingress.chain(egress)
+    })
+}
+
+fn describe(ask: &Ask, cloud: &Cloud, xml: &mut Xml) -> Result<(), Fault> {
+    let args = ask.args();
+    let named = rule_ids(args, "SecurityGroupRuleId")?;
+    let page = Page::read(args, &format!("rules/{}", ask.region))?;
+    check_filters(args)?;
+    let all = rules(cloud, &ask.region);
+    let mut all: Vec<Listed<'_>> = all
         .filter(|(id, ..)| named.is_empty() || named.contains(id))
         .collect();
     if let Some(id) = named
@@ -166,7 +178,7 @@ fn describe(ask: &Ask, cloud: &Cloud, xml: &mut Xml) -> Result<(), Fault> {
     {
         return Err(absent(&id.to_string()));
     }
-    all.retain(|(_, group, rule, _)| fits(*group, rule));
+    all.retain(|(_, group, rule, _)| fits(args, *group, rule));
     all.sort_by_key(|(id, ..)| *id);
     if let Some(after) = page
         .after

@@ -76,38 +76,38 @@ const FILTERED: &[Filter<SecurityGroup>] = &[
     filter("description", |_, g, is| is(g.description.as_str())),
     filter("vpc-id", |_, g, is| is(&g.vpc.to_string())),
     filter("ip-permission.cidr", |_, g, is| {
-        cidrs(&g.ingress, false, is)
+        cidrs(&g.ingress, false, is);
     }),
     filter("ip-permission.ipv6-cidr", |_, g, is| {
-        cidrs(&g.ingress, true, is)
+        cidrs(&g.ingress, true, is);
     }),
     filter("ip-permission.group-id", |_, g, is| peers(&g.ingress, is)),
     filter("ip-permission.from-port", |_, g, is| {
-        ports(&g.ingress, true, is)
+        ports(&g.ingress, true, is);
     }),
     filter("ip-permission.to-port", |_, g, is| {
-        ports(&g.ingress, false, is)
+        ports(&g.ingress, false, is);
     }),
     filter("ip-permission.protocol", |_, g, is| {
-        protocols(&g.ingress, is)
+        protocols(&g.ingress, is);
     }),
     filter("egress.ip-permission.cidr", |_, g, is| {
-        cidrs(&g.egress, false, is)
+        cidrs(&g.egress, false, is);
     }),
     filter("egress.ip-permission.ipv6-cidr", |_, g, is| {
-        cidrs(&g.egress, true, is)
+        cidrs(&g.egress, true, is);
     }),
     filter("egress.ip-permission.group-id", |_, g, is| {
-        peers(&g.egress, is)
+        peers(&g.egress, is);
     }),
     filter("egress.ip-permission.from-port", |_, g, is| {
-        ports(&g.egress, true, is)
+        ports(&g.egress, true, is);
     }),
     filter("egress.ip-permission.to-port", |_, g, is| {
-        ports(&g.egress, false, is)
+        ports(&g.egress, false, is);
     }),
     filter("egress.ip-permission.protocol", |_, g, is| {
-        protocols(&g.egress, is)
+        protocols(&g.egress, is);
     }),
 ];
 
@@ -176,7 +176,7 @@ fn describe(ask: &Ask, cloud: &Cloud, xml: &mut Xml) -> Result<(), Fault> {
         .into_iter()
         .filter(|g| wanted.fits(cloud, g, &g.meta));
     xml.list("securityGroupInfo", found, |xml, group| {
-        fields(ask, cloud, group, xml)
+        fields(ask, cloud, group, xml);
     });
     Ok(())
 }
