@@ -156,6 +156,9 @@ impl Pin {
     }
 }
 
+/// Those who serve, with their weights.
+type Weighed = Vec<(Pick, u16)>;
+
 /// A datagram whose first piece went to somebody.
 type Datagram = (HostName, (IpAddr, IpAddr, u8), u32);
 
@@ -164,8 +167,8 @@ type Datagram = (HostName, (IpAddr, IpAddr, u8), u32);
 pub(super) struct Visits {
     /// Of which hosts which one was asked.
     asked: Vec<(Spread, Vec<HostName>, HostName)>,
-    /// Of whom who was picked, with the weights.
-    picked: Vec<(Visit, Vec<(Pick, u16)>, Pick)>,
+    /// Of whom who was picked.
+    picked: Vec<(Visit, Weighed, Pick)>,
     pins: Vec<Pin>,
     datagrams: Vec<(Datagram, Pick)>,
 }
@@ -201,7 +204,7 @@ struct Asked {
     idle: u64,
     servers: Vec<Server>,
     /// Who may get a new connection.
-    free: Vec<(Pick, u16)>,
+    free: Weighed,
 }
 
 impl Asked {
@@ -213,7 +216,7 @@ impl Asked {
 /// At an edge.
 impl Judge {
     /// To the host that the edges ask, and on to the target that it picks.
-    pub(super) fn to_front(
+    pub(super) fn visit_front(
         &mut self,
         cloud: &Cloud,
         now: u64,

@@ -166,7 +166,7 @@ impl Judge {
         match to {
             Onward::Interface(to) => self.inward(cloud, now, (&to, edges), frame, outcome),
             Onward::Nat(to) => self.inward_to_nat(cloud, now, (to, edges), frame, outcome),
-            Onward::Front(to) => self.to_front(cloud, now, (&to, edges), &frame, outcome),
+            Onward::Front(to) => self.visit_front(cloud, now, (&to, edges), &frame, outcome),
         }
     }
 
