@@ -398,7 +398,12 @@ impl Judge {
 
     fn give_on(&mut self, picker: &Picker<'_>, here: IpAddr, pick: &Pick, outcome: &mut Outcome) {
         let (cloud, now) = (picker.cloud, picker.now);
-        let to = cloud.interface(pick.interface).unwrap();
+        // Pieces follow their first to whoever isn't there any more.
+        let to = cloud.interface(pick.interface);
+        let Some(to) = to.filter(|to| to.attachment.is_some()) else {
+            let refusal = Refusal::because("no_mapping", pick.interface);
+            return outcome.drops.push(refusal);
+        };
         let there = vtep(cloud, to);
         if here != there {
             outcome.crossings.push(Crossing {
