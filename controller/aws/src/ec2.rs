@@ -6,11 +6,15 @@ use crate::{Action, Ask, Fault, fault};
 
 mod address;
 mod assignment;
+mod dhcp_options;
+mod flow_log;
 mod interface;
 mod internet_gateway;
 mod nat_gateway;
 mod network_acl;
+mod peering;
 mod permission;
+mod prefix_list;
 mod region;
 mod route;
 mod route_table;
@@ -36,6 +40,10 @@ pub const ACTIONS: &[&[Action]] = &[
     nat_gateway::ACTIONS,
     interface::ACTIONS,
     assignment::ACTIONS,
+    peering::ACTIONS,
+    prefix_list::ACTIONS,
+    dhcp_options::ACTIONS,
+    flow_log::ACTIONS,
     tag::ACTIONS,
 ];
 

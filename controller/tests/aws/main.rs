@@ -32,5 +32,8 @@ scripts! {
     groups_have_rules_of_both_forms "groups.py";
     acls_have_numbered_entries_and_every_subnet_has_one "acls.py";
     addresses_and_nat_gateways_are_given_put_on_and_back "addresses.py";
+    vpcs_are_peered_across_regions "peerings.py";
+    prefix_lists_flow_logs_and_dhcp_options_are_kept "lists.py";
+    three_tiers_are_built_and_torn_down_and_nothing_is_left "tiers.py";
     tags_are_put_found_and_taken_off "tags.py";
 }
