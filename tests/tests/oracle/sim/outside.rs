@@ -95,10 +95,11 @@ impl Simulation {
         let frame = payload.split_off(vxlan::HEADER);
         let agree = Rc::ptr_eq(sent, &view) && self.calm;
         if let Verdict::Drop(drop) = verdict
-            && drop.reason.code() == "source_elsewhere"
+            && ["source_elsewhere", "port_unknown"].contains(&drop.reason.code())
             && !agree
         {
-            // The address is somebody else's by now, or has yet to be the sender's.
+            // The address is somebody else's by now, or has yet to be the sender's; or the edge has
+            // just begun and knows of nothing.
             self.census.early += 1;
             return;
         }
