@@ -11,7 +11,7 @@ const TIERS: [(&str, &str, u8); 15] = [
     ("weft-packet", "vswitch/packet", 1),
     ("weft-proto", "proto", 1),
     ("weft-store", "controller/store", 1),
-    ("weft-telemetry", "telemetry", 1),
+    ("weft-telemetry", "controller/telemetry", 1),
     ("weft-engine", "vswitch/engine", 2),
     ("weft-planner", "controller/planner", 2),
     ("weft-datapath", "vswitch/datapath", 3),
