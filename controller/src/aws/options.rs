@@ -8,13 +8,15 @@ use weft_model::{PublicBlock4, RegionName, ZoneName};
 
 /// How the AWS-compatible API is served.
 #[derive(Debug, Clone, Default, Args)]
+#[group(id = "aws")]
 pub struct Options {
     /// Where to serve the AWS-compatible API; not at all unless given
-    #[arg(long = "aws-listen", value_name = "ADDRESS:PORT")]
+    #[arg(id = "aws-listen", long = "aws-listen", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
 
     /// An access key for it; can be given more than once
     #[arg(
+        id = "aws-key",
         long = "aws-key",
         value_name = "ID:SECRET",
         env = "WEFT_AWS_KEY",
@@ -23,16 +25,16 @@ pub struct Options {
     pub key: Vec<AccessKey>,
 
     /// A file of access keys, one ID:SECRET a line
-    #[arg(long = "aws-keys", value_name = "FILE")]
+    #[arg(id = "aws-keys", long = "aws-keys", value_name = "FILE")]
     pub keys: Option<PathBuf>,
 
     /// A region to make with its zones (a to c unless said) and its default VPC, unless it is there;
     /// can be given more than once
-    #[arg(long = "aws-region", value_name = "NAME[=LETTERS]")]
+    #[arg(id = "aws-region", long = "aws-region", value_name = "NAME[=LETTERS]")]
     pub region: Vec<BornRegion>,
 
     /// Public addresses of a region made so
-    #[arg(long = "aws-public", value_name = "NAME=PREFIX")]
+    #[arg(id = "aws-public", long = "aws-public", value_name = "NAME=PREFIX")]
     pub public: Vec<BornPool>,
 }
 

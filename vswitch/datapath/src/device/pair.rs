@@ -284,7 +284,7 @@ mod tests {
     fn names_fit_a_device_and_show_the_interfaces_id() {
         let interface: InterfaceId = "eni-0a1b2c3d4e5f67890".parse().unwrap();
         let names = Names::of(interface);
-        assert_eq!(names.host_end().as_str(), "wvc3d4e5f67890");
-        assert_eq!(names.upcall().as_str(), "wua1b2c3d4e5f67");
+        assert_eq!(names.host_end().as_str(), "wv2c3d4e5f67890");
+        assert_eq!(names.upcall().as_str(), "wu2c3d4e5f67890");
     }
 }
