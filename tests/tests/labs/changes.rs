@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
-use weft_tests::{Lab, Mode, User, both_datapaths};
+use weft_tests::{Lab, Mode, User, both_datapaths, eventually};
 
 both_datapaths!(packets_obey_what_the_api_changes, changes);
 
@@ -203,8 +203,10 @@ fn a_blackhole_drops(lab: &Lab) {
 fn a_new_interface_answers_at_once(lab: &Lab) {
     let old = lab.interface("spare");
     lab.weft(&["interface", "delete", id(&old), "--wait"]).ok();
-    let gone = lab.exec("spare", &["ip", "link", "show", "eth0"]);
-    assert!(!gone.status.success(), "its device went with it: {gone:?}");
+    eventually("its device goes with it", Duration::from_secs(10), || {
+        let shown = lab.exec("spare", &["ip", "link", "show", "eth0"]);
+        (!shown.status.success()).then_some(())
+    });
     let (subnet, group) = (
         lab.named("subnet", "right"),
         lab.named("security-group", "open"),
