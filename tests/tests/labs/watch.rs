@@ -209,7 +209,10 @@ fn meters_tell_zones_apart(lab: &Lab) {
     );
     lab.kill("controller");
     let (after, _) = eventually("metered again", Duration::from_secs(20), || {
-        let rows = lab.json(&arguments);
+        // It runs a moment before it serves.
+        let told = lab.weft(&[&["-o", "json"][..], &arguments].concat());
+        let rows = told.status.success().then_some(told.stdout)?;
+        let rows: Value = serde_json::from_str(&rows).unwrap();
         let across = |row: &&Value| row["reach"] == "across-zones";
         rows.as_array().unwrap().iter().find(across).cloned()
     });
